@@ -1,0 +1,46 @@
+"""Run Kedro projects on Google Vertex AI from Apache Airflow and Cloud Composer.
+
+The public names load on first use, so that importing this package costs an Airflow DAG file, a Kedro command
+and a node's container nothing of what the other two need.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.dag import kedro_vertex_dag as kedro_vertex_dag
+    from airflow_provider_kedro_vertex.dag import kedro_vertex_dags as kedro_vertex_dags
+    from airflow_provider_kedro_vertex.dag import kedro_vertex_task_group as kedro_vertex_task_group
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "get_provider_info", "kedro_vertex_dag", "kedro_vertex_dags", "kedro_vertex_task_group"]
+
+_FACTORIES = ("kedro_vertex_dag", "kedro_vertex_dags", "kedro_vertex_task_group")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FACTORIES:
+        from airflow_provider_kedro_vertex import dag
+
+        return getattr(dag, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Describe this provider to Airflow (the ``apache_airflow_provider`` entry point).
+
+    :return: package name, display name, description, version and the extra link classes.
+    """
+    return {
+        "package-name": "airflow-provider-kedro-vertex",
+        "name": "Kedro on Vertex AI",
+        "description": "Run Kedro projects on Google Vertex AI from Airflow.",
+        "versions": [__version__],
+        "extra-links": ["airflow_provider_kedro_vertex.links.VertexJobLink"],
+    }

@@ -1,0 +1,1 @@
+"""Pure functions over frozen dataclasses: what to run on Vertex AI. Imports the standard library alone."""

@@ -1,0 +1,1 @@
+"""The Vertex AI REST client. Imports core, google-auth and requests."""
