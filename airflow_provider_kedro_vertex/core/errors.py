@@ -1,0 +1,99 @@
+"""What can go wrong, one class for each thing that a caller must tell apart.
+
+::
+
+    KedroVertexError
+    ├── ManifestError            the manifest is missing, damaged, or of a newer schema
+    ├── ConfigError              a setting is missing or wrong (vertexai.yml, run_config=, an argument)
+    ├── PlanError                the pipeline cannot become a plan: unknown, empty, names that collide
+    ├── ProjectError             the Kedro project could not be inspected
+    ├── JobError                 a job on Vertex AI ended without success
+    └── VertexApiError           a call to Vertex AI failed; ``status`` is its HTTP status, None without an answer
+        ├── BadRequestError      400, 412 and the like: the same call will fail again
+        ├── PermissionDeniedError 401, 403
+        ├── NotFoundError        404
+        ├── AlreadyExistsError   409
+        ├── QuotaExceededError   429
+        └── UnavailableError     500, 502, 503, 504, or no answer at all
+
+Every message says what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class KedroVertexError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+class ManifestError(KedroVertexError):
+    """A manifest is missing, damaged, or of a newer schema than this package reads."""
+
+
+class ConfigError(KedroVertexError):
+    """A setting is missing or wrong."""
+
+
+class PlanError(KedroVertexError):
+    """A pipeline cannot become a plan."""
+
+
+class ProjectError(KedroVertexError):
+    """A Kedro project could not be inspected."""
+
+
+class JobError(KedroVertexError):
+    """A job on Vertex AI ended without success."""
+
+
+class VertexApiError(KedroVertexError):
+    """A call to Vertex AI failed.
+
+    :param message: what failed, where and why.
+    :param status: the HTTP status of the answer; None when there was no answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class BadRequestError(VertexApiError):
+    """Vertex AI refused the request as it is; the same call will fail again."""
+
+
+class PermissionDeniedError(VertexApiError):
+    """The credentials are missing or may not do this."""
+
+
+class NotFoundError(VertexApiError):
+    """There is no such resource."""
+
+
+class AlreadyExistsError(VertexApiError):
+    """A resource of this name exists."""
+
+
+class QuotaExceededError(VertexApiError):
+    """A quota or rate limit was hit; later the same call may work."""
+
+
+class UnavailableError(VertexApiError):
+    """Vertex AI could not answer now; the same call may work in a moment."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Say which known name is closest to a wrong one.
+
+    :return: ``" Did you mean 'x'?"``, or the known names when nothing is close and they are few, or "".
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f" Did you mean {close[0]!r}?"
+    if names and len(names) <= 12:
+        return f" Known: {', '.join(names)}."
+    return ""

@@ -1,0 +1,138 @@
+"""Names that stay the same: the run key, job ids, labels, versions and storage paths.
+
+Nothing here depends on the clock or on a try, so that a retry on another machine finds what earlier tries made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
+
+#: A label's value and a label's key have at most 63 characters; the run key is used as a value.
+LABEL_LENGTH = 63
+#: Vertex AI: a PipelineJob's id has at most 127 characters (CreatePipelineJobRequest.pipeline_job_id, v1).
+JOB_ID_LENGTH = 127
+#: Vertex AI: a display name has at most 128 characters (PipelineJob.display_name, v1).
+DISPLAY_NAME_LENGTH = 128
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What one Airflow run tells the nodes.
+
+    :param run_key: names the DAG run; see :func:`run_key`.
+    :param dag_id: Airflow's DAG id.
+    :param run_id: Airflow's run id.
+    :param logical_date: ISO 8601, or None where Airflow has none (a manual run of Airflow 3 may not).
+    :param data_interval_start: ISO 8601 or None.
+    :param data_interval_end: ISO 8601 or None.
+    :param root: ``gs://bucket/prefix``, where undeclared datasets are stored.
+    :param save_version: the one version of every versioned dataset that this run saves.
+    :param job_id: the id of the job on Vertex AI.
+    """
+
+    run_key: str
+    dag_id: str
+    run_id: str
+    logical_date: str | None
+    data_interval_start: str | None
+    data_interval_end: str | None
+    root: str
+    save_version: str
+    job_id: str
+
+    def to_json(self) -> str:
+        """Write as JSON text, keys sorted."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> RunContext:
+        """Read what :meth:`to_json` wrote.
+
+        :raises ConfigError: no JSON object, a key missing or unknown, or a value that is no string.
+        """
+        try:
+            value: Any = json.loads(text)
+        except ValueError as error:
+            raise ConfigError(f"The run context is no JSON ({error}): {text[:200]!r}.") from None
+        if not isinstance(value, dict):
+            raise ConfigError(f"The run context must be a JSON object, not {text[:200]!r}.")
+        known = {item.name: item for item in dataclasses.fields(cls)}
+        for key, item in value.items():
+            if key not in known:
+                raise ConfigError(f"The run context has an unknown key {key!r}.{did_you_mean(key, known)}")
+            if not isinstance(item, str) and not (item is None and key in _MAY_BE_NULL):
+                raise ConfigError(f"The run context's {key} must be a string, not {item!r}.")
+        missing = sorted(known.keys() - value.keys() - _MAY_BE_NULL)
+        if missing:
+            raise ConfigError(f"The run context lacks {', '.join(missing)}.")
+        return cls(**{**dict.fromkeys(_MAY_BE_NULL), **value})
+
+
+_MAY_BE_NULL = frozenset({"logical_date", "data_interval_start", "data_interval_end"})
+
+
+def run_key(dag_id: str, run_id: str) -> str:
+    """Name a DAG run: the same for each of its tasks and tries, different for any other run.
+
+    :return: at most 63 characters of ``[a-z0-9-]``, a letter first; readable words of both ids and 10 digits of a
+        digest of them.
+    """
+    dag = _starting_with_letter(slug(dag_id))[:24].strip("-")
+    run = slug(run_id)[:27].strip("-")
+    return f"{dag}-{run}-{_digest(dag_id, run_id)[:10]}"
+
+
+def job_id(run_key: str, task_id: str, map_index: int, attempt: int) -> str:
+    """Name one attempt of one task to run a job; matches ``[a-z][-a-z0-9]{0,126}``.
+
+    :param map_index: Airflow's; -1 for a task that is not mapped.
+    :param attempt: 1 for the first job of the task in this run.
+    """
+    readable = slug(task_id)[:40].strip("-")
+    if readable != task_id or map_index >= 0:
+        # The readable part lost something, so the digest keeps two tasks apart.
+        readable = f"{readable}-{_digest(task_id, str(map_index))[:8]}"
+    return f"{run_key}-{readable}-{attempt}"
+
+
+def save_version(run_key: str, moment: datetime) -> str:
+    """The version under which a run saves versioned datasets: Kedro's timestamp format, and the run key's digest.
+
+    Runs of later days sort after those of earlier days, and no two runs share one.
+
+    :param moment: the run's logical date (or, without one, the time after which it may run).
+    """
+    moment = moment.astimezone(timezone.utc)
+    return f"{moment:%Y-%m-%dT%H.%M.%S}.{moment.microsecond // 1000:03d}Z-{run_key[-10:]}"
+
+
+def temp_folder(root: str, run_key: str) -> str:
+    """Where a run keeps its undeclared datasets (kedro-vertexai's folder name)."""
+    return f"{root}/kedro-vertexai-temp/{run_key}"
+
+
+def labels(values: Mapping[str, str]) -> dict[str, str]:
+    """Bring label values into the form that Google Cloud allows: ``[a-z0-9_-]``, at most 63 characters."""
+    return {key: re.sub(r"[^a-z0-9_-]", "-", value.lower())[:LABEL_LENGTH].strip("-") for key, value in values.items()}
+
+
+def slug(text: str) -> str:
+    """Lower-case a name and turn every run of other characters than letters and digits into one dash."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
+
+
+def _starting_with_letter(text: str) -> str:
+    return text if text[:1].isalpha() else f"d-{text}"
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,294 @@
+"""The manifest: what was inspected of a Kedro project, as frozen dataclasses and as JSON.
+
+The Kedro side writes it (``kedro vertex manifest``), the Airflow side reads it with the standard library. Its bytes
+depend on the project alone: keys are sorted, and there is no time, no absolute path and no credential in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from airflow_provider_kedro_vertex.core.config import RunConfig
+from airflow_provider_kedro_vertex.core.errors import ConfigError, ManifestError, PlanError, did_you_mean
+from airflow_provider_kedro_vertex.core.files import write_whole
+
+SCHEMA_VERSION = 1
+
+#: A manifest holds names and settings; one beyond this is no manifest.
+MAX_BYTES = 256 * 1024 * 1024
+
+Scope = Literal["memory", "local", "remote"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """Who the project is: Kedro's project name, package name and version."""
+
+    name: str
+    package_name: str
+    kedro_version: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset that a registered pipeline uses.
+
+    ``location`` is the file path or URL as the catalog gives it (relative to the project for local files), or None.
+    ``scope`` tells where the data lives: ``memory`` (nothing declared, or a memory dataset), ``local`` (the
+    container's own disk) or ``remote`` (shared storage).
+    """
+
+    name: str
+    type: str
+    location: str | None = None
+    scope: Scope = "memory"
+    versioned: bool = False
+
+
+@dataclass(frozen=True)
+class Node:
+    """One Kedro node. ``inputs`` keep ``params:`` names and the transcoding of datasets (``table@pandas``)."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    namespace: str | None = None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One registered pipeline, its nodes in Kedro's own topological order."""
+
+    name: str
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Every registered pipeline of one project in one Kedro environment."""
+
+    project: Project
+    env: str | None
+    config: RunConfig
+    parameters: Mapping[str, Any]
+    datasets: Mapping[str, Dataset]
+    pipelines: Mapping[str, Pipeline]
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+    def pipeline(self, name: str) -> Pipeline:
+        """Find a registered pipeline.
+
+        :raises PlanError: there is none of this name; the message has the closest one.
+        """
+        try:
+            return self.pipelines[name]
+        except KeyError:
+            raise PlanError(
+                f"Project {self.project.name!r} has no registered pipeline {name!r}."
+                f"{did_you_mean(name, self.pipelines)}"
+            ) from None
+
+    @property
+    def digest(self) -> str:
+        """``sha256:`` and 64 hexadecimal digits over the content."""
+        return _digest(_content(self))
+
+
+def dumps(manifest: Manifest) -> str:
+    """Write a manifest as JSON text: the same project gives the same bytes on every machine."""
+    content = _content(manifest)
+    return json.dumps({"digest": _digest(content), **content}, indent=1, sort_keys=True) + "\n"
+
+
+def write(manifest: Manifest, path: Path) -> None:
+    """Write a manifest to a file, whole or not at all.
+
+    :raises ManifestError: the folder is missing or not writable.
+    """
+    try:
+        write_whole(path, dumps(manifest))
+    except OSError as error:
+        raise ManifestError(f"Cannot write the manifest {path}: {error.strerror or error}.") from error
+
+
+def read(path: Path) -> Manifest:
+    """Read a manifest from a file.
+
+    :raises ManifestError: missing, too large, no JSON, of a newer schema, or with a wrong shape; the message names
+        the file and the command that makes it.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ManifestError(f"{path} has more than {MAX_BYTES} bytes, so it is no manifest. {_remedy(path)}")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ManifestError(f"There is no manifest at {path}. {_remedy(path)}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"Cannot read the manifest {path}: {error}. {_remedy(path)}") from error
+    return loads(text, source=path)
+
+
+def loads(text: str, source: Path | str) -> Manifest:
+    """Read a manifest from JSON text.
+
+    :param source: where the text comes from, for the messages.
+    :raises ManifestError: see :func:`read`.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"The manifest {source} is damaged or cut short ({error}). {_remedy(source)}") from None
+    try:
+        return _manifest(value)
+    except _ShapeError as error:
+        raise ManifestError(f"The manifest {source} is wrong {error}. {_remedy(source)}") from None
+    except ConfigError as error:
+        raise ManifestError(f"The manifest {source} is wrong at config: {error} {_remedy(source)}") from None
+
+
+def _remedy(source: Path | str) -> str:
+    return f"Make it in the Kedro project with: kedro vertex manifest -o {Path(source).name}"
+
+
+class _ShapeError(ValueError):
+    """A value of the wrong shape, with its place in the JSON."""
+
+
+def _content(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "schema_version": manifest.schema_version,
+        "project": {
+            "name": manifest.project.name,
+            "package_name": manifest.project.package_name,
+            "kedro_version": manifest.project.kedro_version,
+        },
+        "env": manifest.env,
+        "config": manifest.config.to_dict(),
+        "parameters": manifest.parameters,
+        "datasets": {
+            name: {
+                "type": dataset.type,
+                "location": dataset.location,
+                "scope": dataset.scope,
+                "versioned": dataset.versioned,
+            }
+            for name, dataset in manifest.datasets.items()
+        },
+        "pipelines": {
+            name: {
+                "nodes": [
+                    {
+                        "name": node.name,
+                        "namespace": node.namespace,
+                        "tags": list(node.tags),
+                        "inputs": list(node.inputs),
+                        "outputs": list(node.outputs),
+                    }
+                    for node in pipeline.nodes
+                ]
+            }
+            for name, pipeline in manifest.pipelines.items()
+        },
+    }
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _manifest(value: Any) -> Manifest:
+    if not isinstance(value, dict):
+        raise _ShapeError("at the top: it must be a JSON object")
+    version = value.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise _ShapeError(
+            f"at schema_version: {version} is newer than {SCHEMA_VERSION}, the newest that this "
+            "airflow-provider-kedro-vertex reads; upgrade the package here, or write the manifest with this version"
+        )
+    if version != SCHEMA_VERSION:
+        raise _ShapeError(f"at schema_version: it must be {SCHEMA_VERSION}, not {version!r}")
+    project = _object(value, "project")
+    env = value.get("env")
+    if env is not None and not isinstance(env, str):
+        raise _ShapeError("at env: it must be a string or null")
+    manifest = Manifest(
+        project=Project(*(_string(project, key, "project") for key in ("name", "package_name", "kedro_version"))),
+        env=env,
+        config=RunConfig.from_dict(_object(value, "config")),
+        parameters=_object(value, "parameters"),
+        datasets={name: _dataset(name, item) for name, item in _items(value, "datasets")},
+        pipelines={name: _pipeline(name, item) for name, item in _items(value, "pipelines")},
+    )
+    if value.get("digest") != manifest.digest:
+        raise _ShapeError("at digest: it does not match the content, so the file was edited or damaged")
+    return manifest
+
+
+def _dataset(name: str, value: Mapping[str, Any]) -> Dataset:
+    where = f"datasets.{name}"
+    scope: Any = value.get("scope")
+    location, versioned = value.get("location"), value.get("versioned")
+    if scope not in get_args(Scope):
+        raise _ShapeError(f"at {where}.scope: it must be one of {', '.join(get_args(Scope))}")
+    if location is not None and not isinstance(location, str):
+        raise _ShapeError(f"at {where}.location: it must be a string or null")
+    if not isinstance(versioned, bool):
+        raise _ShapeError(f"at {where}.versioned: it must be true or false")
+    return Dataset(name, _string(value, "type", where), location, scope, versioned)
+
+
+def _pipeline(name: str, value: Mapping[str, Any]) -> Pipeline:
+    nodes = value.get("nodes")
+    if not isinstance(nodes, list):
+        raise _ShapeError(f"at pipelines.{name}.nodes: it must be a list")
+    return Pipeline(name, tuple(_node(f"pipelines.{name}.nodes[{i}]", node) for i, node in enumerate(nodes)))
+
+
+def _node(where: str, value: Any) -> Node:
+    if not isinstance(value, dict):
+        raise _ShapeError(f"at {where}: it must be an object")
+    namespace = value.get("namespace")
+    if namespace is not None and not isinstance(namespace, str):
+        raise _ShapeError(f"at {where}.namespace: it must be a string or null")
+    return Node(
+        name=_string(value, "name", where),
+        inputs=_strings(value, "inputs", where),
+        outputs=_strings(value, "outputs", where),
+        tags=_strings(value, "tags", where),
+        namespace=namespace,
+    )
+
+
+def _object(value: Mapping[str, Any], key: str) -> dict[str, Any]:
+    item = value.get(key)
+    if not isinstance(item, dict):
+        raise _ShapeError(f"at {key}: it must be an object")
+    return item
+
+
+def _items(value: Mapping[str, Any], key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, item in _object(value, key).items():
+        if not isinstance(item, dict):
+            raise _ShapeError(f"at {key}.{name}: it must be an object")
+        yield name, item
+
+
+def _string(value: Mapping[str, Any], key: str, where: str) -> str:
+    item = value.get(key)
+    if not isinstance(item, str):
+        raise _ShapeError(f"at {where}.{key}: it must be a string")
+    return item
+
+
+def _strings(value: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    item = value.get(key)
+    if not isinstance(item, list) or not all(isinstance(entry, str) for entry in item):
+        raise _ShapeError(f"at {where}.{key}: it must be a list of strings")
+    return tuple(item)

@@ -1,0 +1,53 @@
+"""Runtime parameters: what a run says over the project's parameters, as ``kedro run --params`` would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+
+
+def nested(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn dotted names into nested ones, as Kedro's command line does: ``{"a.b": 1}`` is ``{"a": {"b": 1}}``.
+
+    :raises ConfigError: two names contradict each other, such as ``a`` and ``a.b``.
+    """
+    result: dict[str, Any] = {}
+    for name, value in parameters.items():
+        *parents, last = name.split(".")
+        place = result
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"Parameter {name!r} contradicts parameter {parent!r}: one of them must go.")
+        if isinstance(place.get(last), dict) and isinstance(value, Mapping):
+            place[last] = {**place[last], **value}
+        elif last in place:
+            raise ConfigError(f"Parameter {name!r} is given twice, once nested and once by its dotted name.")
+        else:
+            place[last] = dict(value) if isinstance(value, Mapping) else value
+    return result
+
+
+def to_json(parameters: Mapping[str, Any]) -> str:
+    """Write runtime parameters as JSON text that keeps their types; dates become ISO 8601.
+
+    The text travels as one string, since a protobuf Struct would turn 1 into 1.0.
+
+    :raises ConfigError: a value is of a type that JSON does not have; the message names the parameter.
+    """
+    for name, value in parameters.items():
+        try:
+            json.dumps(value, default=_date)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"Parameter {name!r} cannot be passed to the nodes: {error}.") from None
+    return json.dumps(parameters, sort_keys=True, default=_date)
+
+
+def _date(value: Any) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"a {type(value).__name__} is not a JSON value")

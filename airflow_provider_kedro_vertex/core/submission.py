@@ -1,0 +1,83 @@
+"""Exactly one job: which job is this try's, and when a new attempt is due.
+
+A PipelineJob's id is chosen by its caller, so the service itself refuses a second one. What is left to decide is what
+to do with the job that is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from airflow_provider_kedro_vertex.core.errors import AlreadyExistsError, JobError
+from airflow_provider_kedro_vertex.core.identity import job_id
+from airflow_provider_kedro_vertex.core.states import SUCCEEDED, is_over
+
+#: The label that tells which Airflow try made a job.
+TRY_LABEL = "airflow-try"
+
+#: More attempts than this in one DAG run is a loop that nobody wants to pay for.
+MAX_ATTEMPTS = 1000
+
+
+class PipelineJobs(Protocol):
+    """The part of the Vertex AI client that submitting needs."""
+
+    @property
+    def parent(self) -> str:
+        """``projects/../locations/..``."""
+
+    def create_pipeline_job(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Create a job, or raise AlreadyExistsError."""
+
+    def get_pipeline_job(self, name: str) -> dict[str, Any]:
+        """Read a job."""
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """The attempts of one task instance to run a job.
+
+    :param run_key: names the DAG run.
+    :param task_id: Airflow's.
+    :param map_index: Airflow's; -1 for a task that is not mapped.
+    :param try_number: Airflow's number of this try.
+    :param first_try: the number of the first try since the task was last cleared; 1 if it never was.
+    """
+
+    run_key: str
+    task_id: str
+    map_index: int
+    try_number: int
+    first_try: int
+
+    def submit(self, client: PipelineJobs, body: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
+        """Make sure that this try has one job.
+
+        :param body: makes the job's body from its id.
+        :return: the job, and whether this call created it.
+        :raises JobError: there were :data:`MAX_ATTEMPTS` attempts already.
+        :raises VertexApiError: creating or reading failed.
+        """
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            new_id = job_id(self.run_key, self.task_id, self.map_index, attempt)
+            try:
+                return client.create_pipeline_job(new_id, body(new_id)), True
+            except AlreadyExistsError:
+                job = client.get_pipeline_job(f"{client.parent}/pipelineJobs/{new_id}")
+                if self._is_ours(job):
+                    return job, False
+        raise JobError(f"Task {self.task_id!r} has made {MAX_ATTEMPTS} jobs in this DAG run; it makes no more.")
+
+    def _is_ours(self, job: Mapping[str, Any]) -> bool:
+        """Whether this try takes the job that is there, instead of making a new attempt."""
+        if not is_over(job["state"]):
+            return True
+        label = job.get("labels", {}).get(TRY_LABEL, "")
+        made_by = int(label) if label.isdecimal() else 0
+        # This very try made it, and lost the answer or its worker.
+        if made_by == self.try_number:
+            return True
+        # An earlier try made it and died before it could tell; clearing the task afterwards asks for a new one.
+        return bool(job["state"] == SUCCEEDED and made_by >= self.first_try)

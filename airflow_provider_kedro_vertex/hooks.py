@@ -1,0 +1,55 @@
+"""The hook: Airflow's Google connection gives the credentials, this package's client does the calls."""
+
+from __future__ import annotations
+
+from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.vertex.client import VertexClient
+
+CONSOLE_URL = "https://console.cloud.google.com"
+
+
+class KedroVertexHook(GoogleBaseHook):
+    """Reach Vertex AI with a Google Cloud connection.
+
+    Two keys of the connection's extra are read besides those of every Google connection: ``api_endpoint``, the
+    scheme and host of another Vertex AI (a private endpoint, the emulator), and ``console_url``, the pages to link to.
+
+    :param gcp_conn_id: the Airflow connection.
+    :param impersonation_chain: service accounts to impersonate, as for every Google operator.
+    """
+
+    def client(self, project_id: str | None, region: str | None) -> VertexClient:
+        """Make a client for one project and region.
+
+        :param project_id: None takes the connection's project.
+        :raises ConfigError: no project or no region is known.
+        """
+        credentials, default_project_id = self.get_credentials_and_project_id()
+        project_id = project_id or default_project_id
+        if not project_id:
+            raise ConfigError(
+                "No project_id is set. Set it in vertexai.yml, as an argument, or in the Google Cloud connection "
+                f"{self.gcp_conn_id!r}."
+            )
+        if not region:
+            raise ConfigError("No region is set. Set it in vertexai.yml or as an argument, such as europe-west1.")
+        return VertexClient(project_id, region, credentials, api_endpoint=self._get_field("api_endpoint"))
+
+    def client_of(self, job_name: str) -> VertexClient:
+        """Make a client for the project and region of a job.
+
+        :param job_name: ``projects/../locations/../pipelineJobs/..``.
+        :raises ConfigError: it is no such name.
+        """
+        match job_name.split("/"):
+            case ["projects", project_id, "locations", region, "pipelineJobs", _]:
+                return self.client(project_id, region)
+        raise ConfigError(f"{job_name!r} is no PipelineJob: projects/../locations/../pipelineJobs/.. is expected.")
+
+    def job_url(self, job_name: str) -> str:
+        """The page that shows a job to a person."""
+        _, project_id, _, region, _, job_id = job_name.split("/")
+        console = (self._get_field("console_url") or CONSOLE_URL).rstrip("/")
+        return f"{console}/vertex-ai/locations/{region}/pipelines/runs/{job_id}?project={project_id}"
