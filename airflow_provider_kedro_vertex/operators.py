@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator, conf
 
-from airflow_provider_kedro_vertex.core import identity, parameters
 from airflow_provider_kedro_vertex.core.errors import (
     JobError,
     KedroVertexError,
     QuotaExceededError,
     UnavailableError,
 )
-from airflow_provider_kedro_vertex.core.outcome import summary
-from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
-from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
-from airflow_provider_kedro_vertex.core.submission import TRY_LABEL, Attempts
 from airflow_provider_kedro_vertex.links import VertexJobLink
-from airflow_provider_kedro_vertex.source import ManifestSource
-from airflow_provider_kedro_vertex.triggers import KedroVertexPipelineTrigger
-from airflow_provider_kedro_vertex.waiting import JobWatch
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+    from airflow_provider_kedro_vertex.waiting import JobWatch
 
 
 class KedroVertexPipelineOperator(BaseOperator):
@@ -116,9 +107,13 @@ class KedroVertexPipelineOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Submit, then wait here, in the triggerer, or not at all."""
+        from airflow_provider_kedro_vertex.core.outcome import summary
+        from airflow_provider_kedro_vertex.submitting import submit
+        from airflow_provider_kedro_vertex.waiting import JobWatch
+
         try:
             hook = self._hook()
-            job = self._submit(hook, context)
+            job = submit(self, hook, context)
             url = hook.job_url(job["name"])
             VertexJobLink.persist(context, url)
             self.log.info("See %s", url)
@@ -127,6 +122,8 @@ class KedroVertexPipelineOperator(BaseOperator):
             self._watch = JobWatch(hook, job["name"], self.log)
             ended = self._watch.ended()
             if ended is None and self.deferrable:
+                from airflow_provider_kedro_vertex.triggers import KedroVertexPipelineTrigger
+
                 self.defer(
                     trigger=KedroVertexPipelineTrigger(
                         job=job["name"],
@@ -146,6 +143,8 @@ class KedroVertexPipelineOperator(BaseOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Take over from the triggerer."""
+        from airflow_provider_kedro_vertex.waiting import JobWatch
+
         if "error" in event:
             raise AirflowException(event["error"])
         try:
@@ -159,82 +158,6 @@ class KedroVertexPipelineOperator(BaseOperator):
         if self._watch is not None:
             self._watch.cancel()
 
-    def _submit(self, hook: KedroVertexHook, context: Context) -> dict[str, Any]:
-        """Make sure that there is one job for this try: adopt the one there is, or create it."""
-        plan = self._plan()
-        client = hook.client(self.project_id or plan.config.project_id, self.region or plan.config.region)
-        ti = context["ti"]
-        attempts = Attempts(
-            run_key=identity.run_key(ti.dag_id, ti.run_id),
-            task_id=ti.task_id,
-            map_index=ti.map_index if ti.map_index is not None else -1,
-            try_number=ti.try_number,
-            # Clearing a task raises max_tries to the tries made so far plus its retries.
-            first_try=ti.max_tries - (self.retries or 0) + 1,
-        )
-        runtime_params = parameters.to_json(parameters.nested(self._runtime_params(context)))
-
-        def body(job_id: str) -> dict[str, Any]:
-            run = self._run_context(context, plan, attempts.run_key, job_id)
-            title = f"{plan.config.experiment_name or plan.project} {plan.pipeline} {ti.run_id}"
-            return pipeline_job(plan, run, runtime_params, title, self._labels(context, plan))
-
-        job, created = attempts.submit(client, body)
-        verb = "Submitted" if created else "Adopted"
-        self.log.info(
-            "%s Vertex AI job %s: pipeline %s of %s, %d node groups.",
-            verb,
-            job["name"],
-            plan.pipeline,
-            plan.project,
-            len(plan.groups),
-        )
-        return job
-
-    def _plan(self) -> Plan:
-        source = ManifestSource(self.manifest, self.project, self.python, self.kedro_env)
-        manifest = source.read(Path(self.dag.fileloc).parent)
-        config = manifest.config.overridden(self.run_config or {})
-        return build_plan(manifest, self.pipeline, config)
-
-    def _runtime_params(self, context: Context) -> dict[str, Any]:
-        """The task's params, templates rendered; a value from ``dag_run.conf`` is data and never a template."""
-        given = context["dag_run"].conf or {}
-        values = dict(context["params"])
-        templates = {name: value for name, value in values.items() if name not in given}
-        return {**values, **self.render_template(templates, context)}
-
-    def _run_context(self, context: Context, plan: Plan, run_key: str, job_id: str) -> identity.RunContext:
-        # A manual run of Airflow 3 may have no logical date, and then no data interval either.
-        moment = context.get("logical_date") or context["dag_run"].run_after
-        return identity.RunContext(
-            run_key=run_key,
-            dag_id=context["ti"].dag_id,
-            run_id=context["ti"].run_id,
-            logical_date=_iso(context.get("logical_date")),
-            data_interval_start=_iso(context.get("data_interval_start")),
-            data_interval_end=_iso(context.get("data_interval_end")),
-            root=plan.root,
-            save_version=identity.save_version(run_key, moment),
-            job_id=job_id,
-        )
-
-    def _labels(self, context: Context, plan: Plan) -> dict[str, str]:
-        ti = context["ti"]
-        return identity.labels(
-            {
-                "airflow-dag-id": ti.dag_id,
-                "airflow-run-id": ti.run_id,
-                "airflow-task-id": ti.task_id,
-                "airflow-run-key": identity.run_key(ti.dag_id, ti.run_id),
-                TRY_LABEL: str(ti.try_number),
-                "kedro-project": plan.project,
-                "kedro-pipeline": plan.pipeline,
-                **({"kedro-env": plan.env} if plan.env else {}),
-                **({"experiment": plan.config.experiment_name} if plan.config.experiment_name else {}),
-            }
-        )
-
     def _hook(self) -> KedroVertexHook:
         from airflow_provider_kedro_vertex.hooks import KedroVertexHook
 
@@ -246,7 +169,3 @@ def _airflow_error(error: KedroVertexError) -> AirflowException:
     if isinstance(error, JobError | UnavailableError | QuotaExceededError):
         return AirflowException(str(error))
     return AirflowFailException(str(error))
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None

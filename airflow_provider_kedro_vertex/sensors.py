@@ -17,11 +17,11 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, UnavailableError
 from airflow_provider_kedro_vertex.links import VertexJobLink
-from airflow_provider_kedro_vertex.triggers import KedroVertexPipelineTrigger
-from airflow_provider_kedro_vertex.waiting import JobWatch
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_kedro_vertex.waiting import JobWatch
 
 
 class KedroVertexPipelineSensor(BaseSensorOperator):
@@ -66,6 +66,8 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait, here or in the triggerer."""
         if self.deferrable and not self.poke(context):
+            from airflow_provider_kedro_vertex.triggers import KedroVertexPipelineTrigger
+
             self.defer(
                 trigger=KedroVertexPipelineTrigger(
                     job=self.job,
@@ -109,6 +111,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
     @cached_property
     def _watch(self) -> JobWatch:
         from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+        from airflow_provider_kedro_vertex.waiting import JobWatch
 
         hook = KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
         return JobWatch(hook, self.job, self.log)
