@@ -13,23 +13,29 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError
 def nested(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Turn dotted names into nested ones, as Kedro's command line does: ``{"a.b": 1}`` is ``{"a": {"b": 1}}``.
 
+    Mappings are merged at every depth; the argument stays as it is.
+
     :raises ConfigError: two names contradict each other, such as ``a`` and ``a.b``.
     """
     result: dict[str, Any] = {}
     for name, value in parameters.items():
-        *parents, last = name.split(".")
-        place = result
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise ConfigError(f"Parameter {name!r} contradicts parameter {parent!r}: one of them must go.")
-        if isinstance(place.get(last), dict) and isinstance(value, Mapping):
-            place[last] = {**place[last], **value}
-        elif last in place:
-            raise ConfigError(f"Parameter {name!r} is given twice, once nested and once by its dotted name.")
-        else:
-            place[last] = dict(value) if isinstance(value, Mapping) else value
+        _place(result, name.split("."), value, name)
     return result
+
+
+def _place(branch: dict[str, Any], path: list[str], value: Any, name: str) -> None:
+    *parents, last = path
+    for parent in parents:
+        branch = branch.setdefault(parent, {})
+        if not isinstance(branch, dict):
+            raise ConfigError(f"Parameter {name!r} contradicts parameter {parent!r}: one of them must go.")
+    if isinstance(value, Mapping) and isinstance(branch.setdefault(last, {}), dict):
+        for key, item in value.items():
+            _place(branch[last], [key], item, f"{name}.{key}")
+    elif last in branch:
+        raise ConfigError(f"Parameter {name!r} is given twice, once nested and once by its dotted name.")
+    else:
+        branch[last] = value
 
 
 def to_json(parameters: Mapping[str, Any]) -> str:
@@ -41,7 +47,7 @@ def to_json(parameters: Mapping[str, Any]) -> str:
     """
     for name, value in parameters.items():
         try:
-            json.dumps(value, default=_date)
+            json.dumps(value, sort_keys=True, default=_date)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"Parameter {name!r} cannot be passed to the nodes: {error}.") from None
     return json.dumps(parameters, sort_keys=True, default=_date)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -150,8 +151,9 @@ def _task_ids(nodes: Iterable[Node]) -> dict[str, str]:
 
 
 def _resources(config: RunConfig, node: Node, task_id: str) -> Resources:
-    # kedro-vertexai looked a node up by its cleaned name, its documents wrote the raw one: both work, raw wins.
-    wanted = config.resources_for([task_id, node.name], frozenset(node.tags))
+    # kedro-vertexai looked a node up by its cleaned name, its documents wrote the raw one: all work, raw wins.
+    cleaned = re.sub(r"[\W_]+", "-", node.name).strip("-")
+    wanted = config.resources_for([task_id, cleaned, node.name], frozenset(node.tags))
     if wanted.gpu not in (None, "0") and not wanted.accelerator_type:
         raise ConfigError(
             f"Node {node.name!r} asks for {wanted.gpu} gpu but names no accelerator_type. "

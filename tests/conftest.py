@@ -1,0 +1,17 @@
+"""What every test needs before anything is imported: an Airflow home of its own, and no telemetry."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+# Airflow reads its settings when it is first imported, so they are made here and not in a fixture.
+_HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
+os.environ |= {
+    "AIRFLOW_HOME": _HOME.name,
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "DO_NOT_TRACK": "1",
+    "KEDRO_DISABLE_TELEMETRY": "1",
+}
