@@ -17,7 +17,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 
 DEFAULT = "__default__"
 
-_QUANTITY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([a-zA-Z]*)")
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([a-zA-Z]*)")
 _CPU_UNITS = {"": 1.0, "m": 1e-3}
 _BYTE_UNITS = {
     "": 1.0,
@@ -68,8 +68,8 @@ class Resources:
             cores(cpu, f"{where}.cpu")
         if (memory := texts.get("memory")) is not None:
             gigabytes(memory, f"{where}.memory")
-        if (gpu := texts.get("gpu")) is not None and not gpu.isdecimal():
-            raise ConfigError(f"{where}.gpu must be a whole number, not {gpu!r}.")
+        if (gpu := texts.get("gpu")) is not None:
+            accelerators(gpu, f"{where}.gpu")
         return cls(**texts)
 
 
@@ -177,6 +177,16 @@ def gigabytes(text: str, where: str) -> float:
     :raises ConfigError: it is none, or not above zero.
     """
     return _quantity(text, _BYTE_UNITS, where, "an amount of memory such as 512Mi or 4Gi") / 1e9
+
+
+def accelerators(text: str, where: str) -> int:
+    """Read a number of accelerators.
+
+    :raises ConfigError: it is no whole number.
+    """
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    raise ConfigError(f"{where} must be a whole number, not {text!r}.")
 
 
 def _quantity(text: str, units: Mapping[str, float], where: str, example: str) -> float:

@@ -22,6 +22,4 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexEmulato
 
 @pytest.fixture
 def client(emulator: VertexEmulator) -> VertexClient:
-    return VertexClient(
-        "demo-project", "europe-west1", AnonymousCredentials(), api_endpoint=emulator.url, deadline=2.0
-    )
+    return VertexClient("demo-project", "europe-west1", AnonymousCredentials(), api_endpoint=emulator.url, deadline=2.0)
