@@ -90,13 +90,17 @@ class VertexClient:
         """
         return self._call("GET", name)
 
-    def list_pipeline_jobs(self, filter: str, read_mask: str = "*", page_size: int = 100) -> Iterator[dict[str, Any]]:
+    def list_pipeline_jobs(
+        self, filter: str, read_mask: str | None = None, page_size: int = 100
+    ) -> Iterator[dict[str, Any]]:
         """Read all PipelineJobs that match, page by page, the newest first. They come without task details.
 
         :param filter: Vertex AI's filter language, such as ``labels.kedro-pipeline=training``.
-        :param read_mask: the fields to read, comma separated.
+        :param read_mask: the fields to read, comma separated; None reads all that a list has.
         """
-        query = {"filter": filter, "readMask": read_mask, "pageSize": str(page_size), "orderBy": "create_time desc"}
+        query = {"filter": filter, "pageSize": str(page_size), "orderBy": "create_time desc"}
+        if read_mask is not None:
+            query["readMask"] = read_mask
         while True:
             page = self._call("GET", f"{self.parent}/pipelineJobs", query=query)
             yield from page.get("pipelineJobs", [])

@@ -1,7 +1,8 @@
-"""A small manifest that the tests of the Airflow side share."""
+"""A small manifest and a Vertex AI emulator, which several rooms' tests share."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
-
-IMAGE = "example/image:1"
+from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from tests.unit.jobs import IMAGE
 
 
 def small_manifest(**config: object) -> Manifest:
@@ -35,3 +36,10 @@ def manifest_file(tmp_path: Path) -> Path:
     path = tmp_path / "small.manifest.json"
     manifests.write(small_manifest(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexEmulator]:
+    folder = tmp_path_factory.mktemp("image")
+    with VertexEmulator(images={IMAGE: folder}, data=tmp_path_factory.mktemp("vertex")) as running:
+        yield running

@@ -16,7 +16,7 @@ from airflow_provider_kedro_vertex.core.errors import (
 )
 from airflow_provider_kedro_vertex.core.states import is_over
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
-from tests.unit.vertex.jobs import body
+from tests.unit.jobs import body
 
 LONG = "import time; time.sleep(600)"
 

@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_kedro_vertex.core.states import SUCCEEDED
 from airflow_provider_kedro_vertex.core.submission import TRY_LABEL, Attempts
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
-from tests.unit.vertex.jobs import body
+from tests.unit.jobs import body
 from tests.unit.vertex.test_client import LONG, wait
 
 OK, BAD = "print('fine')", "raise SystemExit(1)"

@@ -1,0 +1,101 @@
+"""The hook and the trigger, against the emulator."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from airflow_provider_kedro_vertex import triggers
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.states import SUCCEEDED
+from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+from airflow_provider_kedro_vertex.triggers import KedroVertexPipelineTrigger
+from tests.unit.jobs import body
+
+PARENT = "projects/demo-project/locations/europe-west1"
+
+
+@pytest.fixture
+def hook(vertex: VertexEmulator, monkeypatch: pytest.MonkeyPatch) -> KedroVertexHook:
+    connect(monkeypatch, vertex.url)
+    return KedroVertexHook(gcp_conn_id="local")
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, url: str, **extra: Any) -> None:
+    connection = {
+        "conn_type": "google_cloud_platform",
+        "extra": {"project": "demo-project", "is_anonymous": True, "api_endpoint": url, "console_url": url, **extra},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_LOCAL", json.dumps(connection))
+
+
+def trigger(job: str, poll_interval: float = 0.05) -> KedroVertexPipelineTrigger:
+    made = KedroVertexPipelineTrigger(job, "local", None, poll_interval, cancel_on_kill=True)
+    path, arguments = made.serialize()
+    assert path == "airflow_provider_kedro_vertex.triggers.KedroVertexPipelineTrigger"
+    return KedroVertexPipelineTrigger(**json.loads(json.dumps(arguments)))  # as the triggerer gets it
+
+
+async def event(waiting: KedroVertexPipelineTrigger) -> dict[str, Any]:
+    payloads = [fired.payload async for fired in waiting.run()]
+    assert len(payloads) == 1
+    payload: dict[str, Any] = payloads[0]
+    return payload
+
+
+def test_the_hook_takes_project_and_endpoint_from_the_connection(hook: KedroVertexHook, vertex: VertexEmulator) -> None:
+    client = hook.client(None, "europe-west1")
+
+    assert (client.parent, client.endpoint) == (PARENT, vertex.url)
+    assert hook.job_url(f"{PARENT}/pipelineJobs/x") == (
+        f"{vertex.url}/vertex-ai/locations/europe-west1/pipelines/runs/x?project=demo-project"
+    )
+
+
+def test_the_hook_says_what_is_missing(hook: KedroVertexHook, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"^No region is set\. Set it in vertexai\.yml or as an argument"):
+        hook.client(None, None)
+    with pytest.raises(ConfigError, match=r"^'job-1' is no PipelineJob: "):
+        hook.client_of("job-1")
+    connect(monkeypatch, "http://127.0.0.1:1", project=None)
+    with pytest.raises(ConfigError, match=r"^No project_id is set\. .* connection 'local'\.$"):
+        KedroVertexHook(gcp_conn_id="local").client(None, "europe-west1")
+
+
+@pytest.mark.parametrize(("code", "state"), [("print(1)", SUCCEEDED), ("raise SystemExit(3)", "PIPELINE_STATE_FAILED")])
+def test_the_trigger_fires_when_the_job_has_ended(hook: KedroVertexHook, code: str, state: str) -> None:
+    name = hook.client(None, "europe-west1").create_pipeline_job(f"trigger-{state[-6:].lower()}", body(code))["name"]
+
+    assert asyncio.run(event(trigger(name))) == {"name": name, "state": state}
+
+
+def test_killing_a_deferred_task_cancels_its_job(hook: KedroVertexHook) -> None:
+    client = hook.client(None, "europe-west1")
+    name = client.create_pipeline_job("trigger-kill", body("import time; time.sleep(600)"))["name"]
+
+    asyncio.run(trigger(name).on_kill())
+
+    assert asyncio.run(event(trigger(name))) == {"name": name, "state": "PIPELINE_STATE_CANCELLED"}
+
+
+def test_a_job_that_is_gone_is_an_error_event(hook: KedroVertexHook) -> None:
+    fired = asyncio.run(event(trigger(f"{PARENT}/pipelineJobs/never-made")))
+
+    assert "status 404" in fired["error"]
+
+
+def test_a_wait_gives_up_when_nobody_answers_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triggers, "OUTAGE_LIMIT", 0.2)
+    monkeypatch.setattr("airflow_provider_kedro_vertex.vertex.client.BACKOFF", 1000.0)  # one try for each read
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        connect(monkeypatch, f"http://127.0.0.1:{unused.getsockname()[1]}")
+
+        fired = asyncio.run(event(trigger(f"{PARENT}/pipelineJobs/x")))
+
+    assert fired["error"].startswith("Vertex AI does not answer at http://127.0.0.1:")
