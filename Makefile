@@ -1,0 +1,66 @@
+# `make` lists the targets. Only Python 3.11+ and make are needed; the rest is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+comma := ,
+EXTRAS := all,example,dev
+# The address of the pages of `make up`.
+HOST := 127.0.0.1
+# Kedro's usage data stays off in every process that a target starts.
+export DO_NOT_TRACK := 1
+export KEDRO_DISABLE_TELEMETRY := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-airflow2 lint format bench pictures constraints clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.ready ## Backfill three days of the flights pipeline on a local Airflow and Vertex AI
+	@$(BIN)/python -m dags_examples.demo
+
+up: .venv/.ready ## The same, then stay up and print the pages to open
+	@$(BIN)/python -m dags_examples.demo --stay --host $(HOST)
+
+test: .venv/.ready ## Run every test on Airflow 3
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-airflow2: .venv-airflow2/.ready ## Run the same tests on Airflow 2.11
+	.venv-airflow2/bin/python -m pytest -n 2 --dist loadgroup
+
+lint: .venv/.ready ## Check style, types and the import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.ready ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/.ready ## Measure what parsing and compiling cost
+	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+pictures: .venv/.ready ## Take the pictures in docs/images again (needs Chromium)
+	PICTURES=docs/images $(BIN)/python -m pytest tests/e2e -m browser
+
+constraints: .venv/.ready ## Pin today's newest releases that agree with constraints/*.in
+	$(foreach airflow,airflow-2 airflow-3,$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal \
+	  --python-version 3.11 $(foreach extra,$(subst $(comma), ,$(EXTRAS)),--extra $(extra)) \
+	  --constraint constraints/$(airflow).in --output-file constraints/$(airflow).txt \
+	  --no-header --no-annotate --no-emit-index-url &&) true
+
+clean: ## Remove the environments and everything that the other targets made
+	rm -rf .venv .venv-airflow2 .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment is built when its constraints or the extras changed. Bytecode is compiled once here: Airflow starts
+# a process for each task, and each would compile what it imports if bytecode may not be written later.
+.venv/.ready: constraints/airflow-3.txt pyproject.toml
+.venv-airflow2/.ready: constraints/airflow-2.txt pyproject.toml
+.venv/.ready .venv-airflow2/.ready:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make needs Python 3.11 or newer: make PYTHON=python3.12")'
+	@echo "Building $(@D) from $<. The first time takes some minutes."
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< uv
+	@$(@D)/bin/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --constraint $< --editable '.[$(EXTRAS)]'
+	@touch $@

@@ -1,0 +1,121 @@
+"""The command line of the emulator; ``--help`` tells all of it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from airflow_provider_kedro_vertex.emulator.images import Image, ImageError, parse_flag
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM.
+
+    :return: the exit code: 0 after a signal, 2 if a flag cannot be used.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _allow_many_connections()
+    # Only now: this import takes about a second, and a bad flag has been refused before.
+    from airflow_provider_kedro_vertex.emulator.server import StartError, VertexEmulator
+
+    # uvicorn ends everything in order on a signal, and then passes the signal on to these.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    emulator = VertexEmulator(
+        dict(options.image),
+        env=dict(options.env),
+        data=options.data,
+        host=options.host,
+        port=options.port,
+        max_parallel=options.max_parallel,
+    )
+    try:
+        emulator.run(lambda: _announce(emulator.url, emulator.data, emulator.loopback, emulator.images))
+    except StartError as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    finally:
+        (emulator.data / "url").unlink(missing_ok=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_kedro_vertex.emulator",
+        description="A local Vertex AI: PipelineJobs over REST, run as processes here, and a page to look at.",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to bind (default: %(default)s, which this machine alone can reach)"
+    )
+    parser.add_argument("--port", type=_port, default=8787, help="port, 0 for a free one (default: %(default)s)")
+    parser.add_argument(
+        "--data", default=".vertex-emulator", metavar="DIR",
+        help="folder for jobs and logs; its file `url` says where it serves (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--image", action="append", type=_image, default=[], metavar="NAME=FOLDER[,PYTHON]",
+        help="run the image NAME in a copy of FOLDER with PYTHON (default: this Python); may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--env", action="append", type=_variable, default=[], metavar="KEY=VALUE",
+        help="environment variable of every container; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-parallel", type=_count, default=os.cpu_count() or 1, metavar="N",
+        help="containers that run at the same time (default: the number of cores, %(default)s)",
+    )  # fmt: skip
+    return parser
+
+
+def _announce(url: str, data: Path, loopback: bool, images: Mapping[str, Image]) -> None:
+    temporary = data / "url.new"
+    temporary.write_text(f"{url}\n", encoding="utf-8")
+    temporary.replace(data / "url")
+    reach = "this machine only" if loopback else "WARNING: whoever can reach it can run commands on this machine"
+    known = ", ".join(f"{name} = {image.folder}" for name, image in images.items()) or "none, see --image"
+    print(f"Vertex AI emulator at {url} ({reach}); images: {known}; data: {data}; end it with Ctrl-C.", flush=True)
+
+
+def _allow_many_connections() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _image(text: str) -> tuple[str, Image]:
+    try:
+        return parse_flag(text)
+    except ImageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (equals and name.isidentifier() and name.isascii()):
+        raise argparse.ArgumentTypeError(f'"{text}" is not of the form KEY=VALUE')
+    return name, value
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f'"{text}" is no port (0 to 65535)')
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of 1 or more')
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,273 @@
+"""How a container runs on this machine: as a process, in its own copy of the image's folder.
+
+A task sees what a container would show it: a fresh file system of its own, a small environment, no shell. It does not
+see limits on CPU and memory, another user, or a network of its own, so this is for code that you trust.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from airflow_provider_kedro_vertex.emulator.errors import Code
+from airflow_provider_kedro_vertex.emulator.images import Image, copy_folder
+from airflow_provider_kedro_vertex.emulator.logs import LogWriter
+
+# Seconds between SIGTERM and SIGKILL. Vertex AI does not tell its own; Kubernetes' default is 30.
+GRACE_SECONDS = 10.0
+# Seconds for output that a process left behind in its pipes when it ended.
+_DRAIN_SECONDS = 2.0
+# Linux gives one argument at most 32 pages, also inside a container on Vertex AI (MAX_ARG_STRLEN).
+_LONGEST_ARGUMENT = 128 * 1024
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One container to run.
+
+    :param number: the CustomJob's number, which names its work folder and its log.
+    :param env: the container's own variables, in order; ``$(NAME)`` in them stands for an earlier one.
+    """
+
+    number: str
+    image: str
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a container ended.
+
+    :param code: None for success.
+    :param retry: whether another try may end otherwise.
+    """
+
+    code: Code | None = None
+    message: str = ""
+    retry: bool = True
+
+
+class Executor(Protocol):
+    """Runs containers. ``run`` may be cancelled, and then ends what it started before it raises CancelledError."""
+
+    async def run(self, work: Work, started: Callable[[], None], spawned: Callable[[int], None]) -> Outcome:
+        """Run one container to its end.
+
+        :param started: called right before the container starts, and not if it cannot.
+        :param spawned: called with the process id.
+        """
+        ...
+
+
+class ProcessExecutor:
+    """Runs a container as a process group of its own.
+
+    :param images: the images that are known, by the name that specs use.
+    :param data: where work folders (``work/``) and logs (``logs/``) go.
+    :param env: variables that every container gets.
+    :param max_parallel: processes at one time; further ones wait their turn.
+    :param grace: seconds between SIGTERM and SIGKILL when a task is cancelled.
+    """
+
+    def __init__(
+        self,
+        images: Mapping[str, Image],
+        data: Path,
+        env: Mapping[str, str],
+        max_parallel: int,
+        grace: float = GRACE_SECONDS,
+    ) -> None:
+        self._images = images
+        self._data = data
+        self._env = env
+        self._grace = grace
+        self._places = asyncio.Semaphore(max_parallel)
+
+    async def run(self, work: Work, started: Callable[[], None], spawned: Callable[[int], None]) -> Outcome:
+        """Run one container to its end; see :class:`Executor`."""
+        with LogWriter(log_path(self._data, work.number)) as log:
+            outcome = await self._run(work, started, spawned, log)
+            if outcome.code is not None:
+                log.note(outcome.message)
+            return outcome
+
+    async def _run(
+        self, work: Work, started: Callable[[], None], spawned: Callable[[int], None], log: LogWriter
+    ) -> Outcome:
+        image = self._images.get(work.image)
+        if image is None:
+            return self._unknown_image(work.image)
+        if not work.argv:
+            return Outcome(
+                Code.INVALID_ARGUMENT, "The container has no command, and this emulator knows no image's own.", False
+            )
+        async with self._places:
+            folder = self._data / "work" / work.number
+            try:
+                try:
+                    await _in_thread(_prepare, image, folder, self._data)
+                except (OSError, shutil.Error) as error:
+                    return Outcome(Code.INTERNAL, f"The image's folder {image.folder} could not be copied: {error}")
+                started()
+                return await self._process(work, image, folder, spawned, log)
+            finally:
+                await _in_thread(shutil.rmtree, folder, True)
+
+    async def _process(
+        self, work: Work, image: Image, folder: Path, spawned: Callable[[int], None], log: LogWriter
+    ) -> Outcome:
+        env = environment(image, folder, self._env, work.env)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *work.argv,
+                cwd=folder / "project",
+                env=env,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            return _not_started(work, error)
+        spawned(process.pid)
+        readers = [
+            asyncio.create_task(_copy_output(name, stream, log))
+            for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
+            if stream is not None
+        ]
+        try:
+            await process.wait()
+        except asyncio.CancelledError:
+            log.note(f"Cancelled: sending SIGTERM, and SIGKILL after {self._grace:g} seconds.")
+            await asyncio.shield(self._end(process))
+            raise
+        finally:
+            # What the process left running goes with it, as a container would take it along.
+            _signal_group(process.pid, signal.SIGKILL)
+            _, late = await asyncio.wait(readers, timeout=_DRAIN_SECONDS)
+            for reader in late:
+                reader.cancel()
+        return _ended(work, process.returncode or 0)
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        _signal_group(process.pid, signal.SIGTERM)
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(process.wait(), self._grace)
+        _signal_group(process.pid, signal.SIGKILL)
+        await process.wait()
+
+    def _unknown_image(self, name: str) -> Outcome:
+        known = ", ".join(sorted(self._images)) or "none"
+        return Outcome(
+            Code.NOT_FOUND,
+            f'The image "{name}" is not known to this emulator. Known: {known}. Start the emulator with '
+            f"--image {name}=FOLDER to run it in a copy of FOLDER.",
+            retry=False,
+        )
+
+
+def log_path(data: Path, number: str) -> Path:
+    """The log of a container, by its CustomJob's number."""
+    return data / "logs" / f"{number}.log"
+
+
+def environment(
+    image: Image, folder: Path, given: Mapping[str, str], own: tuple[tuple[str, str], ...]
+) -> dict[str, str]:
+    """The variables of a container: a minimal base, those of every container, then its own with ``$(NAME)`` filled."""
+    env = {
+        "PATH": f"{image.python.parent}:{_SYSTEM_PATH}",
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",  # as most images set it, so that a log can be followed
+        **given,
+    }
+    for name, value in own:
+        env[name] = expand(value, env)
+    return env
+
+
+def expand(text: str, env: Mapping[str, str]) -> str:
+    """Fill ``$(NAME)`` as Vertex AI does: an unknown name stays as written, ``$$(NAME)`` gives ``$(NAME)``."""
+    parts, at = [], 0
+    while (found := text.find("$", at)) >= 0:
+        parts.append(text[at:found])
+        at = found + 1
+        if text.startswith("$", at):
+            parts.append("$")
+            at += 1
+        elif text.startswith("(", at) and (close := text.find(")", at)) > 0:
+            name = text[at + 1 : close]
+            parts.append(env.get(name, f"$({name})"))
+            at = close + 1
+        else:
+            parts.append("$")
+    return "".join([*parts, text[at:]])
+
+
+async def _in_thread(function: Callable[..., Any], *arguments: Any) -> None:
+    # A thread cannot be stopped half way, so a cancelled task waits for it: nobody removes a folder that is being
+    # filled.
+    work = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
+
+
+def _prepare(image: Image, folder: Path, data: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("home", "tmp"):
+        (folder / name).mkdir(parents=True, mode=0o700)
+    copy_folder(image.folder, folder / "project", data)
+
+
+def _not_started(work: Work, error: OSError | ValueError) -> Outcome:
+    if isinstance(error, ValueError):
+        return Outcome(Code.INVALID_ARGUMENT, f"The command cannot be started: {error}.", retry=False)
+    if error.errno == errno.E2BIG:
+        sizes = [len(os.fsencode(text)) for text in work.argv]
+        largest = max(range(len(sizes)), key=sizes.__getitem__)
+        return Outcome(
+            Code.INVALID_ARGUMENT,
+            f"The command is too long for the kernel: argument {largest} has {sizes[largest]} of {sum(sizes)} bytes in "
+            f"all, and one argument may have {_LONGEST_ARGUMENT}. A container on Vertex AI has this limit too; pass large "
+            "values in a file.",
+            retry=False,
+        )
+    reason = "it is not in the image's PATH" if error.errno == errno.ENOENT else str(error.strerror)
+    return Outcome(Code.INVALID_ARGUMENT, f'The command "{work.argv[0]}" cannot be started: {reason}.', retry=False)
+
+
+async def _copy_output(name: str, stream: asyncio.StreamReader, log: LogWriter) -> None:
+    while data := await stream.read(65536):
+        log.feed(name, data)
+    log.end(name)
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _ended(work: Work, returncode: int) -> Outcome:
+    if returncode == 0:
+        return Outcome()
+    where = f"The container of image {work.image} (workerpool0-0)"
+    if returncode < 0:
+        name = signal.Signals(-returncode).name if -returncode in list(signal.Signals) else "unknown"
+        hint = " This is also how a machine out of memory ends a process." if -returncode == signal.SIGKILL else ""
+        return Outcome(Code.INVALID_ARGUMENT, f"{where} was ended by signal {-returncode} ({name}).{hint}")
+    return Outcome(Code.INVALID_ARGUMENT, f"{where} exited with a non-zero status of {returncode}.")

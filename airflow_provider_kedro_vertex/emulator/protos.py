@@ -1,0 +1,193 @@
+"""The messages of Vertex AI v1, from Google's own client, and their JSON.
+
+Only the types of ``google.cloud.aiplatform_v1`` are used, and of these the plain protobuf classes beneath the
+proto-plus wrappers, which are several times faster. Importing them executes the client package's ``__init__`` with
+every service in it: about a second and 110 MB, measured with google-cloud-aiplatform 2.7.0. The only ways around it
+replace the package in ``sys.modules``, which would break a test that uses the real client in the same process.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from google.cloud.aiplatform_v1.types import custom_job as custom_job_types
+from google.cloud.aiplatform_v1.types import job_service, operation, pipeline_job, pipeline_service
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2, field_mask_pb2, json_format, message_factory, struct_pb2, timestamp_pb2
+
+from airflow_provider_kedro_vertex.emulator.errors import Violation, invalid_argument
+
+Message = Any
+"""A protobuf message. Its class is made at run time, so the type checker cannot know its fields."""
+
+
+def _plain(wrapper: Any) -> Any:
+    return type(wrapper.pb(wrapper()))
+
+
+PipelineJob = _plain(pipeline_job.PipelineJob)
+PipelineTaskDetail = _plain(pipeline_job.PipelineTaskDetail)
+CreatePipelineJobRequest = _plain(pipeline_service.CreatePipelineJobRequest)
+GetPipelineJobRequest = _plain(pipeline_service.GetPipelineJobRequest)
+ListPipelineJobsRequest = _plain(pipeline_service.ListPipelineJobsRequest)
+ListPipelineJobsResponse = _plain(pipeline_service.ListPipelineJobsResponse)
+CancelPipelineJobRequest = _plain(pipeline_service.CancelPipelineJobRequest)
+DeletePipelineJobRequest = _plain(pipeline_service.DeletePipelineJobRequest)
+CustomJob = _plain(custom_job_types.CustomJob)
+GetCustomJobRequest = _plain(job_service.GetCustomJobRequest)
+ListCustomJobsRequest = _plain(job_service.ListCustomJobsRequest)
+ListCustomJobsResponse = _plain(job_service.ListCustomJobsResponse)
+DeleteOperationMetadata = _plain(operation.DeleteOperationMetadata)
+Operation = operations_pb2.Operation
+GetOperationRequest = operations_pb2.GetOperationRequest
+Empty = empty_pb2.Empty
+Struct = struct_pb2.Struct
+
+_JSON_ERRORS = (json_format.ParseError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
+_TYPE_NAMES = {
+    1: "TYPE_DOUBLE", 2: "TYPE_FLOAT", 3: "TYPE_INT64", 5: "TYPE_INT32", 8: "TYPE_BOOL", 9: "TYPE_STRING",
+    12: "TYPE_BYTES", 13: "TYPE_UINT32",
+}  # fmt: skip
+
+
+def parse_body(body: bytes) -> Any:
+    """Read a request body as JSON; an empty one is an empty object.
+
+    :raises ApiError: INVALID_ARGUMENT if it is no JSON (NaN and Infinity are none).
+    """
+    if not body.strip():
+        return {}
+    try:
+        return json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        reason = "too deeply nested" if isinstance(error, RecursionError) else str(error)
+        raise invalid_argument(Violation("", f"Invalid JSON payload received. {reason}")) from None
+
+
+def from_json(message: Message, data: Any, path: str) -> None:
+    """Fill a message from proto3 JSON, strictly: an unknown field or a value of another type is refused.
+
+    :param path: where the data stands in the request, in proto names; shown in the errors.
+    :raises ApiError: INVALID_ARGUMENT with every field that is wrong.
+    """
+    try:
+        json_format.ParseDict(data, message)
+    except _JSON_ERRORS as error:
+        faults = _faults(data, message.DESCRIPTOR, path)
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise invalid_argument(*(faults or [Violation(path, reason)])) from None
+
+
+def to_json(message: Message, enums_as_numbers: bool = False) -> dict[str, Any]:
+    """Write a message as Vertex AI does: camelCase, enums by name, int64 as text, empty fields left out."""
+    data: dict[str, Any] = json_format.MessageToDict(message, use_integers_for_enums=enums_as_numbers)
+    return data
+
+
+def parse_mask(text: str) -> Any:
+    """Read a field mask from a query: JSON names (``displayName,state``) or proto names; empty or ``*`` is None."""
+    paths = [path.strip() for path in text.split(",") if path.strip()]
+    if not paths or paths == ["*"]:
+        return None
+    proto_names = ("".join(f"_{c.lower()}" if c.isupper() else c for c in path) for path in paths)
+    return field_mask_pb2.FieldMask(paths=proto_names)
+
+
+def check_mask(mask: Any, message: Message) -> None:
+    """Refuse a mask with a path that the message does not have.
+
+    :raises ApiError: INVALID_ARGUMENT.
+    """
+    for path in mask.paths:
+        if not field_mask_pb2.FieldMask(paths=[path]).IsValidForDescriptor(message.DESCRIPTOR):
+            raise invalid_argument(Violation("read_mask", f'"{path[:100]}" is no field of {message.DESCRIPTOR.name}.'))
+
+
+def masked(mask: Any, message: Message) -> Message:
+    """Copy only the fields that a checked mask names."""
+    copy = type(message)()
+    mask.MergeMessage(message, copy)
+    return copy
+
+
+def now() -> Any:
+    """The time, as a Timestamp in whole microseconds, as Vertex AI gives them."""
+    stamp = timestamp_pb2.Timestamp()
+    stamp.FromDatetime(datetime.now(timezone.utc))
+    return stamp
+
+
+def microseconds(message: Message, field: str) -> int | None:
+    """A timestamp field in microseconds since 1970; None if it is not set."""
+    if not message.HasField(field):
+        return None
+    stamp = getattr(message, field)
+    return int(stamp.seconds) * 1_000_000 + int(stamp.nanos) // 1000
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
+def _faults(data: Any, descriptor: Any, path: str) -> list[Violation]:
+    # The parser stops at the first fault and names it in its own way; here each one is looked for, top down.
+    if not isinstance(data, Mapping):
+        return [Violation(path, f"Invalid value for {descriptor.name}: {_shown(data)} is no JSON object.")]
+    faults: list[Violation] = []
+    for name, value in data.items():
+        field = descriptor.fields_by_camelcase_name.get(name) or descriptor.fields_by_name.get(name)
+        if field is None:
+            faults.append(Violation(path, f'Unknown name "{str(name)[:100]}": Cannot find field.'))
+        elif not _fits(name, value, descriptor):
+            faults.extend(_field_faults(field, value, f"{path}.{field.name}"))
+    return faults
+
+
+def _fits(name: str, value: Any, descriptor: Any) -> bool:
+    try:
+        json_format.ParseDict({name: value}, message_factory.GetMessageClass(descriptor)())
+    except _JSON_ERRORS:
+        return False
+    return True
+
+
+def _field_faults(field: Any, value: Any, path: str) -> list[Violation]:
+    inner = field.message_type
+    faults: list[Violation] = []
+    if inner is not None and inner.GetOptions().map_entry:
+        kind = inner.fields_by_name["value"].message_type
+        if _is_own(kind) and isinstance(value, Mapping):
+            faults = [fault for key, item in value.items() for fault in _faults(item, kind, f"{path}[{key}]")]
+    elif _is_own(inner) and isinstance(value, Sequence) and not isinstance(value, str):
+        faults = [fault for at, item in enumerate(value) for fault in _faults(item, inner, f"{path}[{at}]")]
+    elif _is_own(inner) and isinstance(value, Mapping):
+        faults = _faults(value, inner, path)
+    return faults or [Violation(path, f"Invalid value ({_type_name(field)}), {_shown(value)}")]
+
+
+def _is_own(descriptor: Any) -> bool:
+    # Google's well-known types have a JSON form of their own, which only the parser knows.
+    return descriptor is not None and not descriptor.full_name.startswith("google.protobuf.")
+
+
+def _type_name(field: Any) -> str:
+    kind = field.message_type or field.enum_type
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        return "map"
+    return kind.full_name if kind is not None else _TYPE_NAMES.get(field.type, "number")
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 100 else f"{text[:100]}..."

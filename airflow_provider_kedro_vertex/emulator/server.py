@@ -1,0 +1,246 @@
+"""The emulator as a whole: its parts put together, and served by uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import ipaddress
+import os
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import uvicorn
+from starlette.applications import Starlette
+
+from airflow_provider_kedro_vertex.emulator.console import Console
+from airflow_provider_kedro_vertex.emulator.custom_jobs import CustomJobs
+from airflow_provider_kedro_vertex.emulator.engine import Engine
+from airflow_provider_kedro_vertex.emulator.executors import GRACE_SECONDS, ProcessExecutor
+from airflow_provider_kedro_vertex.emulator.images import Image, read_image
+from airflow_provider_kedro_vertex.emulator.rest import application
+from airflow_provider_kedro_vertex.emulator.service import Service
+from airflow_provider_kedro_vertex.emulator.store import Store, StoreError
+
+
+class StartError(Exception):
+    """The emulator cannot start; the text is one line that says why and what to do."""
+
+
+class VertexEmulator:
+    """A local Vertex AI, served in a thread for as long as the ``with`` block lasts.
+
+        with VertexEmulator(images={"flights": "dags_examples/flights"}) as emulator:
+            requests.post(f"{emulator.url}/v1/projects/p/locations/europe-west1/pipelineJobs", json=...)
+
+    What runs when the block ends is ended too. With the same ``data`` folder the jobs are there again at the next
+    start.
+
+    :param images: image names and what stands for them: a project's folder, or an :func:`.read_image` of a folder and
+        the Python of a virtual environment.
+    :param env: environment variables that every container gets.
+    :param data: the folder for jobs, logs and work folders; by default a temporary one, removed at the end.
+    :param host: the address to bind; by default this machine alone can reach it.
+    :param port: by default a free one; see ``url``.
+    :param max_parallel: containers that run at the same time; by default as many as there are cores.
+    :param grace: seconds from SIGTERM to SIGKILL when a container is cancelled.
+    :raises ImageError: if an image's folder or Python is not there.
+    :raises StartError: on entering, if the port or the data folder cannot be used.
+    """
+
+    def __init__(
+        self,
+        images: Mapping[str, str | os.PathLike[str] | Image] | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        data: str | os.PathLike[str] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        max_parallel: int | None = None,
+        grace: float = GRACE_SECONDS,
+    ) -> None:
+        self._images = {
+            name: image if isinstance(image, Image) else read_image(image) for name, image in (images or {}).items()
+        }
+        self._env = dict(env or {})
+        self._given_data = data
+        self._host, self._port = host, port
+        self._max_parallel = max_parallel or os.cpu_count() or 1
+        self._grace = grace
+        self._thread: threading.Thread | None = None
+        self._server: _Server | None = None
+        self.data = Path()
+        """The data folder."""
+        self.url = ""
+        """Where it serves, as in ``http://127.0.0.1:8787``."""
+
+    @property
+    def images(self) -> Mapping[str, Image]:
+        """The images by name."""
+        return self._images
+
+    @property
+    def loopback(self) -> bool:
+        """Whether this machine alone can reach it."""
+        return self._host == "localhost" or _is_loopback(self._host)
+
+    def __enter__(self) -> VertexEmulator:
+        ready = threading.Event()
+        failures: list[BaseException] = []
+        opened = self._open(ready.set)
+
+        def serve() -> None:
+            try:
+                self._serve(*opened)
+            except BaseException as error:
+                failures.append(error)
+            finally:
+                ready.set()
+
+        self._thread = threading.Thread(target=serve, name="vertex-emulator", daemon=True)
+        self._thread.start()
+        ready.wait()
+        if failures:
+            self._thread.join()
+            raise failures[0]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join()
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Serve in this thread, which must be the main one, until SIGINT or SIGTERM.
+
+        :param on_ready: called when it serves.
+        :raises StartError: if the port or the data folder cannot be used.
+        """
+        self._serve(*self._open(on_ready))
+
+    def _open(self, on_ready: Callable[[], None]) -> tuple[_Server, socket.socket, IO[str]]:
+        """Take the port and the data folder, and put the parts together."""
+        listening = _listen(self._host, self._port)
+        try:
+            self.data = _folder(self._given_data)
+            lock = _locked(self.data)
+            try:
+                store = Store(self.data / "jobs.sqlite")
+            except StoreError as error:
+                lock.close()
+                raise StartError(str(error)) from error
+        except StartError:
+            listening.close()
+            raise
+        host, port = listening.getsockname()[:2]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._server = _Server(self._config(store), on_ready)
+        return self._server, listening, lock
+
+    def _config(self, store: Store) -> uvicorn.Config:
+        executor = ProcessExecutor(self._images, self.data, self._env, self._max_parallel, self._grace)
+        custom_jobs = CustomJobs(store, executor)
+        engine = Engine(store, custom_jobs)
+
+        @asynccontextmanager
+        async def lifespan(app: Starlette) -> AsyncIterator[None]:
+            custom_jobs.recover()
+            # Now that nothing of a killed emulator runs any more, its work folders are of no use to anybody.
+            shutil.rmtree(self.data / "work", ignore_errors=True)
+            engine.recover()
+            try:
+                yield
+            finally:
+                await engine.close()
+                store.close()
+
+        return uvicorn.Config(
+            application(Service(store, engine), Console(store, self.data, self._images), self.loopback, lifespan),
+            loop="asyncio",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
+
+    def _serve(self, server: _Server, listening: socket.socket, lock: IO[str]) -> None:
+        try:
+            asyncio.run(server.serve(sockets=[listening]))
+            if not server.started:
+                raise StartError("the emulator ended while it started; the log above says why")
+        finally:
+            listening.close()
+            lock.close()
+            if self._given_data is None:
+                shutil.rmtree(self.data, ignore_errors=True)
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._on_ready()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+    except (OSError, OverflowError) as error:
+        raise StartError(f"the address {host}:{port} cannot be used: {error}") from error
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        hint = "; --port 0 takes a free one" if port else ""
+        raise StartError(f"port {port} of {host} cannot be used: {error}{hint}") from error
+    return listening
+
+
+def _folder(given: str | os.PathLike[str] | None) -> Path:
+    if given is None:
+        path = Path(tempfile.mkdtemp(prefix="vertex-emulator-"))
+    else:
+        path = Path(given).absolute()
+    try:
+        (path / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StartError(f"the data folder {path} cannot be used: {error.strerror}") from error
+    return path
+
+
+def _locked(data: Path) -> IO[str]:
+    try:
+        lock = (data / "lock").open("w")
+    except OSError as error:
+        raise StartError(f"the data folder {data} cannot be used: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise StartError(f"another emulator uses the data folder {data}; give this one its own") from error
+    return lock
+
+
+def _is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False

@@ -1,0 +1,243 @@
+"""PipelineService and JobService (v1) as far as they are served: one method for each RPC, protos in and out.
+
+No protocol is known here: REST calls these methods now, and gRPC can with the same messages. A refusal is an
+:class:`.ApiError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Any
+
+from airflow_provider_kedro_vertex.emulator import names
+from airflow_provider_kedro_vertex.emulator.engine import Engine
+from airflow_provider_kedro_vertex.emulator.errors import (
+    Violation,
+    already_exists,
+    invalid_argument,
+    not_found,
+    unimplemented,
+    wrong_state,
+)
+from airflow_provider_kedro_vertex.emulator.filters import Kind, compile_filter
+from airflow_provider_kedro_vertex.emulator.paging import page, page_size, parse_order
+from airflow_provider_kedro_vertex.emulator.protos import (
+    CustomJob,
+    DeleteOperationMetadata,
+    Empty,
+    ListCustomJobsResponse,
+    ListPipelineJobsResponse,
+    Message,
+    Operation,
+    PipelineJob,
+    check_mask,
+    masked,
+    now,
+    to_json,
+)
+from airflow_provider_kedro_vertex.emulator.spec import SPEC_PATH, Pipeline, bind, read_pipeline
+from airflow_provider_kedro_vertex.emulator.states import PIPELINE_FINAL, JobState, PipelineState
+from airflow_provider_kedro_vertex.emulator.store import TIMES, Store
+
+PIPELINE_JOB_FIELDS: Mapping[str, Kind] = {
+    "pipeline_name": "name",
+    "display_name": "text",
+    "pipeline_job_user_id": "text",
+    "state": "state",
+    "create_time": "time",
+    "update_time": "time",
+    "end_time": "time",
+    "labels": "labels",
+    "template_uri": "text",
+    "template_metadata.version": "text",
+}
+"""The fields of ListPipelineJobsRequest.filter, as its documentation lists them."""
+
+CUSTOM_JOB_FIELDS: Mapping[str, Kind] = {
+    "display_name": "text",
+    "state": "state",
+    "create_time": "time",
+    "update_time": "time",
+    "labels": "labels",
+}
+"""The fields of ListCustomJobsRequest.filter."""
+
+# Set by the server; what a client sends in them is not looked at, as https://google.aip.dev/203 says.
+_OUTPUT_ONLY = (
+    "name", "create_time", "start_time", "end_time", "update_time", "state", "job_detail", "error", "template_metadata",
+    "schedule_name",
+)  # fmt: skip
+
+
+class Service:
+    """The RPCs. Its methods are called in the event loop and do not wait."""
+
+    def __init__(self, store: Store, engine: Engine) -> None:
+        self._store = store
+        self._engine = engine
+
+    def create_pipeline_job(self, request: Message) -> Message:
+        """``PipelineService.CreatePipelineJob``."""
+        names.location(request.parent)
+        job = PipelineJob()
+        job.CopyFrom(request.pipeline_job)
+        for field in _OUTPUT_ONLY:
+            job.ClearField(field)
+        if not job.HasField("pipeline_spec") and job.template_uri:
+            raise unimplemented("Downloading a template_uri (send its pipeline_spec)")
+        faults = [
+            *(names.job_id_faults(request.pipeline_job_id) if request.pipeline_job_id else ()),
+            *names.display_name_faults(job.display_name, "pipeline_job.display_name"),
+            *names.label_faults(job.labels, "pipeline_job.labels"),
+            *names.form_faults(job.service_account, job.network, "pipeline_job"),
+        ]
+        if not job.HasField("pipeline_spec"):
+            faults.append(Violation(SPEC_PATH, "is required."))
+        if faults:
+            raise invalid_argument(*faults)
+        pipeline = self._pipeline(job)
+        job_id = request.pipeline_job_id or names.generated_job_id(pipeline.name, datetime.now(timezone.utc))
+        job.name = f"{request.parent}/{names.PIPELINE_JOBS}/{job_id}"
+        job.labels[names.BILLING_LABEL] = names.generated_number()
+        job.state = PipelineState.PIPELINE_STATE_PENDING
+        job.create_time.CopyFrom(now())
+        job.update_time.CopyFrom(job.create_time)
+        try:
+            self._store.add_pipeline_job(job)
+        except KeyError:
+            raise already_exists("PipelineJob", job.name) from None
+        run = PipelineJob()
+        run.CopyFrom(job)
+        run.ClearField("pipeline_spec")
+        self._engine.start(run, pipeline)
+        return job
+
+    def get_pipeline_job(self, request: Message) -> Message:
+        """``PipelineService.GetPipelineJob``."""
+        return self._pipeline_job(request.name)
+
+    def list_pipeline_jobs(self, request: Message) -> Message:
+        """``PipelineService.ListPipelineJobs``: without ``job_detail``, which is not available in the list view."""
+
+        def row_of(row: dict[str, Any]) -> dict[str, Any]:
+            job_id = row["name"].rpartition("/")[2]
+            return {**row, "pipeline_job_user_id": job_id, "template_metadata.version": row["template_version"]}
+
+        def read(name: str) -> Message:
+            job = self._pipeline_job(name)
+            job.ClearField("job_detail")
+            return job
+
+        chosen, token = self._page(
+            request, names.PIPELINE_JOBS, PIPELINE_JOB_FIELDS, list(PipelineState.__members__), row_of
+        )
+        jobs = _viewed(request, map(read, chosen), PipelineJob())
+        return ListPipelineJobsResponse(pipeline_jobs=jobs, next_page_token=token)
+
+    def cancel_pipeline_job(self, request: Message) -> Message:
+        """``PipelineService.CancelPipelineJob``. A job that has ended is refused; one being cancelled is not."""
+        job = self._pipeline_job(request.name, with_spec=False)
+        if job.state in PIPELINE_FINAL:
+            raise wrong_state("PipelineJob", job.name, PipelineState(job.state).name, "canceled")
+        self._engine.cancel(job.name)
+        return Empty()
+
+    def delete_pipeline_job(self, request: Message) -> Message:
+        """``PipelineService.DeletePipelineJob``: only a job that has ended. The operation is done at once."""
+        job = self._pipeline_job(request.name, with_spec=False)
+        if job.state not in PIPELINE_FINAL:
+            raise wrong_state("PipelineJob", job.name, PipelineState(job.state).name, "deleted")
+        operation = Operation(name=f"{job.name}/operations/{names.generated_number()}", done=True)
+        metadata = DeleteOperationMetadata()
+        metadata.generic_metadata.create_time.CopyFrom(now())
+        metadata.generic_metadata.update_time.CopyFrom(metadata.generic_metadata.create_time)
+        operation.metadata.Pack(metadata)
+        operation.response.Pack(Empty())
+        with self._store.transaction():
+            self._store.delete(job.name)
+            self._store.add_operation(operation)
+        return operation
+
+    def get_operation(self, request: Message) -> Message:
+        """``google.longrunning.Operations.GetOperation``."""
+        operation = self._store.operation(request.name)
+        if operation is None:
+            raise not_found("Operation", request.name)
+        return operation
+
+    def get_custom_job(self, request: Message) -> Message:
+        """``JobService.GetCustomJob``. The jobs are those of pipelines' tasks."""
+        name = names.resource(request.name, names.CUSTOM_JOBS)
+        job = self._store.custom_job(str(name))
+        if job is None:
+            raise not_found("CustomJob", str(name))
+        return job
+
+    def list_custom_jobs(self, request: Message) -> Message:
+        """``JobService.ListCustomJobs``."""
+        chosen, token = self._page(request, names.CUSTOM_JOBS, CUSTOM_JOB_FIELDS, list(JobState.__members__), dict)
+        jobs = _viewed(request, map(self._store.custom_job, chosen), CustomJob())
+        return ListCustomJobsResponse(custom_jobs=jobs, next_page_token=token)
+
+    def _pipeline_job(self, text: str, with_spec: bool = True) -> Message:
+        name = names.resource(text, names.PIPELINE_JOBS)
+        job = self._store.pipeline_job(str(name), with_spec)
+        if job is None:
+            raise not_found("PipelineJob", str(name))
+        return job
+
+    def _pipeline(self, job: Message) -> Pipeline:
+        """Read the spec, and check the runtime config against it."""
+        pipeline = _read_spec(job.pipeline_spec.SerializeToString(deterministic=True))
+        config = job.runtime_config
+        if config.parameters:
+            field = "pipeline_job.runtime_config.parameters"
+            raise invalid_argument(Violation(field, "is for schema 2.0.0; give parameter_values for schema 2.1.0."))
+        if config.input_artifacts:
+            raise unimplemented("runtime_config.input_artifacts")
+        if not config.gcs_output_directory:
+            config.gcs_output_directory = pipeline.default_root
+        if not names.is_bucket_path(config.gcs_output_directory):
+            field = "pipeline_job.runtime_config.gcs_output_directory"
+            found = f'"{config.gcs_output_directory[:100]}" is no' if config.gcs_output_directory else "is required: a"
+            raise invalid_argument(
+                Violation(field, f"{found} path in a Cloud Storage bucket, such as gs://bucket/prefix.")
+            )
+        given = {name: to_json(value) for name, value in config.parameter_values.items()}
+        bind(pipeline.root, given, "pipeline_job.runtime_config.parameter_values")
+        return pipeline
+
+    def _page(
+        self,
+        request: Message,
+        collection: str,
+        fields: Mapping[str, Kind],
+        states: Sequence[str],
+        row_of: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> tuple[list[str], str]:
+        names.location(request.parent)
+        # JobService's lists have no order_by.
+        order_by = getattr(request, "order_by", "")
+        rows, token = page(
+            [row_of(row) for row in self._store.rows(request.parent, collection)],
+            compile_filter(request.filter, fields, states),
+            parse_order(order_by, TIMES),
+            page_size(request.page_size),
+            request.page_token,
+            (collection, request.parent, request.filter, order_by),
+        )
+        return [row["name"] for row in rows], token
+
+
+@lru_cache(maxsize=64)
+def _read_spec(serialized: bytes) -> Pipeline:
+    # Runs of one pipeline bring the same spec each time, and their graph is never changed: one serves all.
+    return read_pipeline(to_json(type(PipelineJob().pipeline_spec).FromString(serialized)))
+
+
+def _viewed(request: Message, jobs: Any, kind: Message) -> list[Message]:
+    mask = request.read_mask
+    check_mask(mask, kind)
+    return [masked(mask, job) for job in jobs] if mask.paths else list(jobs)

@@ -1,0 +1,228 @@
+"""Jobs in SQLite, kept as their protos. What is written here is all that survives the process.
+
+A PipelineJob is stored in two parts, the spec and the rest: a spec never changes, is shared by all jobs that have the
+same one, and is most of the bytes. The wire format joins them again, since the parts of a message may be concatenated.
+Beside each job stand the columns that lists filter and sort by. Used from one thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_kedro_vertex.emulator import names
+from airflow_provider_kedro_vertex.emulator.protos import CustomJob, Message, Operation, PipelineJob, microseconds
+from airflow_provider_kedro_vertex.emulator.states import JobState, PipelineState
+
+SCHEMA_VERSION = 1
+
+TIMES = ("create_time", "start_time", "end_time", "update_time")
+
+_SCHEMA = """
+CREATE TABLE specs (digest TEXT PRIMARY KEY, spec BLOB NOT NULL);
+CREATE TABLE jobs (
+  name TEXT PRIMARY KEY,
+  parent TEXT NOT NULL,
+  collection TEXT NOT NULL,
+  job BLOB NOT NULL,
+  spec TEXT REFERENCES specs (digest),
+  state TEXT NOT NULL,
+  display_name TEXT NOT NULL,
+  pipeline_name TEXT NOT NULL,
+  template_uri TEXT NOT NULL,
+  template_version TEXT NOT NULL,
+  labels TEXT NOT NULL,
+  create_time INTEGER,
+  start_time INTEGER,
+  end_time INTEGER,
+  update_time INTEGER
+);
+CREATE INDEX jobs_by_parent ON jobs (parent, collection);
+CREATE INDEX jobs_by_state ON jobs (collection, state);
+CREATE INDEX jobs_by_spec ON jobs (spec);
+CREATE TABLE operations (name TEXT PRIMARY KEY, operation BLOB NOT NULL);
+CREATE TABLE processes (job TEXT PRIMARY KEY, pid INTEGER NOT NULL, started TEXT NOT NULL);
+"""
+
+
+class StoreError(Exception):
+    """The data folder cannot be used; the text says why."""
+
+
+class Store:
+    """The jobs of one emulator.
+
+    :param path: the database's file; made if it is not there.
+    :raises StoreError: if it is no such database, or one of another version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            # One thread uses it, but not always the one that opens it.
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            # With WAL, NORMAL loses nothing when this process is killed, only when the machine loses power.
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            elif version != SCHEMA_VERSION:
+                raise StoreError(f"{path} was written by another version of the emulator; give an empty --data folder")
+        except sqlite3.Error as error:
+            raise StoreError(f"{path} cannot be used as a database: {error}") from error
+        path.chmod(0o600)
+        self._deep = 0
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything written inside becomes visible at once, or not at all. May be nested."""
+        if self._deep == 0:
+            self._db.execute("BEGIN IMMEDIATE")
+        self._deep += 1
+        try:
+            yield
+        except BaseException:
+            self._deep -= 1
+            if self._deep == 0:
+                self._db.execute("ROLLBACK")
+            raise
+        self._deep -= 1
+        if self._deep == 0:
+            self._db.execute("COMMIT")
+
+    def add_pipeline_job(self, job: Message) -> None:
+        """Store a new PipelineJob with its spec.
+
+        :raises KeyError: if the name is taken.
+        """
+        spec = PipelineJob(pipeline_spec=job.pipeline_spec).SerializeToString(deterministic=True)
+        digest = hashlib.sha256(spec).hexdigest()
+        rest = PipelineJob()
+        rest.CopyFrom(job)
+        rest.ClearField("pipeline_spec")
+        info = (
+            job.pipeline_spec.fields["pipelineInfo"].struct_value
+            if "pipelineInfo" in job.pipeline_spec.fields
+            else None
+        )
+        pipeline_name = info.fields["name"].string_value if info is not None and "name" in info.fields else ""
+        with self.transaction():
+            self._db.execute("INSERT OR IGNORE INTO specs VALUES (?, ?)", (digest, spec))
+            self._add(rest, names.PIPELINE_JOBS, PipelineState(job.state).name, digest, pipeline_name)
+
+    def add_custom_job(self, job: Message) -> None:
+        """Store a new CustomJob.
+
+        :raises KeyError: if the name is taken.
+        """
+        self._add(job, names.CUSTOM_JOBS, JobState(job.state).name, None, "")
+
+    def save(self, job: Message) -> None:
+        """Store what changed in a job: a CustomJob, or a PipelineJob without its spec."""
+        state = PipelineState(job.state).name if isinstance(job, PipelineJob) else JobState(job.state).name
+        self._db.execute(
+            "UPDATE jobs SET job = ?, state = ?, start_time = ?, end_time = ?, update_time = ? WHERE name = ?",
+            (job.SerializeToString(), state, *(microseconds(job, time) for time in TIMES[1:]), job.name),
+        )
+
+    def pipeline_job(self, name: str, with_spec: bool = True) -> Message | None:
+        """A whole PipelineJob, or one without its spec; None if there is none."""
+        row = self._db.execute(
+            "SELECT job, specs.spec FROM jobs JOIN specs ON digest = jobs.spec WHERE name = ?", (name,)
+        ).fetchone()
+        if row is None:
+            return None
+        return PipelineJob.FromString(row["job"] + row["spec"] if with_spec else row["job"])
+
+    def custom_job(self, name: str) -> Message | None:
+        """A CustomJob; None if there is none."""
+        row = self._db.execute(
+            "SELECT job FROM jobs WHERE name = ? AND collection = ?", (name, names.CUSTOM_JOBS)
+        ).fetchone()
+        return None if row is None else CustomJob.FromString(row["job"])
+
+    def rows(self, parent: str | None, collection: str) -> list[dict[str, Any]]:
+        """What lists need of each job, by the names of :mod:`.filters`.
+
+        :param parent: one location; None for all.
+        """
+        found = self._db.execute(
+            "SELECT name, state, display_name, pipeline_name, template_uri, template_version, labels, create_time,"
+            " start_time, end_time, update_time FROM jobs WHERE collection = ? AND (? IS NULL OR parent = ?)",
+            (collection, parent, parent),
+        )
+        return [{**row, "labels": json.loads(row["labels"])} for row in map(dict, found)]
+
+    def unfinished(self, collection: str, final: frozenset[Any]) -> list[str]:
+        """The names of all jobs in no final state, oldest first."""
+        marks = ", ".join("?" * len(final))
+        found = self._db.execute(
+            f"SELECT name FROM jobs WHERE collection = ? AND state NOT IN ({marks}) ORDER BY create_time, name",  # noqa: S608
+            (collection, *(state.name for state in final)),
+        )
+        return [row["name"] for row in found]
+
+    def delete(self, name: str) -> None:
+        """Remove a job, and its spec if no other job has it."""
+        with self.transaction():
+            row = self._db.execute("SELECT spec FROM jobs WHERE name = ?", (name,)).fetchone()
+            self._db.execute("DELETE FROM jobs WHERE name = ?", (name,))
+            if row is not None and row["spec"] is not None:
+                self._db.execute(
+                    "DELETE FROM specs WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE spec = ?)",
+                    (row["spec"], row["spec"]),
+                )
+
+    def add_operation(self, operation: Message) -> None:
+        """Store a long-running operation."""
+        self._db.execute("INSERT INTO operations VALUES (?, ?)", (operation.name, operation.SerializeToString()))
+
+    def operation(self, name: str) -> Message | None:
+        """A long-running operation; None if there is none."""
+        row = self._db.execute("SELECT operation FROM operations WHERE name = ?", (name,)).fetchone()
+        return None if row is None else Operation.FromString(row["operation"])
+
+    def add_process(self, job: str, pid: int, started: str) -> None:
+        """Remember a process, so that it can be ended should this one be killed."""
+        self._db.execute("INSERT OR REPLACE INTO processes VALUES (?, ?, ?)", (job, pid, started))
+
+    def remove_process(self, job: str) -> None:
+        """The process has ended."""
+        self._db.execute("DELETE FROM processes WHERE job = ?", (job,))
+
+    def processes(self) -> list[tuple[str, int, str]]:
+        """Processes that were not seen to end: job, process id, and when it started."""
+        return [(row["job"], row["pid"], row["started"]) for row in self._db.execute("SELECT * FROM processes")]
+
+    def _add(self, job: Message, collection: str, state: str, digest: str | None, pipeline_name: str) -> None:
+        is_pipeline = collection == names.PIPELINE_JOBS
+        try:
+            self._db.execute(
+                f"INSERT INTO jobs VALUES ({', '.join('?' * 15)})",  # noqa: S608
+                (
+                    job.name,
+                    job.name.rpartition(f"/{collection}/")[0],
+                    collection,
+                    job.SerializeToString(),
+                    digest,
+                    state,
+                    job.display_name,
+                    pipeline_name,
+                    job.template_uri if is_pipeline else "",
+                    job.template_metadata.version if is_pipeline else "",
+                    json.dumps(dict(job.labels)),
+                    *(microseconds(job, time) for time in TIMES),
+                ),
+            )
+        except sqlite3.IntegrityError:
+            raise KeyError(job.name) from None

@@ -1,0 +1,209 @@
+"""A project's configuration, read through the project's own config loader, and the places of its keys.
+
+Credentials are never loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kedro.config import AbstractConfigLoader, MissingConfigException, OmegaConfigLoader
+from kedro.framework.project import settings
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from omegaconf.resolvers import oc
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError, ProjectError, did_you_mean
+
+#: The key of ``vertexai.yml`` in the config loader, and the files that it reads: kedro-vertexai's.
+VERTEXAI = "vertexai"
+VERTEXAI_PATTERNS = ("vertexai*", "vertexai*/**")
+
+# What Kedro's template sets; a project's own loader may have no such attributes.
+_BASE_ENV, _DEFAULT_RUN_ENV = "base", "local"
+
+
+class Conf:
+    """The configuration of one project in one Kedro environment.
+
+    :param loader: the project's own config loader.
+    :param project_path: where relative paths in messages start.
+    :param folders: the folders of the environments, the weaker first; empty when ``conf`` is no local folder.
+    """
+
+    def __init__(self, loader: AbstractConfigLoader, project_path: Path, folders: Sequence[Path]) -> None:
+        self._loader = loader
+        self._project_path = project_path
+        self._folders = tuple(folders)
+        self._trees: dict[Path, yaml.Node | None] = {}
+        patterns = getattr(loader, "config_patterns", None)
+        self._patterns: dict[str, list[str]] = patterns if isinstance(patterns, dict) else {}
+        self._patterns.setdefault(VERTEXAI, list(VERTEXAI_PATTERNS))
+
+    def load(self, key: str) -> dict[str, Any]:
+        """Load one kind of configuration, such as ``catalog``; without any file of it, an empty one.
+
+        :raises ConfigError: a file is no valid YAML, or a value cannot be resolved; the message has its place.
+        """
+        try:
+            content = self._vertexai() if key == VERTEXAI else self._loader[key]
+        except MissingConfigException:
+            return {}
+        except Exception as error:  # a project's own loader or resolver may raise anything
+            raise ConfigError(self._explain(key, error)) from error
+        if not isinstance(content, Mapping):
+            raise ConfigError(f"{self._file_names(key)}: the top level must be a mapping, not {content!r:.80}.")
+        return dict(content)
+
+    def locate(self, key: str, path: Sequence[str | int]) -> str:
+        """Say where a key of a configuration stands: ``conf/base/vertexai.yml, line 3``.
+
+        A key of the environment's folder wins over the base folder's. A key that no file has (an interpolation made
+        it, or it is missing) is placed at its nearest parent.
+        """
+        found = [(*_depth_and_line(tree, path), file) for file in self._files(key) if (tree := self._tree(file))]
+        if not found:
+            return self._file_names(key)
+        _, line, file = max(found, key=lambda item: item[0])
+        return f"{_relative(file, self._project_path)}, line {line}"
+
+    def _vertexai(self) -> Any:
+        with contextlib.suppress(KeyError), _environment_variables():
+            return self._loader[VERTEXAI]
+        # A project's own loader that knows a fixed set of keys: Kedro's reads this one beside it.
+        loader = OmegaConfigLoader(
+            self._loader.conf_source,
+            self._loader.env,
+            base_env=_BASE_ENV,
+            default_run_env=_DEFAULT_RUN_ENV,
+            config_patterns=self._patterns,
+        )
+        with _environment_variables():
+            return loader[VERTEXAI]
+
+    def _explain(self, key: str, error: Exception) -> str:
+        fault = _first_fault(self._files(key), self._project_path)
+        if fault:
+            return fault
+        if isinstance(error, OmegaConfBaseException) and error.full_key:
+            return f"{self.locate(key, error.full_key.split('.'))}: {_unresolved(error)}"
+        said = " ".join(str(error).split()).replace(f"{self._project_path}/", "")
+        return f"The {key} configuration cannot be loaded: {said}"
+
+    def _files(self, key: str) -> list[Path]:
+        """The local files of one kind of configuration, the strongest first."""
+        # Kedro's `**` finds files, pathlib's finds folders alone.
+        patterns = [f"{pattern}/*" if pattern.endswith("**") else pattern for pattern in self._patterns.get(key, ())]
+        return [
+            file
+            for folder in reversed(self._folders)
+            for file in sorted({file for pattern in patterns for file in folder.glob(pattern)})
+            if file.is_file() and file.suffix in (".yml", ".yaml", ".json")
+        ]
+
+    def _tree(self, file: Path) -> yaml.Node | None:
+        if file not in self._trees:
+            self._trees[file] = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        return self._trees[file]
+
+    def _file_names(self, key: str) -> str:
+        return ", ".join(_relative(file, self._project_path) for file in self._files(key)) or f"The {key} configuration"
+
+
+def open_conf(project_path: Path, env: str | None) -> Conf:
+    """Open a bootstrapped project's configuration with the loader that its ``settings.py`` names.
+
+    :param env: the Kedro environment; None takes the project's default one (``local``).
+    :raises ProjectError: there is no ``conf`` folder, or none for this environment.
+    :raises ConfigError: the loader cannot be made, since ``globals.yml`` is damaged.
+    """
+    source = project_path / settings.CONF_SOURCE
+    try:
+        loader = settings.CONFIG_LOADER_CLASS(conf_source=str(source), env=env, **settings.CONFIG_LOADER_ARGS)
+    except Exception as error:  # a project's own loader or resolver may raise anything
+        fault = _first_fault(sorted(source.glob("*/globals.yml")), project_path)
+        said = _unresolved(error) if isinstance(error, OmegaConfBaseException) else _first_line(error)
+        raise ConfigError(fault or f"The project's config loader does not start: {said}") from error
+    if "://" in str(settings.CONF_SOURCE) or source.is_file():
+        return Conf(loader, project_path, ())  # a bucket or an archive
+    if not source.is_dir():
+        raise ProjectError(f"The project {project_path} has no configuration folder {settings.CONF_SOURCE}.")
+    base: str = getattr(loader, "base_env", _BASE_ENV)
+    run: str = getattr(loader, "default_run_env", _DEFAULT_RUN_ENV) if env is None else env
+    for name in (base, run):
+        if not (source / name).is_dir():
+            known = [folder.name for folder in source.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
+            raise ProjectError(
+                f"The Kedro environment {name!r} has no folder {settings.CONF_SOURCE}/{name}."
+                f"{did_you_mean(name, known)}"
+            )
+    return Conf(loader, project_path, [source / base, source / run] if base != run else [source / base])
+
+
+@contextlib.contextmanager
+def _environment_variables() -> Iterator[None]:
+    """Let ``vertexai.yml`` use ``${oc.env:NAME}``, which Kedro keeps for credentials unless a project registers it."""
+    if OmegaConf.has_resolver("oc.env"):
+        yield
+        return
+    OmegaConf.register_new_resolver("oc.env", oc.env)
+    try:
+        yield
+    finally:
+        OmegaConf.clear_resolver("oc.env")
+
+
+def _first_fault(files: Iterable[Path], project_path: Path) -> str | None:
+    """Read files one by one, which Kedro does not, and tell the first that cannot be read, with the place."""
+    for file in files:
+        name = _relative(file, project_path)
+        try:
+            content = OmegaConf.load(file)
+        except yaml.MarkedYAMLError as fault:
+            mark = fault.problem_mark
+            place = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
+            return f"{place}: this is no valid YAML: {fault.problem or _first_line(fault)}."
+        except (OSError, ValueError, yaml.YAMLError) as fault:
+            return f"{name}: this is no valid YAML: {_first_line(fault)}"
+        if not isinstance(content, DictConfig):
+            return f"{name}: the top level must be a mapping."
+    return None
+
+
+def _depth_and_line(tree: yaml.Node, path: Sequence[str | int]) -> tuple[int, int]:
+    """How many of a path's keys a YAML tree has, and the line of the last of them."""
+    line = tree.start_mark.line
+    for depth, key in enumerate(path):
+        if isinstance(tree, yaml.MappingNode):
+            pairs = [(name.start_mark.line, value) for name, value in tree.value if name.value == str(key)]
+        elif isinstance(tree, yaml.SequenceNode) and isinstance(key, int):
+            pairs = [(value.start_mark.line, value) for value in tree.value[key : key + 1]]
+        else:
+            pairs = []
+        if not pairs:
+            return depth, line + 1
+        line, tree = pairs[-1]
+    return len(path), line + 1
+
+
+def _unresolved(error: OmegaConfBaseException) -> str:
+    said = _first_line(error)
+    advice = ""
+    if "Environment variable" in said:
+        advice = " Set it, or write a default: ${oc.env:NAME,default}."
+    elif "Runtime parameter" in said:
+        advice = " Write a default: ${runtime_params:NAME,default}."
+    return f"{error.full_key or 'a value'} cannot be resolved: {said}{advice}"
+
+
+def _relative(file: Path, project_path: Path) -> str:
+    return file.relative_to(project_path).as_posix() if file.is_relative_to(project_path) else str(file)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") + "." if lines else type(error).__name__

@@ -1,0 +1,183 @@
+"""A Kedro project becomes a manifest.
+
+The project's pipelines are imported and its configuration is loaded, as ``kedro run`` does; nothing else of a run
+happens: no session, no hook, no dataset class, no credential, no network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import math
+import sys
+import traceback
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.project import IMPORT_ERROR_MESSAGE, settings, validate_settings
+from kedro.framework.project import pipelines as registered_pipelines
+from kedro.framework.startup import ProjectMetadata, bootstrap_project
+from kedro.pipeline import Pipeline as KedroPipeline
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError, ProjectError
+from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.project.conf import VERTEXAI, open_conf
+from airflow_provider_kedro_vertex.project.datasets import resolve_datasets
+from airflow_provider_kedro_vertex.project.schema import KeyPath, Locate, dotted, read_run_config
+
+_IMPORT_FAILED = IMPORT_ERROR_MESSAGE.partition("{module}")[0]
+
+
+def inspect_project(path: Path, env: str | None = None) -> Manifest:
+    """Inspect a Kedro project: every registered pipeline, the datasets they use, parameters and ``vertexai.yml``.
+
+    Kedro keeps one project for each process; inspecting configures it, and one process can inspect one project of a
+    package name. What the project prints or logs goes to stderr or nowhere, never to stdout.
+
+    :param path: the project's root, the folder of its ``pyproject.toml``.
+    :param env: the Kedro environment; None takes the project's default one (``local``).
+    :raises ProjectError: this is no Kedro project, or its code cannot be imported; the message has file and line.
+    :raises ConfigError: the configuration is wrong; the message has the key, and file and line where known.
+    """
+    with _quiet():
+        metadata = _bootstrap(path)
+        conf = open_conf(metadata.project_path, env)
+        config = read_run_config(conf.load(VERTEXAI), partial(conf.locate, VERTEXAI))
+        parameters = _json_object(conf.load("parameters"), partial(conf.locate, "parameters"))
+        catalog = conf.load("catalog")
+        pipelines = {name: _pipeline(name, value) for name, value in _registered(metadata).items()}
+        datasets = resolve_datasets(
+            _dataset_names(pipelines.values()), catalog, metadata.project_path, partial(conf.locate, "catalog")
+        )
+    return Manifest(
+        project=Project(metadata.project_name, metadata.package_name, metadata.kedro_init_version),
+        env=env,
+        config=config,
+        parameters=parameters,
+        datasets=datasets,
+        pipelines=pipelines,
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep stdout clean, where the manifest may go: Kedro logs there, and a project may print when imported."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+            # OmegaConf 2.4 says so of a call that each Kedro up to 1.7 makes; a user can do nothing about it.
+            warnings.filterwarnings("ignore", message="register_new_resolver")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _bootstrap(path: Path) -> ProjectMetadata:
+    if not (path / "pyproject.toml").is_file():
+        raise ProjectError(f"{path} is no Kedro project: it has no pyproject.toml.")
+    with _project_code(f"The project {path}", path):
+        metadata = bootstrap_project(path)
+        validate_settings()
+        _ = settings.CONF_SOURCE  # the first access checks every setting
+    return metadata
+
+
+def _registered(metadata: ProjectMetadata) -> dict[str, KedroPipeline]:
+    with _project_code(f"The pipelines of {metadata.project_path}", metadata.project_path):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = dict(registered_pipelines)
+        for item in caught:
+            _import_again(str(item.message))
+    for item in caught:
+        warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
+    return {name: pipeline for name, pipeline in found.items() if pipeline is not None}
+
+
+def _import_again(warning: str) -> None:
+    """Raise the error that ``find_pipelines`` turned into a warning: a pipeline must not vanish from Airflow unseen."""
+    if warning.startswith(_IMPORT_FAILED):
+        importlib.import_module(warning[len(_IMPORT_FAILED) :].partition("'")[0])
+
+
+@contextlib.contextmanager
+def _project_code(what: str, project_path: Path) -> Iterator[None]:
+    """Turn whatever the project's own code raises into one line with the file and line of that code."""
+    try:
+        yield
+    except (Exception, SystemExit) as raised:
+        error: BaseException = raised
+        if error.__cause__ is not None and str(error).startswith(_IMPORT_FAILED):
+            error = error.__cause__  # find_pipelines(raise_errors=True) says only that something went wrong
+        said = " ".join(str(error).split()).rstrip(".")
+        missing = isinstance(error, ModuleNotFoundError)
+        raise ProjectError(
+            f"{what} cannot be loaded: {_place(error, project_path.resolve())}{type(error).__name__}: {said}."
+            f"{' Install what the project requires beside this command.' if missing else ''}"
+        ) from raised
+
+
+def _place(error: BaseException, project_path: Path) -> str:
+    frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        frames.append((Path(error.filename or ""), error.lineno))
+    for file, line in reversed(frames):
+        # A project may hold its environment too, whose packages are not its own code.
+        if file.is_relative_to(project_path) and "site-packages" not in file.parts:
+            return f"{file.relative_to(project_path).as_posix()}, line {line}: "
+    return ""
+
+
+def _pipeline(name: str, pipeline: Any) -> Pipeline:
+    if not isinstance(pipeline, KedroPipeline):
+        raise ProjectError(
+            f"The registered pipeline {name!r} is no Kedro Pipeline but of type {type(pipeline).__name__}."
+        )
+    return Pipeline(
+        name,
+        tuple(
+            Node(node.name, tuple(node.inputs), tuple(node.outputs), tuple(sorted(node.tags)), node.namespace)
+            for node in pipeline.nodes
+        ),
+    )
+
+
+def _dataset_names(pipelines: Iterable[Pipeline]) -> set[str]:
+    return {
+        name
+        for pipeline in pipelines
+        for node in pipeline.nodes
+        for name in (*node.inputs, *node.outputs)
+        if name != "parameters" and not name.startswith("params:")
+    }
+
+
+def _json_object(value: Mapping[Any, Any], locate: Locate, at: KeyPath = ()) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        # JSON's keys are strings, and so are the names that Kedro makes of them: params:horizons.7
+        result[str(key)] = _json(item, locate, (*at, str(key)))
+    if len(result) < len(value):
+        raise ConfigError(f"{locate(at)}: the parameter {dotted(at)} has two keys that differ only in their type.")
+    return result
+
+
+def _json(value: Any, locate: Locate, at: KeyPath) -> Any:
+    if isinstance(value, Mapping):
+        return _json_object(value, locate, at)
+    if isinstance(value, list | tuple):
+        return [_json(item, locate, (*at, index)) for index, item in enumerate(value)]
+    if value is None or isinstance(value, str | int | bool) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, date):
+        return value.isoformat()
+    raise ConfigError(
+        f"{locate(at)}: the parameter {dotted(at)} is no JSON value but {value!r:.80}, of type "
+        f"{type(value).__name__}. Write it as a string or a number and convert it in the node."
+    )

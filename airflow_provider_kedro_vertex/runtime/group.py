@@ -1,0 +1,84 @@
+"""Which datasets cross the border of a node group: other containers make them or need them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
+
+
+class NamedNode(Protocol):
+    """What is read of Kedro's ``Node``."""
+
+    @property
+    def name(self) -> str:
+        """Unique in the pipeline."""
+
+    @property
+    def inputs(self) -> list[str]:
+        """Datasets and parameters."""
+
+    @property
+    def outputs(self) -> list[str]:
+        """Datasets."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The nodes that one container runs, and their datasets.
+
+    Names are as the nodes give them, ``table@pandas`` for a transcoded dataset. Parameters are in none of the fields:
+    no node makes them.
+
+    :param nodes: the names of the nodes.
+    :param inputs: each dataset that the group loads and a node outside makes, with that node's name.
+    :param outputs: the datasets that the group makes and that a node outside loads, or that no node loads: the
+        results of the pipeline.
+    :param produced: every dataset of the group that some node of the pipeline makes.
+    """
+
+    nodes: tuple[str, ...]
+    inputs: Mapping[str, str]
+    outputs: frozenset[str]
+    produced: frozenset[str]
+
+
+def node_group(pipeline: Iterable[NamedNode], names: Collection[str]) -> Group:
+    """Take a group out of a pipeline.
+
+    :param pipeline: every node of the registered pipeline.
+    :param names: the names of the group's nodes.
+    :raises ConfigError: the pipeline has no node of that name.
+    """
+    nodes = {node.name: node for node in pipeline}
+    for name in names:
+        if name not in nodes:
+            raise ConfigError(f"The pipeline has no node {name!r}.{did_you_mean(name, nodes)}")
+    inside = [nodes[name] for name in dict.fromkeys(names)]
+    outside = [node for name, node in nodes.items() if name not in names]
+
+    makers = {_base(output): node.name for node in nodes.values() for output in node.outputs}
+    made_inside = {_base(output) for node in inside for output in node.outputs}
+    loaded_outside = {_base(name) for node in outside for name in node.inputs}
+    loaded_inside = {_base(name) for node in inside for name in node.inputs}
+
+    used = {name for node in inside for name in (*node.inputs, *node.outputs)}
+    loaded = {name for node in inside for name in node.inputs}
+    return Group(
+        nodes=tuple(node.name for node in inside),
+        inputs={name: makers[_base(name)] for name in sorted(loaded) if _base(name) in makers.keys() - made_inside},
+        outputs=frozenset(
+            name
+            for node in inside
+            for name in node.outputs
+            if _base(name) in loaded_outside or _base(name) not in loaded_inside
+        ),
+        produced=frozenset(name for name in used if _base(name) in makers),
+    )
+
+
+def _base(name: str) -> str:
+    """The dataset behind a transcoded name: Kedro takes ``table@pandas`` and ``table@spark`` for one dataset."""
+    return name.partition("@")[0]

@@ -1,0 +1,133 @@
+"""The runtime's own hooks beside the project's: they make one node group of Kedro's run a part of a larger one."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol, DatasetError
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, did_you_mean
+from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.runtime import versions
+from airflow_provider_kedro_vertex.runtime.group import Group
+from airflow_provider_kedro_vertex.runtime.progress import Progress
+from airflow_provider_kedro_vertex.runtime.store import StoredDataset, stored_url
+
+_LOG = logging.getLogger(__name__)
+
+
+class MissingInputError(KedroVertexError):
+    """A dataset that another node group should have stored is not there."""
+
+
+class GroupHooks:
+    """Gives the catalog what crosses the group's border, and keeps track of where the run is.
+
+    - An undeclared dataset that crosses the border becomes a :class:`StoredDataset`.
+    - A versioned dataset that the pipeline makes is loaded and saved in the run's one version, also when an earlier try
+      saved that version.
+
+    :param level: zstd's compression level for stored datasets; None stores without compression.
+    """
+
+    def __init__(self, group: Group, context: RunContext, progress: Progress, level: int | None) -> None:
+        self._group = group
+        self._context = context
+        self._progress = progress
+        self._level = level
+        self._catalog: CatalogProtocol[Any, Any] | None = None
+        self._earlier: dict[str, versions.EarlierTry] = {}
+        self._saved: set[str] = set()
+
+    # Last, so that datasets which the project's own hooks add count as declared.
+    @hook_impl(trylast=True)
+    def after_catalog_created(self, catalog: CatalogProtocol[Any, Any]) -> None:
+        """Put the stored datasets into the catalog, and pin the versions of the others."""
+        for name in sorted(self._group.inputs.keys() | self._group.outputs):
+            if _undeclared(catalog, name):
+                catalog[name] = StoredDataset(name, stored_url(self._context, name), self._level)
+        for name in sorted(self._group.produced):
+            dataset = catalog.get(name)
+            if dataset is not None:
+                versions.pin(dataset, self._context.save_version)
+
+    @hook_impl(trylast=True)
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+        """Refuse a run whose inputs nobody declares.
+
+        :raises ConfigError: an input is no parameter, not in the catalog, and no node of the pipeline makes it.
+        """
+        self._catalog = catalog
+        for name in sorted(pipeline.inputs()):
+            if name not in catalog:
+                raise ConfigError(
+                    f"The catalog has no {name!r}, an input of the nodes {', '.join(self._group.nodes)}, and no node "
+                    f"of the pipeline makes it.{did_you_mean(name, catalog.keys())}"
+                )
+
+    @hook_impl(tryfirst=True)
+    def before_dataset_loaded(self, dataset_name: str, node: Node) -> None:
+        """Note where the run is."""
+        self._progress.node, self._progress.dataset = node.name, dataset_name
+
+    @hook_impl(tryfirst=True)
+    def before_node_run(self, node: Node) -> None:
+        """Note where the run is."""
+        self._progress.node, self._progress.dataset = node.name, None
+
+    @hook_impl(tryfirst=True)
+    def on_node_error(self) -> None:
+        """Note that it was the node's own function that failed."""
+        self._progress.node_failed = True
+
+    # Last, so that nothing is put aside for a save which a hook of the project refuses.
+    @hook_impl(trylast=True)
+    def before_dataset_saved(self, dataset_name: str) -> None:
+        """Make room for a version that an earlier try saved."""
+        self._progress.dataset = dataset_name
+        if dataset_name not in self._saved and self._catalog is not None:  # a generator node saves many times
+            earlier = versions.put_aside(self._catalog[dataset_name])
+            if earlier:
+                self._earlier[dataset_name] = earlier
+
+    @hook_impl(tryfirst=True)
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Forget what an earlier try saved."""
+        self._progress.dataset = None
+        self._saved.add(dataset_name)
+        if dataset_name in self._earlier:
+            self._earlier.pop(dataset_name).discard()
+
+    def recover(self, error: Exception) -> None:
+        """Put back what a failed save was to replace, and say so if an input is missing.
+
+        :raises MissingInputError: the dataset whose loading failed comes from another group and is not there.
+        """
+        for name, earlier in self._earlier.items():
+            try:
+                earlier.restore()
+            except Exception:  # the next try will find it; the error that is being handled says more
+                _LOG.warning("Dataset %r stays at %s for now.", name, earlier.aside, exc_info=True)
+        missing = self._progress.dataset
+        if self._catalog is None or missing is None or missing not in self._group.inputs:
+            return
+        with suppress(DatasetError):  # if it cannot be told whether it exists, the first error says more
+            if not self._catalog.exists(missing):
+                raise MissingInputError(
+                    f"Dataset {missing!r}, an input of node {self._progress.node!r}, is missing in run "
+                    f"{self._context.run_key}: node {self._group.inputs[missing]!r} should have saved it to "
+                    f"{self._catalog[missing]}. Run the task of that node again."
+                ) from error
+
+
+def _undeclared(catalog: CatalogProtocol[Any, Any], name: str) -> bool:
+    """Whether a dataset lives in memory only: not in the catalog, or there as a MemoryDataset or the like."""
+    if name not in catalog:
+        return True
+    # Kedro's mark of datasets that keep nothing; a CachedDataset has it too, but also saves to the dataset behind it.
+    return bool(getattr(versions.behind_cache(catalog[name]), "_EPHEMERAL", False))

@@ -1,0 +1,73 @@
+"""What an error means for the task: the exit code, and what the log says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import kedro
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.runtime.hooks import MissingInputError
+from airflow_provider_kedro_vertex.runtime.progress import Progress
+from airflow_provider_kedro_vertex.runtime.store import DamagedDatasetError, NotStorableError, StorageError
+
+FAILED = 1
+MISCONFIGURED = 2
+INPUT_MISSING = 3
+UNREACHABLE = 4
+
+#: The errors whose message says everything, with their exit codes.
+_EXPLAINED: dict[type[Exception], int] = {
+    ConfigError: MISCONFIGURED,
+    MissingInputError: INPUT_MISSING,
+    DamagedDatasetError: INPUT_MISSING,
+    NotStorableError: FAILED,
+    StorageError: UNREACHABLE,
+}
+_FRAMEWORK = tuple(str(Path(file).parent) for file in (kedro.__file__, __file__))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run failed.
+
+    :param code: the exit code.
+    :param message: what went wrong.
+    :param explained: whether the message says everything, so that a traceback would only hide it.
+    """
+
+    code: int
+    message: str
+    explained: bool
+
+
+def outcome(error: Exception, progress: Progress) -> Outcome:
+    """Tell what an error means.
+
+    An unreachable service is infrastructure when a dataset or a hook wanted it, and the user's business when the node's
+    own function did.
+    """
+    for cause in _causes(error):
+        for kind, code in _EXPLAINED.items():
+            if isinstance(cause, kind):
+                return Outcome(code, str(cause), explained=True)
+    unreachable = not progress.node_failed and any(
+        isinstance(cause, (ConnectionError, TimeoutError)) for cause in _causes(error)
+    )
+    return Outcome(UNREACHABLE if unreachable else FAILED, f"{type(error).__name__}: {error}", explained=False)
+
+
+def from_user_code(error: Exception) -> Exception:
+    """Drop the frames of this package and of Kedro that lead to the user's code, if the error comes from there."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_FRAMEWORK):
+        trace = trace.tb_next
+    return error.with_traceback(trace or error.__traceback__)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

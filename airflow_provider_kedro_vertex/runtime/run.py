@@ -1,0 +1,145 @@
+"""Run one node group of a Kedro project in this process."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kedro.config import MissingConfigException
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines, settings
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.io import DatasetError
+from kedro.pipeline import Pipeline
+from kedro.runner import SequentialRunner
+from kedro.utils import is_kedro_project
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
+from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.runtime.group import node_group
+from airflow_provider_kedro_vertex.runtime.hooks import GroupHooks
+from airflow_provider_kedro_vertex.runtime.progress import Progress
+
+#: What Kedro raises before the first node when the project's configuration is wrong.
+_CONFIGURATION_ERRORS = (MissingConfigException, DatasetError, OmegaConfBaseException, YAMLError)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run.
+
+    :param pipeline: a registered pipeline.
+    :param nodes: the names of the nodes to run, in any order.
+    :param env: the configuration environment; None for the project's default.
+    :param params: Kedro's runtime parameters, nested.
+    :param context: the Airflow run.
+    :param level: zstd's compression level for undeclared datasets; None stores without compression.
+    """
+
+    pipeline: str
+    nodes: tuple[str, ...]
+    env: str | None
+    params: Mapping[str, Any]
+    context: RunContext
+    level: int | None
+
+
+def run(request: Request, progress: Progress) -> None:
+    """Run the nodes with all of the project's hooks, in the order that their datasets ask for.
+
+    The project is the current folder. ``KedroSession.run`` does the work; its ``save_version`` and run id are those of
+    the request's context, so that all containers of an Airflow run share them.
+
+    :param progress: is kept up to date while the nodes run.
+    :raises ConfigError: the folder is no Kedro project, its configuration is wrong, or a name is unknown.
+    :raises MissingInputError: an earlier node group did not store what this one needs.
+    :raises Exception: whatever the project's own code raises.
+    """
+    project = Path.cwd()
+    if not is_kedro_project(project):
+        raise ConfigError(
+            f"{project} is no Kedro project: it has no pyproject.toml with a [tool.kedro] section. The image's "
+            "working directory must be the project's root."
+        )
+    try:
+        bootstrap_project(project)
+    except (RuntimeError, ValueError, NotADirectoryError) as error:
+        raise ConfigError(f"The Kedro project {project} is not complete: {error}") from error
+
+    pipeline, alone = _registered(request.pipeline, request.nodes)
+    group = node_group(pipeline.nodes, request.nodes)
+    hooks = GroupHooks(group, request.context, progress, request.level)
+    try:
+        session = _session(project, request, [hooks] if alone else [hooks, _EveryPipeline()])
+        with session:
+            names: dict[str, Any] = (
+                {"pipeline_names": [request.pipeline]}
+                if "pipeline_names" in inspect.signature(session.run).parameters
+                else {"pipeline_name": request.pipeline}  # Kedro before 1.2
+            )
+            session.run(**names, node_names=group.nodes, runner=SequentialRunner())
+    except Exception as error:
+        hooks.recover(error)
+        if progress.node is None and isinstance(error, _CONFIGURATION_ERRORS):
+            raise ConfigError(f"The project's configuration is wrong: {error}") from error
+        raise
+
+
+def _registered(name: str, nodes: tuple[str, ...]) -> tuple[Pipeline, bool]:
+    """Find the pipeline, loading only it where Kedro can (1.5 and later).
+
+    A registry that puts pipelines together fails or falls short when one of them is loaded alone; then, and with an
+    older Kedro, all are loaded.
+
+    :return: the pipeline, and whether it was enough to load it alone.
+    :raises ConfigError: there is no such pipeline.
+    """
+    if hasattr(pipelines, "set_requested"):
+        pipelines.set_requested([name])
+        with warnings.catch_warnings(), suppress(Exception):  # loading all of them raises and warns again
+            warnings.filterwarnings("ignore", module=r"kedro\.framework\.project")
+            alone = pipelines[name]
+            if set(nodes) <= {node.name for node in alone.nodes}:
+                return alone, True
+        pipelines.set_requested(None)
+    everything = dict(pipelines)
+    if name not in everything:
+        raise ConfigError(f"The project has no pipeline {name!r}.{did_you_mean(name, everything)}")
+    return everything[name], False
+
+
+class _EveryPipeline:
+    """Lets ``KedroSession.run`` load all pipelines, where it would ask for the one alone."""
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self) -> None:
+        """Undo the selection: this is called after it and before the pipeline is looked up."""
+        if hasattr(pipelines, "set_requested"):
+            pipelines.set_requested(None)
+
+
+def _session(project: Path, request: Request, hooks: list[object]) -> KedroSession:
+    """Make a session of the class that the project asks for.
+
+    Kedro has no public way to say a run's version, nor to add hooks to one run, so two private names of
+    ``KedroSession`` are used, the same in Kedro 1.0 to 1.7: ``_store``, whose ``session_id`` is the save version and
+    run id of the session's run, and ``_hook_manager``.
+    """
+    wanted = getattr(settings, "SESSION_CLASS", KedroSession)  # Kedro 1.4 and later
+    session_class = wanted if issubclass(wanted, KedroSession) else KedroSession
+    session: KedroSession = session_class.create(
+        project_path=project, env=request.env, runtime_params=dict(request.params)
+    )
+    session.session_id = request.context.save_version
+    session._store["session_id"] = request.context.save_version
+    for hook in hooks:
+        session._hook_manager.register(hook)
+    return session

@@ -1,0 +1,127 @@
+"""`python -m dags_examples.demo`: three days of the flights pipeline, as an Airflow backfill on the local stack."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from dags_examples.demo.airflow import Run
+from dags_examples.demo.errors import StackError
+from dags_examples.demo.processes import tail
+from dags_examples.demo.project import KedroProject
+from dags_examples.demo.report import Progress, say, table
+from dags_examples.demo.stack import Stack
+from dags_examples.demo.vertex import VertexJob
+
+EXAMPLES = Path(__file__).resolve().parent.parent
+FLIGHTS = KedroProject(EXAMPLES / "flights", "flights.manifest.json")
+DAG_ID = "flights"
+FIRST_DAY, LAST_DAY = date(2013, 6, 1), date(2013, 6, 3)
+LOG_LINES = 30
+
+
+def main() -> int:
+    """Run the demo; 0 when every run succeeded, 1 when not, 130 when interrupted."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--stay", action="store_true", help="stay up afterwards, until Ctrl-C")
+    parser.add_argument("--host", default="127.0.0.1", help="address of the pages (default: %(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, default=EXAMPLES.parent / ".demo", help="logs and state (default: .demo)"
+    )
+    arguments = parser.parse_args()
+    for kind in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(kind, _interrupt)
+    try:
+        with _fresh(arguments.folder) as folder:
+            return _demo(folder, arguments.host, stay=arguments.stay)
+    except StackError as error:
+        print(f"\nThe demo failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        say("\nStopped.")
+        return 130
+
+
+def _interrupt(kind: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _fresh(folder: Path) -> Iterator[Path]:
+    """The folder for this demo alone, without what the last one left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError(f"another demo is running in {folder}. End it first.") from None
+        for old in folder.iterdir():
+            if old.is_dir():
+                shutil.rmtree(old)
+        yield folder
+
+
+def _demo(folder: Path, host: str, *, stay: bool) -> int:
+    say(f"Starting a bucket, a Vertex AI and an Airflow on this machine. Their logs: {folder / 'logs'}")
+    with Stack(folder, dags_folder=EXAMPLES, project=FLIGHTS, host=host) as stack:
+        say(f"Airflow {stack.airflow.version} is up. Pages: {_pages(stack)}")
+        stack.wait_for_dag(DAG_ID)
+        say(f"Backfilling DAG {DAG_ID}, {FIRST_DAY} to {LAST_DAY}:")
+        progress = Progress()
+        runs = stack.airflow.backfill(DAG_ID, FIRST_DAY, LAST_DAY, watch=lambda: _show(stack, progress))
+        jobs = {job.run_id: job for job in stack.vertex.jobs() if job.dag_id == DAG_ID}
+        header = ("run", "day", "state", "Vertex AI job", "nodes", "minutes", "mean error")
+        say("\n" + table(header, [_row(stack, run, jobs.get(run.run_id)) for run in runs]))
+        failed = [run for run in runs if run.state != "success"]
+        if failed:
+            _explain(stack, failed[0], jobs.get(failed[0].run_id))
+        if stay:
+            say(f"\nStill up, until Ctrl-C: {_pages(stack)}")
+            stack.processes.until(lambda: False, "end", float("inf"))
+        return 1 if failed else 0
+
+
+def _pages(stack: Stack) -> str:
+    pages = {"Airflow": stack.airflow.url, "Vertex AI": stack.vertex.url}
+    return ", ".join(f"{name} {url}" for name, url in pages.items() if url)
+
+
+def _show(stack: Stack, progress: Progress) -> None:
+    jobs = {job.run_id: job for job in stack.vertex.jobs()}
+    for run in stack.airflow.runs(DAG_ID):
+        progress.show(run, stack.airflow.tasks(DAG_ID, run.run_id), jobs.get(run.run_id))
+
+
+def _row(stack: Stack, run: Run, job: VertexJob | None) -> tuple[str, ...]:
+    minutes = "" if run.minutes is None else f"{run.minutes:.1f}"
+    job_cells = (job.job_id, job.nodes_done) if job else ("none", "")
+    error = ""
+    if run.state == "success":
+        error = f"{stack.storage.read_json(f'{run.day}/metrics.json')['mae_minutes']:.1f} min"
+    return (run.run_id, str(run.day), run.state, *job_cells, minutes, error)
+
+
+def _explain(stack: Stack, run: Run, job: VertexJob | None) -> None:
+    """Print how the logs of a run's failed tasks and nodes end."""
+    logs = {
+        f"task {task.task_id}": stack.airflow.task_log(DAG_ID, run.run_id, task.task_id)
+        for task in stack.airflow.tasks(DAG_ID, run.run_id)
+        if task.state == "failed"
+    }
+    if job:
+        logs |= {f"node {node}": stack.vertex.log(custom_job) for node, custom_job in job.failed.items()}
+    for name, log in logs.items():
+        print(f"\n{run.day}: {name} failed. Its log ends:\n{tail(log, LOG_LINES)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""Airflow 3: API server, scheduler, DAG processor and triggerer, asked over the REST API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from dags_examples.demo.airflow import (
+    COMMAND_SECONDS,
+    POLL_SECONDS,
+    RUN_SECONDS,
+    START_SECONDS,
+    Run,
+    Task,
+    let_readers_in,
+    new_run_id,
+    task_log,
+)
+from dags_examples.demo.errors import StackError
+from dags_examples.demo.processes import Processes
+from dags_examples.demo.rest import free_port, get_json
+
+USUAL_PORT = 8080
+COMPONENTS = (
+    ("api-server",),
+    # The log servers would take two more ports, and the API server reads the log files itself.
+    ("scheduler", "--skip-serve-logs"),
+    ("dag-processor",),
+    ("triggerer", "--skip-serve-logs"),
+)
+
+
+class Airflow3:
+    """An Airflow 3 that asks nobody for a password."""
+
+    def __init__(self, *, host: str, processes: Processes, env: Mapping[str, str]) -> None:
+        port = free_port(USUAL_PORT)
+        self.version = version("apache-airflow")
+        self.url: str | None = f"http://127.0.0.1:{port}"
+        self._processes = processes
+        self._env = {
+            **env,
+            "AIRFLOW__API__HOST": host,
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+        }
+
+    def start(self) -> None:
+        """See `dags_examples.demo.airflow.Airflow`."""
+        self._command("db", "migrate")
+        let_readers_in(Path(self._env["AIRFLOW_HOME"]))
+        for component in COMPONENTS:
+            self._processes.start(f"Airflow {component[0]}", ["airflow", *component], env=self._env)
+        self._processes.until(self._healthy, "healthy report of every part of Airflow", START_SECONDS)
+
+    def dag_ids(self) -> set[str]:
+        """See `dags_examples.demo.airflow.Airflow`."""
+        for error in self._get("importErrors")["import_errors"]:
+            raise StackError(f"Airflow cannot import {error['filename']}:\n{error['stack_trace']}")
+        return {dag["dag_id"] for dag in self._get("dags?limit=100")["dags"]}
+
+    def backfill(
+        self,
+        dag_id: str,
+        first_day: date,
+        last_day: date,
+        *,
+        watch: Callable[[], None] = lambda: None,
+        seconds: float = RUN_SECONDS,
+    ) -> list[Run]:
+        """See `dags_examples.demo.airflow.Airflow`."""
+        days = ("--from-date", first_day.isoformat(), "--to-date", last_day.isoformat())
+        self._command("backfill", "create", "--dag-id", dag_id, *days)
+        return self._ended(dag_id, lambda run: first_day <= run.day <= last_day, watch, seconds)
+
+    def trigger(
+        self,
+        dag_id: str,
+        params: Mapping[str, str],
+        *,
+        watch: Callable[[], None] = lambda: None,
+        seconds: float = RUN_SECONDS,
+    ) -> Run:
+        """See `dags_examples.demo.airflow.Airflow`."""
+        run_id = new_run_id()
+        self._command("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(params))
+        return self._ended(dag_id, lambda run: run.run_id == run_id, watch, seconds)[0]
+
+    def runs(self, dag_id: str) -> list[Run]:
+        """See `dags_examples.demo.airflow.Airflow`."""
+        found = self._get(f"dags/{quote(dag_id)}/dagRuns?limit=100&order_by=logical_date")["dag_runs"]
+        return [_run(run) for run in found]
+
+    def tasks(self, dag_id: str, run_id: str) -> list[Task]:
+        """See `dags_examples.demo.airflow.Airflow`."""
+        found = self._get(f"dags/{quote(dag_id)}/dagRuns/{quote(run_id)}/taskInstances?limit=500")["task_instances"]
+        return [Task(task["task_id"], task["state"] or "none") for task in found]
+
+    def task_log(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """See `dags_examples.demo.airflow.Airflow`."""
+        return task_log(Path(self._env["AIRFLOW_HOME"]), dag_id, run_id, task_id)
+
+    def _ended(
+        self, dag_id: str, wanted: Callable[[Run], bool], watch: Callable[[], None], seconds: float
+    ) -> list[Run]:
+        def runs() -> list[Run]:
+            return [run for run in self.runs(dag_id) if wanted(run)]
+
+        what = f"end of the runs of {dag_id}"
+        self._processes.until(
+            lambda: all(run.ended for run in runs()), what, seconds, watch=watch, interval=POLL_SECONDS
+        )
+        watch()
+        if not (ended := runs()):
+            raise StackError(f"Airflow made no run of {dag_id}. See {self._processes.logs}.")
+        return ended
+
+    def _get(self, path: str) -> Any:
+        return get_json(f"{self.url}/api/v2/{path}")
+
+    def _healthy(self) -> bool:
+        try:
+            health = self._get("monitor/health")
+        except StackError:
+            return False
+        return all(part["status"] == "healthy" for part in health.values())
+
+    def _command(self, *arguments: str) -> None:
+        name = f"airflow {' '.join(arguments[:2])}"
+        self._processes.run(name, ["airflow", *arguments], env=self._env, seconds=COMMAND_SECONDS)
+
+
+def _run(run: Mapping[str, Any]) -> Run:
+    start, end = (datetime.fromisoformat(run[key]) if run[key] else None for key in ("start_date", "end_date"))
+    return Run(
+        run_id=run["dag_run_id"],
+        day=datetime.fromisoformat(run["logical_date"]).date(),
+        state=run["state"],
+        minutes=(end - start).total_seconds() / 60 if start and end else None,
+    )

@@ -1,0 +1,46 @@
+"""JSON over HTTP, for the APIs of the parts of the stack."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import urllib.error
+import urllib.request
+from typing import Any
+
+from dags_examples.demo.errors import StackError
+
+TIMEOUT_SECONDS = 20
+
+
+def get_json(url: str) -> Any:
+    """What the URL answers, as JSON.
+
+    Raises:
+        StackError: No answer, or another status than 200.
+    """
+    request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 -- built here, http only
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
+            return json.load(response)
+    except (OSError, json.JSONDecodeError) as error:
+        raise StackError(f"GET {url}: {error}") from error
+
+
+def answers(url: str) -> bool:
+    """Whether the URL answers with status 200."""
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
+        return bool(response.status == 200)
+    return False
+
+
+def free_port(usual: int | None = None) -> int:
+    """The usual port when nothing listens there, else any free one."""
+    for port in (usual, 0):
+        if port is not None:
+            with contextlib.suppress(OSError), socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+    raise StackError("there is no free port on 127.0.0.1")

@@ -1,0 +1,126 @@
+"""The whole local stack: a bucket, a Vertex AI and an Airflow that works on them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+
+from dags_examples.demo.airflow import Airflow, settings
+from dags_examples.demo.airflow2 import Airflow2
+from dags_examples.demo.airflow3 import Airflow3
+from dags_examples.demo.processes import Processes
+from dags_examples.demo.project import KedroProject
+from dags_examples.demo.storage import StorageEmulator
+from dags_examples.demo.vertex import VertexEmulator
+
+START_SECONDS = 60.0
+DAG_SECONDS = 120.0
+# Settings of the person who starts the stack, which would lead the parts elsewhere.
+FOREIGN = (
+    "AIRFLOW",
+    "_AIRFLOW",
+    "KEDRO",
+    "MLFLOW",
+    "GOOGLE_",
+    "VERTEX_",
+    "STORAGE_",
+    "GCSFS_",
+    "FSSPEC_",
+    "PYTHONPATHTH",
+)
+
+
+def environment() -> dict[str, str]:
+    """The environment variables of this process without foreign settings, its own Python's programs first on PATH."""
+    own = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
+    own["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), own.get("PATH", os.defpath)))
+    return {**own, "DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
+
+
+class Stack:
+    """The stack as a context manager: up when it is entered, and nothing of it left when it is done.
+
+    Args:
+        folder: Where its logs, Airflow's home and the jobs of the Vertex AI emulator go.
+        dags_folder: The DAG files.
+        project: The Kedro project of these DAGs. Its manifest names the image, the bucket, the Google Cloud project
+            and the region that the emulators then have.
+        host: The address at which the pages listen.
+        max_parallel: How many nodes run at once; by default as many as there are processors.
+
+    Raises:
+        StackError: On entering, when a part does not start.
+    """
+
+    airflow: Airflow
+    storage: StorageEmulator
+    vertex: VertexEmulator
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        dags_folder: Path,
+        project: KedroProject,
+        host: str = "127.0.0.1",
+        max_parallel: int | None = None,
+    ) -> None:
+        self.folder = folder
+        self.processes = Processes(folder / "logs")
+        self._dags_folder = dags_folder
+        self._project = project
+        self._host = host
+        self._max_parallel = max_parallel or os.cpu_count() or 1
+
+    def __enter__(self) -> Stack:
+        try:
+            self._start(environment())
+        except BaseException:
+            self.processes.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.processes.stop()
+
+    def wait_for_dag(self, dag_id: str) -> None:
+        """Return when Airflow knows the DAG.
+
+        Raises:
+            StackError: A DAG file has an import error, or the DAG does not come.
+        """
+        self.processes.until(lambda: dag_id in self.airflow.dag_ids(), f"DAG {dag_id}", DAG_SECONDS)
+
+    def _start(self, env: Mapping[str, str]) -> None:
+        self._project.inspect(self.processes, env)
+        target = self._project.target()
+        self.storage = StorageEmulator(target.bucket, processes=self.processes, env=env)
+        self.vertex = VertexEmulator(
+            target,
+            self._project.folder,
+            host=self._host,
+            data=self.folder / "vertex",
+            max_parallel=self._max_parallel,
+            node_settings=self.storage.client_settings(),
+            processes=self.processes,
+            env=env,
+        )
+        airflow_env = {
+            **env,
+            **settings(
+                self.folder / "airflow", self._dags_folder, project=target.project_id, vertex_url=self.vertex.url
+            ),
+        }
+        if version("apache-airflow").startswith("2."):
+            self.airflow = Airflow2(processes=self.processes, env=airflow_env)
+        else:
+            self.airflow = Airflow3(host=self._host, processes=self.processes, env=airflow_env)
+        self.airflow.start()
+        self.processes.until(self.storage.ready, "answer of the storage emulator", START_SECONDS)
+        self.processes.until(self.vertex.ready, "answer of the Vertex AI emulator", START_SECONDS)

@@ -1,0 +1,99 @@
+"""The Vertex AI emulator: PipelineJobs whose nodes run as processes of this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from dags_examples.demo.processes import Processes
+from dags_examples.demo.project import Target
+from dags_examples.demo.rest import answers, free_port, get_json
+
+USUAL_PORT = 8787
+
+
+@dataclass(frozen=True)
+class VertexJob:
+    """A PipelineJob, with the Airflow run that made it."""
+
+    job_id: str
+    dag_id: str
+    run_id: str
+    state: str
+    nodes: Mapping[str, str]
+    url: str
+    # The nodes that failed, with the CustomJob that ran each.
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def nodes_done(self) -> str:
+        """Such as 3/14."""
+        return f"{sum(state == 'SUCCEEDED' for state in self.nodes.values())}/{len(self.nodes)}"
+
+
+class VertexEmulator:
+    """`python -m airflow_provider_kedro_vertex.emulator`, where a folder stands in for the project's image."""
+
+    def __init__(
+        self,
+        target: Target,
+        folder: Path,
+        *,
+        host: str,
+        data: Path,
+        max_parallel: int,
+        node_settings: Mapping[str, str],
+        processes: Processes,
+        env: Mapping[str, str],
+    ) -> None:
+        port = free_port(USUAL_PORT)
+        self.url = f"http://127.0.0.1:{port}"
+        self._target = target
+        argv = [sys.executable, "-m", "airflow_provider_kedro_vertex.emulator", "--host", host, "--port", str(port)]
+        argv += ["--data", str(data), "--max-parallel", str(max_parallel)]
+        argv += ["--image", f"{target.image}={folder},{sys.executable}"]
+        for key, value in node_settings.items():
+            argv += ["--env", f"{key}={value}"]
+        processes.start("Vertex AI emulator", argv, env=env)
+
+    def ready(self) -> bool:
+        """Whether it answers."""
+        return answers(f"{self.url}/_emulator/health")
+
+    def jobs(self) -> list[VertexJob]:
+        """Every PipelineJob, oldest first."""
+        parent = f"projects/{self._target.project_id}/locations/{self._target.region}"
+        listed = get_json(f"{self.url}/v1/{parent}/pipelineJobs?pageSize=100").get("pipelineJobs", ())
+        # As with Vertex AI, only a job that is asked for by name tells of its tasks.
+        jobs = [get_json(f"{self.url}/v1/{job['name']}") for job in listed]
+        return [self._job(job) for job in sorted(jobs, key=lambda job: str(job["createTime"]))]
+
+    def log(self, custom_job: str) -> str:
+        """What a node's container wrote, or the first part of it when it is long."""
+        entries = get_json(f"{self.url}/_emulator/log?job={quote(custom_job, safe='')}")["entries"]
+        return "\n".join(text for _, _, text in entries)
+
+    def _job(self, job: Mapping[str, Any]) -> VertexJob:
+        target = self._target
+        context = json.loads(job["runtimeConfig"]["parameterValues"]["run_context"])
+        details = job.get("jobDetail", {}).get("taskDetails", ())
+        states = {detail["taskName"]: detail["state"] for detail in details}
+        job_id = job["name"].rpartition("/")[2]
+        return VertexJob(
+            job_id=job_id,
+            dag_id=context["dag_id"],
+            run_id=context["run_id"],
+            state=job["state"].removeprefix("PIPELINE_STATE_"),
+            nodes={name: states.get(name, "PENDING") for name in job["pipelineSpec"]["root"]["dag"]["tasks"]},
+            failed={
+                detail["taskName"]: detail["executorDetail"]["containerDetail"]["mainJob"]
+                for detail in details
+                if detail["state"] == "FAILED" and "executorDetail" in detail
+            },
+            url=f"{self.url}/vertex-ai/locations/{target.region}/pipelines/runs/{job_id}?project={target.project_id}",
+        )

@@ -1,0 +1,24 @@
+"""One local stack for all tests of this folder: a real Airflow, a Vertex AI and a bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dags_examples.demo.__main__ import DAG_ID, EXAMPLES, FIRST_DAY, FLIGHTS, LAST_DAY
+from dags_examples.demo.airflow import Run
+from dags_examples.demo.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("stack"), dags_folder=EXAMPLES, project=FLIGHTS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def runs(stack: Stack) -> list[Run]:
+    """Three days of the flights pipeline, backfilled once for all tests."""
+    stack.wait_for_dag(DAG_ID)
+    return stack.airflow.backfill(DAG_ID, FIRST_DAY, LAST_DAY)

@@ -1,0 +1,36 @@
+"""Single runs: a DAG of one's own with the operator, and a run that must fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from dags_examples.demo.stack import Stack
+
+pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("stack")]
+
+
+def test_airflow_finds_the_example_dags_and_nothing_else(stack: Stack) -> None:
+    stack.wait_for_dag("flights")
+    stack.wait_for_dag("flights_on_demand")
+    pipelines = {"flights", "flights_features", "flights_training", "flights_reporting"}
+    assert stack.airflow.dag_ids() == pipelines | {"flights_on_demand"}
+
+
+def test_operators_in_a_dag_of_ones_own(stack: Stack) -> None:
+    stack.wait_for_dag("flights_on_demand")
+    run = stack.airflow.trigger("flights_on_demand", {"run_date": "2013-06-04"})
+    tasks = {task.task_id: task.state for task in stack.airflow.tasks("flights_on_demand", run.run_id)}
+    assert tasks == dict.fromkeys(("features", "training", "reporting", "announce"), "success")
+    assert [job.state for job in stack.vertex.jobs() if job.run_id == run.run_id] == ["SUCCEEDED"] * 3
+    assert stack.storage.read_json("2013-06-04/metrics.json")["run_date"] == "2013-06-04"
+
+
+def test_a_node_that_fails_fails_the_run_and_the_task_log_says_why(stack: Stack) -> None:
+    stack.wait_for_dag("flights_features")
+    run = stack.airflow.trigger("flights_features", {"run_date": "2012-12-31"})
+    assert run.state == "failed"
+    tasks = {task.task_id: task.state for task in stack.airflow.tasks("flights_features", run.run_id)}
+    assert tasks == {"submit": "success", "wait": "failed"}
+    log = stack.airflow.task_log("flights_features", run.run_id, "wait")
+    assert "select_flights" in log
+    assert "2012-12-31" in log

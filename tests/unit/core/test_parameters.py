@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import copy
+import json
+from datetime import date, datetime, timezone
+from typing import Any
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kedro.framework.cli.utils import _split_params
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.parameters import nested, to_json
+
+words = st.text("abcxyz_", min_size=1, max_size=3)
+dotted = st.lists(words, min_size=1, max_size=3).map(".".join)
+# What Kedro's command line can write, and what it makes of it.
+scalars = st.integers(-99, 99) | st.booleans() | st.sampled_from([0.5, "text", "a b"])
+values = st.recursive(scalars | st.lists(scalars, max_size=2), lambda inner: st.dictionaries(words, inner, max_size=2))
+
+
+def contradict(names: list[str]) -> bool:
+    return any(one != other and other.startswith(f"{one}.") for one in names for other in names)
+
+
+@given(st.dictionaries(dotted, scalars, min_size=1, max_size=5).filter(lambda value: not contradict(list(value))))
+def test_names_nest_as_on_kedros_command_line(parameters: dict[str, Any]) -> None:
+    text = ",".join(f"{name}={json.dumps(value)}" for name, value in parameters.items())
+    option = click.Option(["--params"])
+    assert nested(parameters) == _split_params(click.Context(click.Command("run")), option, text)
+
+
+@given(st.dictionaries(dotted, values, max_size=5))
+def test_nesting_is_right_or_refused_and_leaves_its_argument(parameters: dict[str, Any]) -> None:
+    before = copy.deepcopy(parameters)
+    try:
+        result = nested(parameters)
+    except ConfigError:
+        result = None
+    assert parameters == before
+    for name, value in parameters.items() if result is not None else ():
+        place: Any = result
+        for part in name.split("."):
+            place = place[part]
+        assert _holds(place, value)
+    if result is not None:
+        assert nested(dict(reversed(parameters.items()))) == result
+
+
+def _holds(place: Any, value: Any) -> bool:
+    if isinstance(value, dict):
+        return isinstance(place, dict) and all(key in place and _holds(place[key], value[key]) for key in value)
+    return bool(place == value)
+
+
+def test_mappings_merge_at_every_depth() -> None:
+    assert nested({"a": {"b": {"c": 1}}, "a.b.d": 2, "a.e": {}}) == {"a": {"b": {"c": 1, "d": 2}, "e": {}}}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"a": 1, "a.b": 2}, "Parameter 'a.b' contradicts parameter 'a': one of them must go."),
+        ({"a.b": 2, "a": 1}, "Parameter 'a' is given twice, once nested and once by its dotted name."),
+        ({"a": {"b": 1}, "a.b": 2}, "Parameter 'a.b' is given twice, once nested and once by its dotted name."),
+        ({"a.b": 2, "a": {"b": 1}}, "Parameter 'a.b' is given twice, once nested and once by its dotted name."),
+    ],
+)
+def test_contradictions_are_refused(parameters: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        nested(parameters)
+    assert str(caught.value) == said
+
+
+@given(st.dictionaries(st.text(), st.recursive(st.none() | st.integers() | st.text(), st.lists), max_size=4))
+def test_json_keeps_values_and_types(parameters: dict[str, Any]) -> None:
+    assert json.loads(to_json(parameters)) == parameters
+
+
+def test_dates_become_iso_8601() -> None:
+    moment = datetime(2013, 6, 1, 12, 30, tzinfo=timezone.utc)
+    assert to_json({"b": moment, "a": [date(2013, 6, 1)]}) == '{"a": ["2013-06-01"], "b": "2013-06-01T12:30:00+00:00"}'
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({1, 2}, "a set is not a JSON value"),
+        ({"b": object()}, "a object is not a JSON value"),
+        ({1: "a", "1": "b"}, "'<' not supported between instances of 'str' and 'int'"),
+    ],
+)
+def test_what_is_no_json_is_told_by_its_name(value: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        to_json({"ok": 1, "day": value})
+    assert str(caught.value) == f"Parameter 'day' cannot be passed to the nodes: {said}."
