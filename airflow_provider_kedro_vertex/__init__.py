@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_kedro_vertex.version import __version__
+
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.dag import kedro_vertex_dag as kedro_vertex_dag
     from airflow_provider_kedro_vertex.dag import kedro_vertex_dags as kedro_vertex_dags
     from airflow_provider_kedro_vertex.dag import kedro_vertex_task_group as kedro_vertex_task_group
-
-__version__ = "0.1.0"
 
 __all__ = ["__version__", "get_provider_info", "kedro_vertex_dag", "kedro_vertex_dags", "kedro_vertex_task_group"]
 

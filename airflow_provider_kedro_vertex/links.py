@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
@@ -25,7 +25,13 @@ class VertexJobLink(BaseOperatorLink):
     def persist(cls, context: Context, url: str) -> None:
         """Keep the link of a running task."""
         context["ti"].xcom_push(key=cls.key, value=url)
+        task: Any = context["task"]
+        task.job_url = url
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Read what :meth:`persist` kept; empty before there is a job."""
-        return XCom.get_value(key=self.key, ti_key=ti_key) or ""
+        """Tell what :meth:`persist` kept; empty before there is a job.
+
+        Airflow 3 asks in the task's own process, where the operator knows; Airflow 2 asks in the web server.
+        """
+        url: str | None = getattr(operator, "job_url", None)
+        return XCom.get_value(key=self.key, ti_key=ti_key) or "" if url is None else url

@@ -103,6 +103,7 @@ class KedroVertexPipelineOperator(BaseOperator):
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.poll_interval = poll_interval
+        self.job_url = ""
         self._watch: JobWatch | None = None
 
     def execute(self, context: Context) -> dict[str, Any] | None:
@@ -149,6 +150,7 @@ class KedroVertexPipelineOperator(BaseOperator):
             raise AirflowException(event["error"])
         try:
             self._watch = JobWatch(self._hook(), event["name"], self.log)
+            VertexJobLink.persist(context, self._watch.url)
             return self._watch.result(self._watch.read())
         except KedroVertexError as error:
             raise _airflow_error(error) from None

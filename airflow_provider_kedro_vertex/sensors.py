@@ -62,6 +62,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
         self.impersonation_chain = impersonation_chain
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
+        self.job_url = ""
 
     def execute(self, context: Context) -> Any:
         """Wait, here or in the triggerer."""
@@ -97,6 +98,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
         if "error" in event:
             raise AirflowFailException(event["error"])
         try:
+            VertexJobLink.persist(context, self._watch.url)
             return self._watch.result(self._watch.read())
         except UnavailableError as error:
             raise AirflowException(str(error)) from None

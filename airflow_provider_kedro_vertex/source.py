@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_provider_kedro_vertex import __version__
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.errors import ConfigError, ManifestError, ProjectError
 from airflow_provider_kedro_vertex.core.manifest import Manifest
+from airflow_provider_kedro_vertex.version import __version__
 
 #: Seconds that inspecting a project may take. Airflow's own limit for a DAG file is shorter by default.
 INSPECT_TIMEOUT = 120

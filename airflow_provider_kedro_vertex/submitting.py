@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_kedro_vertex.core import identity, parameters
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
-from airflow_provider_kedro_vertex.core.submission import TRY_LABEL, Attempts
+from airflow_provider_kedro_vertex.core.submission import Attempts
 from airflow_provider_kedro_vertex.source import ManifestSource
 
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ def submit(operator: KedroVertexPipelineOperator, hook: KedroVertexHook, context
         try_number=ti.try_number,
         # Clearing a task sets max_tries to the tries made so far plus its retries, in Airflow 2 and 3.
         first_try=ti.max_tries - (operator.retries or 0) + 1,
+        run_start=identity.label_value(_iso(context["dag_run"].start_date) or ""),
     )
     title = f"{plan.config.experiment_name or plan.project} {plan.pipeline} {ti.run_id}"
-    labels = _labels(ti, plan, attempts.run_key)
+    labels = {**_labels(ti, plan, attempts.run_key), **attempts.labels}
 
     def body(job_id: str) -> dict[str, Any]:
         return pipeline_job(plan, _run_context(context, plan, attempts.run_key, job_id), runtime_params, title, labels)
@@ -87,19 +88,17 @@ def _run_context(context: Context, plan: Plan, run_key: str, job_id: str) -> ide
 
 
 def _labels(ti: Any, plan: Plan, run_key: str) -> Mapping[str, str]:
-    return identity.labels(
-        {
-            "airflow-dag-id": ti.dag_id,
-            "airflow-run-id": ti.run_id,
-            "airflow-task-id": ti.task_id,
-            "airflow-run-key": run_key,
-            TRY_LABEL: str(ti.try_number),
-            "kedro-project": plan.project,
-            "kedro-pipeline": plan.pipeline,
-            **({"kedro-env": plan.env} if plan.env else {}),
-            **({"experiment": plan.config.experiment_name} if plan.config.experiment_name else {}),
-        }
-    )
+    values = {
+        "airflow-dag-id": ti.dag_id,
+        "airflow-run-id": ti.run_id,
+        "airflow-task-id": ti.task_id,
+        "airflow-run-key": run_key,
+        "kedro-project": plan.project,
+        "kedro-pipeline": plan.pipeline,
+        "kedro-env": plan.env,
+        "experiment": plan.config.experiment_name,
+    }
+    return {key: identity.label_value(value) for key, value in values.items() if value}
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -120,9 +119,9 @@ def temp_folder(root: str, run_key: str) -> str:
     return f"{root}/kedro-vertexai-temp/{run_key}"
 
 
-def labels(values: Mapping[str, str]) -> dict[str, str]:
-    """Bring label values into the form that Google Cloud allows: ``[a-z0-9_-]``, at most 63 characters."""
-    return {key: re.sub(r"[^a-z0-9_-]", "-", value.lower())[:LABEL_LENGTH].strip("-") for key, value in values.items()}
+def label_value(text: str) -> str:
+    """Bring a label's value into the form that Google Cloud allows: ``[a-z0-9_-]``, at most 63 characters."""
+    return re.sub(r"[^a-z0-9_-]", "-", text.lower())[:LABEL_LENGTH].strip("-")
 
 
 def slug(text: str) -> str:

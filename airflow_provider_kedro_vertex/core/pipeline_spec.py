@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_kedro_vertex import __version__
 from airflow_provider_kedro_vertex.core.config import Resources, cores, gigabytes
 from airflow_provider_kedro_vertex.core.identity import DISPLAY_NAME_LENGTH, RunContext
 from airflow_provider_kedro_vertex.core.plan import COMMAND, NodeGroup, Plan
+from airflow_provider_kedro_vertex.version import __version__
 
 SCHEMA_VERSION = "2.1.0"
 RUNTIME_PARAMS = "runtime_params"
@@ -52,7 +52,7 @@ def pipeline_job(
 
     :param runtime_params: JSON text; see :func:`.parameters.to_json`.
     :param display_name: cut to 128 characters.
-    :param labels: ready label values; see :func:`.identity.labels`.
+    :param labels: ready label values; see :func:`.identity.label_value`.
     """
     body: dict[str, Any] = {
         "displayName": display_name[:DISPLAY_NAME_LENGTH],

@@ -16,6 +16,8 @@ from airflow_provider_kedro_vertex.core.states import SUCCEEDED, is_over
 
 #: The label that tells which Airflow try made a job.
 TRY_LABEL = "airflow-try"
+#: The label that tells when the DAG run of that try had started.
+START_LABEL = "airflow-run-start"
 
 #: More attempts than this in one DAG run is a loop that nobody wants to pay for.
 MAX_ATTEMPTS = 1000
@@ -44,6 +46,8 @@ class Attempts:
     :param map_index: Airflow's; -1 for a task that is not mapped.
     :param try_number: Airflow's number of this try.
     :param first_try: the number of the first try since the task was last cleared; 1 if it never was.
+    :param run_start: when the DAG run started, in the form of a label. A run that was deleted and made again, or
+        cleared after it had ended, has the same run id and another start.
     """
 
     run_key: str
@@ -51,6 +55,12 @@ class Attempts:
     map_index: int
     try_number: int
     first_try: int
+    run_start: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels by which a later try knows whose a job is."""
+        return {TRY_LABEL: str(self.try_number), START_LABEL: self.run_start}
 
     def submit(self, client: PipelineJobs, body: Callable[[str], Mapping[str, Any]]) -> tuple[dict[str, Any], bool]:
         """Make sure that this try has one job.
@@ -74,8 +84,10 @@ class Attempts:
         """Whether this try takes the job that is there, instead of making a new attempt."""
         if not is_over(job["state"]):
             return True
-        label = job.get("labels", {}).get(TRY_LABEL, "")
-        made_by = int(label) if label.isdecimal() else 0
+        labels = job.get("labels", {})
+        if labels.get(START_LABEL) != self.run_start:
+            return False
+        made_by = int(labels[TRY_LABEL]) if labels.get(TRY_LABEL, "").isdecimal() else 0
         # This very try made it, and lost the answer or its worker.
         if made_by == self.try_number:
             return True

@@ -11,8 +11,8 @@ import errno
 import os
 import shutil
 import signal
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -127,36 +127,29 @@ class ProcessExecutor:
         self, work: Work, image: Image, folder: Path, spawned: Callable[[int], None], log: LogWriter
     ) -> Outcome:
         env = environment(image, folder, self._env, work.env)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *work.argv,
-                cwd=folder / "project",
-                env=env,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            return _not_started(work, error)
-        spawned(process.pid)
-        readers = [
-            asyncio.create_task(_copy_output(name, stream, log))
-            for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
-            if stream is not None
-        ]
-        try:
-            await process.wait()
-        except asyncio.CancelledError:
-            log.note(f"Cancelled: sending SIGTERM, and SIGKILL after {self._grace:g} seconds.")
-            await asyncio.shield(self._end(process))
-            raise
-        finally:
-            # What the process left running goes with it, as a container would take it along.
-            _signal_group(process.pid, signal.SIGKILL)
-            _, late = await asyncio.wait(readers, timeout=_DRAIN_SECONDS)
-            for reader in late:
-                reader.cancel()
+        async with _outputs(log) as (stdout, stderr):
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *work.argv,
+                    cwd=folder / "project",
+                    env=env,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    start_new_session=True,
+                )
+            except (OSError, ValueError) as error:
+                return _not_started(work, error)
+            spawned(process.pid)
+            try:
+                await process.wait()
+            except asyncio.CancelledError:
+                log.note(f"Cancelled: sending SIGTERM, and SIGKILL after {self._grace:g} seconds.")
+                await asyncio.shield(self._end(process))
+                raise
+            finally:
+                # What the process left running goes with it, as a container would take it along.
+                _signal_group(process.pid, signal.SIGKILL)
         return _ended(work, process.returncode or 0)
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
@@ -243,12 +236,48 @@ def _not_started(work: Work, error: OSError | ValueError) -> Outcome:
         return Outcome(
             Code.INVALID_ARGUMENT,
             f"The command is too long for the kernel: argument {largest} has {sizes[largest]} of {sum(sizes)} bytes in "
-            f"all, and one argument may have {_LONGEST_ARGUMENT}. A container on Vertex AI has this limit too; pass large "
-            "values in a file.",
+            f"all, and one argument may have {_LONGEST_ARGUMENT}. A container on Vertex AI has this limit too; pass "
+            "large values in a file.",
             retry=False,
         )
     reason = "it is not in the image's PATH" if error.errno == errno.ENOENT else str(error.strerror)
     return Outcome(Code.INVALID_ARGUMENT, f'The command "{work.argv[0]}" cannot be started: {reason}.', retry=False)
+
+
+@asynccontextmanager
+async def _outputs(log: LogWriter) -> AsyncIterator[tuple[int, int]]:
+    """Two pipes that a process may write to; what comes out is logged until all writers have closed them.
+
+    Not asyncio's own pipes: with those, waiting for a process waits for its pipes too, which a child may keep open.
+    """
+    writers: list[int] = []
+    readers: list[asyncio.Task[None]] = []
+    transports: list[asyncio.BaseTransport] = []
+    try:
+        for name in ("stdout", "stderr"):
+            read_end, write_end = os.pipe()
+            writers.append(write_end)
+            stream, transport = await _reader(read_end)
+            transports.append(transport)
+            readers.append(asyncio.create_task(_copy_output(name, stream, log)))
+        yield writers[0], writers[1]
+    finally:
+        for write_end in writers:
+            os.close(write_end)
+        if readers:
+            await asyncio.wait(readers, timeout=_DRAIN_SECONDS)
+        for reader in readers:
+            reader.cancel()
+        for transport in transports:
+            transport.close()
+
+
+async def _reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
+    stream = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(descriptor, "rb", 0)
+    )
+    return stream, transport
 
 
 async def _copy_output(name: str, stream: asyncio.StreamReader, log: LogWriter) -> None:

@@ -1,7 +1,8 @@
 """The placeholders of a PipelineSpec, such as ``{{$.inputs.parameters['x']}}``.
 
-They are found when a job is created and filled when the task starts. A text is split once into literal parts and placeholders. Values are only ever put between the literal parts, so a value
-that looks like a placeholder passes through untouched.
+They are found when a job is created and filled when the task starts. A text is split once into literal parts and
+placeholders. Values are only ever put between the literal parts, so a value that looks like a placeholder passes
+through untouched.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from google.cloud.aiplatform_v1.types import custom_job as custom_job_types
@@ -75,6 +76,8 @@ def from_json(message: Message, data: Any, path: str) -> None:
     :raises ApiError: INVALID_ARGUMENT with every field that is wrong.
     """
     try:
+        if not isinstance(data, dict):
+            raise json_format.ParseError("no object")
         json_format.ParseDict(data, message)
     except _JSON_ERRORS as error:
         faults = _faults(data, message.DESCRIPTOR, path)
@@ -83,9 +86,28 @@ def from_json(message: Message, data: Any, path: str) -> None:
 
 
 def to_json(message: Message, enums_as_numbers: bool = False) -> dict[str, Any]:
-    """Write a message as Vertex AI does: camelCase, enums by name, int64 as text, empty fields left out."""
-    data: dict[str, Any] = json_format.MessageToDict(message, use_integers_for_enums=enums_as_numbers)
+    """Write a message as Vertex AI does: camelCase, enums by name, int64 as text, empty fields left out.
+
+    The result may share parts with other results, so it is to be read only.
+    """
+    if isinstance(message, ListPipelineJobsResponse):
+        page = {"pipelineJobs": [to_json(job, enums_as_numbers) for job in message.pipeline_jobs]}
+        token = {"nextPageToken": message.next_page_token} if message.next_page_token else {}
+        return (page if message.pipeline_jobs else {}) | token
+    if isinstance(message, PipelineJob) and message.HasField("pipeline_spec"):
+        rest = PipelineJob()
+        rest.CopyFrom(message)
+        rest.ClearField("pipeline_spec")
+        spec = _spec_json(message.pipeline_spec.SerializeToString(deterministic=True))
+        return {**to_json(rest, enums_as_numbers), "pipelineSpec": spec}
+    data: dict[str, Any] = _whole(json_format.MessageToDict(message, use_integers_for_enums=enums_as_numbers))
     return data
+
+
+@lru_cache(maxsize=64)
+def _spec_json(spec: bytes) -> dict[str, Any]:
+    # A spec is most of a job and the same in every run: a page of a hundred jobs writes it once.
+    return to_json(Struct.FromString(spec))
 
 
 def parse_mask(text: str) -> Any:
@@ -127,6 +149,17 @@ def microseconds(message: Message, field: str) -> int | None:
         return None
     stamp = getattr(message, field)
     return int(stamp.seconds) * 1_000_000 + int(stamp.nanos) // 1000
+
+
+def _whole(data: Any) -> Any:
+    # A Struct knows only doubles. Google's servers write a whole one as 5, Python's JSON writer as 5.0.
+    if isinstance(data, dict):
+        return {key: _whole(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_whole(value) for value in data]
+    if isinstance(data, float) and data.is_integer() and abs(data) <= 2**53:
+        return int(data)
+    return data
 
 
 def _no_constant(name: str) -> Any:

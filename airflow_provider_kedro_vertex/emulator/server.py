@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import ipaddress
 import os
@@ -202,26 +203,24 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise StartError(f"the address {host}:{port} cannot be used: {error}") from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(2048)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         listening.close()
-        hint = "; --port 0 takes a free one" if port else ""
+        hint = "; port 0 takes a free one" if error.errno == errno.EADDRINUSE else ""
         raise StartError(f"port {port} of {host} cannot be used: {error}{hint}") from error
     return listening
 
 
 def _folder(given: str | os.PathLike[str] | None) -> Path:
-    if given is None:
-        path = Path(tempfile.mkdtemp(prefix="vertex-emulator-"))
-    else:
-        path = Path(given).absolute()
+    path = Path(tempfile.mkdtemp(prefix="vertex-emulator-") if given is None else given).absolute()
     try:
-        (path / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (path / "logs").mkdir(exist_ok=True)
     except OSError as error:
         raise StartError(f"the data folder {path} cannot be used: {error.strerror}") from error
     return path

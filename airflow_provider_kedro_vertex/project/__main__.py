@@ -24,7 +24,7 @@ def main() -> None:
 @main.command()
 @click.option("--project", type=click.Path(path_type=Path), required=True, help="The Kedro project's folder.")
 @click.option("--env", help="Kedro environment; the project's own default one if not given.")
-@output_option("File to write")
+@output_option("File to write; - is stdout.")
 def manifest(project: Path, env: str | None, output: Path) -> None:
     """Inspect a Kedro project and write its manifest."""
     # Kedro configures logging when it is imported, by default to stdout and to files that the project names.

@@ -15,23 +15,27 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexEr
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.manifest import Manifest
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _STDOUT = Path("-")
+_STDOUT_HELP = "- is stdout, where Kedro may log before (KEDRO_LOGGING_CONFIG)."
 
 env_option = click.option(
     "--env", "-e", envvar="KEDRO_ENV", help="Kedro environment; by default $KEDRO_ENV, else the project's own default."
 )
 
 
-def output_option(what: str) -> Callable[[Command], Command]:
-    """The ``--output`` option of a command that writes one file."""
+def output_option(text: str) -> Callable[[Function], Function]:
+    """The ``--output`` option of a command that writes one file.
+
+    :param text: its help.
+    """
     return click.option(
         "--output",
         "-o",
         type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
         required=True,
-        help=f"{what}; - writes to stdout.",
+        help=text,
     )
 
 
@@ -46,7 +50,7 @@ def vertex() -> None:
 
 
 @vertex.command()
-@output_option("File to write, such as flights.manifest.json")
+@output_option(f"File to write, such as flights.manifest.json; {_STDOUT_HELP}")
 @env_option
 @click.pass_obj
 def manifest(metadata: Any, output: Path, env: str | None) -> None:
@@ -57,7 +61,7 @@ def manifest(metadata: Any, output: Path, env: str | None) -> None:
 
 @vertex.command(name="compile")
 @click.option("--pipeline", "-p", default="__default__", show_default=True, help="Name of a registered pipeline.")
-@output_option("File to write, .json or .yaml")
+@output_option(f"File to write, .json or .yaml; {_STDOUT_HELP}")
 @env_option
 @click.pass_obj
 def compile_command(metadata: Any, pipeline: str, output: Path, env: str | None) -> None:
@@ -110,9 +114,11 @@ def write_spec(project: Path, env: str | None, pipeline: str, output: Path) -> N
 def _inspect(project: Path, env: str | None) -> Manifest:
     try:
         from airflow_provider_kedro_vertex.project.inspect import inspect_project
+        from airflow_provider_kedro_vertex.project.schema import ConfigWarning
     except ModuleNotFoundError as error:
         raise ProjectError(f"{error}. Install airflow-provider-kedro-vertex[kedro] beside the project.") from error
     with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConfigWarning)
         try:
             return inspect_project(project, env)
         finally:

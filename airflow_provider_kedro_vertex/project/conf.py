@@ -41,18 +41,25 @@ class Conf:
         self._folders = tuple(folders)
         self._trees: dict[Path, yaml.Node | None] = {}
         patterns = getattr(loader, "config_patterns", None)
+        # The loader's own dict: a project need not name these files in its settings.py, but may.
         self._patterns: dict[str, list[str]] = patterns if isinstance(patterns, dict) else {}
         self._patterns.setdefault(VERTEXAI, list(VERTEXAI_PATTERNS))
 
-    def load(self, key: str) -> dict[str, Any]:
-        """Load one kind of configuration, such as ``catalog``; without any file of it, an empty one.
+    def load(self, key: str, required: bool = False) -> dict[str, Any]:
+        """Load one kind of configuration, such as ``catalog``.
 
+        :param required: whether a missing file is an error; otherwise it is an empty configuration.
         :raises ConfigError: a file is no valid YAML, or a value cannot be resolved; the message has its place.
         """
         try:
             content = self._vertexai() if key == VERTEXAI else self._loader[key]
-        except MissingConfigException:
-            return {}
+        except MissingConfigException as error:
+            if not required:
+                return {}
+            raise ConfigError(
+                f"The project has no {key} configuration, and Kedro does not run without one. "
+                f"Make {settings.CONF_SOURCE}/base/{key}.yml; it may be empty."
+            ) from error
         except Exception as error:  # a project's own loader or resolver may raise anything
             raise ConfigError(self._explain(key, error)) from error
         if not isinstance(content, Mapping):
@@ -128,20 +135,22 @@ def open_conf(project_path: Path, env: str | None) -> Conf:
         fault = _first_fault(sorted(source.glob("*/globals.yml")), project_path)
         said = _unresolved(error) if isinstance(error, OmegaConfBaseException) else _first_line(error)
         raise ConfigError(fault or f"The project's config loader does not start: {said}") from error
-    if "://" in str(settings.CONF_SOURCE) or source.is_file():
-        return Conf(loader, project_path, ())  # a bucket or an archive
+    if source.is_file():
+        return Conf(loader, project_path, ())  # an archive
     if not source.is_dir():
         raise ProjectError(f"The project {project_path} has no configuration folder {settings.CONF_SOURCE}.")
     base: str = getattr(loader, "base_env", _BASE_ENV)
     run: str = getattr(loader, "default_run_env", _DEFAULT_RUN_ENV) if env is None else env
-    for name in (base, run):
-        if not (source / name).is_dir():
-            known = [folder.name for folder in source.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
-            raise ProjectError(
-                f"The Kedro environment {name!r} has no folder {settings.CONF_SOURCE}/{name}."
-                f"{did_you_mean(name, known)}"
-            )
-    return Conf(loader, project_path, [source / base, source / run] if base != run else [source / base])
+    folders = [folder for folder in dict.fromkeys((source / base, source / run)) if folder.is_dir()]
+    # Kedro's loader takes an environment without a folder for one without a catalog; an own loader may need none.
+    for name in (base, run) if isinstance(loader, OmegaConfigLoader) else ():
+        if source / name in folders:
+            continue
+        known = [folder.name for folder in source.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
+        raise ProjectError(
+            f"The Kedro environment {name!r} has no folder {settings.CONF_SOURCE}/{name}.{did_you_mean(name, known)}"
+        )
+    return Conf(loader, project_path, folders)
 
 
 @contextlib.contextmanager

@@ -49,7 +49,7 @@ def inspect_project(path: Path, env: str | None = None) -> Manifest:
         conf = open_conf(metadata.project_path, env)
         config = read_run_config(conf.load(VERTEXAI), partial(conf.locate, VERTEXAI))
         parameters = _json_object(conf.load("parameters"), partial(conf.locate, "parameters"))
-        catalog = conf.load("catalog")
+        catalog = conf.load("catalog", required=True)
         pipelines = {name: _pipeline(name, value) for name, value in _registered(metadata).items()}
         datasets = resolve_datasets(
             _dataset_names(pipelines.values()), catalog, metadata.project_path, partial(conf.locate, "catalog")
@@ -104,6 +104,7 @@ def _import_again(warning: str) -> None:
     """Raise the error that ``find_pipelines`` turned into a warning: a pipeline must not vanish from Airflow unseen."""
     if warning.startswith(_IMPORT_FAILED):
         importlib.import_module(warning[len(_IMPORT_FAILED) :].partition("'")[0])
+        raise ImportError(warning.strip().splitlines()[-1])  # this time it went well, yet the pipeline is missing
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -81,7 +81,7 @@ class StoredDataset(AbstractDataset[Any, Any]):
         :raises DatasetError: the value cannot be rebuilt here, for example because a package is missing.
         """
         with _reaching(self._url, FileNotFoundError):
-            filesystem, path = fsspec.url_to_fs(self._url)
+            filesystem, path = _located(self._url)
             file = filesystem.open(path, "rb", block_size=_TRANSFER)
         with file:
             try:
@@ -94,8 +94,8 @@ class StoredDataset(AbstractDataset[Any, Any]):
                 raise
             except Exception as error:
                 raise DatasetError(
-                    f"Dataset {self._name!r} at {self._url} cannot be rebuilt here ({_described(error)}). "
-                    "The containers of a run need the same packages."
+                    f"Dataset {self._name!r} at {self._url} cannot be rebuilt in this container "
+                    f"({_described(error)}). The container that stored it may have other packages."
                 ) from error
 
     def save(self, data: Any) -> None:
@@ -118,16 +118,23 @@ class StoredDataset(AbstractDataset[Any, Any]):
                 ) from error
 
     def _exists(self) -> bool:
-        filesystem, path = fsspec.url_to_fs(self._url)
+        filesystem, path = _located(self._url)
         return bool(filesystem.exists(path))
 
     def _describe(self) -> dict[str, Any]:
         return {"url": self._url}
 
 
+def _located(url: str) -> tuple[Any, str]:
+    filesystem, path = fsspec.url_to_fs(url)
+    # The project's datasets share the filesystem, and with it what it listed before another container wrote.
+    filesystem.invalidate_cache(path)
+    return filesystem, path
+
+
 def _whole_file(url: str) -> AbstractContextManager[Any]:
     """Open for writing a file that appears under its name whole at the end, or not at all."""
-    filesystem, path = fsspec.url_to_fs(url)
+    filesystem, path = _located(url)
     return _local_file(Path(path)) if isinstance(filesystem, LocalFileSystem) else _object(filesystem, path)
 
 
@@ -161,8 +168,10 @@ def _object(filesystem: Any, path: str) -> Iterator[Any]:
         file.close()
         file.commit()
     except BaseException:
-        file.discard()
-        file.closed = True  # else its finalizer begins another upload
+        with suppress(Exception):  # the first error says more, and what was sent is never seen anyway
+            file.discard()
+        with suppress(Exception):  # else its finalizer would close it, later and loudly
+            file.close()
         raise
 
 

@@ -145,7 +145,8 @@ def _run(run: Mapping[str, Any]) -> Run:
     start, end = (datetime.fromisoformat(run[key]) if run[key] else None for key in ("start_date", "end_date"))
     return Run(
         run_id=run["dag_run_id"],
-        day=datetime.fromisoformat(run["logical_date"]).date(),
+        # A triggered run has no logical date of its own.
+        day=datetime.fromisoformat(run["logical_date"] or run["run_after"]).date(),
         state=run["state"],
         minutes=(end - start).total_seconds() / 60 if start and end else None,
     )

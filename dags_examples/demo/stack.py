@@ -32,13 +32,14 @@ FOREIGN = (
     "FSSPEC_",
     "PYTHONPATHTH",
 )
+NO_TELEMETRY = {"DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "1"}
 
 
 def environment() -> dict[str, str]:
     """The environment variables of this process without foreign settings, its own Python's programs first on PATH."""
     own = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
     own["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), own.get("PATH", os.defpath)))
-    return {**own, "DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
+    return {**own, **NO_TELEMETRY, "PYTHONUNBUFFERED": "1"}
 
 
 class Stack:
@@ -107,7 +108,7 @@ class Stack:
             host=self._host,
             data=self.folder / "vertex",
             max_parallel=self._max_parallel,
-            node_settings=self.storage.client_settings(),
+            node_settings={**self.storage.client_settings(), **NO_TELEMETRY},
             processes=self.processes,
             env=env,
         )

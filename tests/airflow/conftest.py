@@ -1,16 +1,123 @@
-"""A migrated database for the tests that run tasks in this process."""
+"""One DAG run of Airflow's own ``airflow dags test``, whose tasks the tests look at one by one."""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import socket
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from airflow_provider_kedro_vertex.core import manifest as manifests
+from airflow_provider_kedro_vertex.core.config import RunConfig
+from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.emulator import VertexEmulator
+
+DAG_ID, DAY = "operator_runs", "2013-06-02"
+IMAGE = "example/image:1"
+DAG_FILE = Path(__file__).parent / "dags" / "operator_runs.py"
+
+#: Stands in for the runtime inside of the container: it tells what it was given, and fails when told to.
+RUNTIME = """
+import json, sys
+arguments = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+params = json.loads(arguments["--params"])
+print(json.dumps({"node": arguments["--node"], "params": params, "context": json.loads(arguments["--context"])}))
+sys.exit(params.get("exit", 0))
+"""
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """A finished run of the DAG of `tests/airflow/dags`."""
+
+    output: str
+    database: Path
+
+    def state(self, task_id: str) -> tuple[str, int]:
+        """The task's state and how many tries it took."""
+        (row,) = self._read("SELECT state, try_number FROM task_instance WHERE task_id = ?", task_id)
+        return row
+
+    def xcom(self, task_id: str, key: str = "return_value") -> Any:
+        """A value that the task left; None if there is none."""
+        rows = self._read("SELECT value FROM xcom WHERE task_id = ? AND key = ?", task_id, key)
+        return json.loads(rows[0][0]) if rows else None
+
+    def _read(self, query: str, *values: str) -> list[Any]:
+        with sqlite3.connect(self.database) as connection:
+            return connection.execute(query, values).fetchall()
+
 
 @pytest.fixture(scope="session")
-def airflow_database() -> None:
-    """Make the tables in the database of `AIRFLOW_HOME`, which `tests/conftest.py` set."""
-    command = [sys.executable, "-W", "ignore", "-m", "airflow", "db", "migrate"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexEmulator]:
+    image = tmp_path_factory.mktemp("image")
+    package = image / "airflow_provider_kedro_vertex"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "runtime.py").write_text(RUNTIME)
+    with VertexEmulator(images={IMAGE: image}, data=tmp_path_factory.mktemp("vertex")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def run(vertex: VertexEmulator, tmp_path_factory: pytest.TempPathFactory) -> DagRun:
+    home = tmp_path_factory.mktemp("airflow")
+    dags = home / "dags"
+    dags.mkdir()
+    shutil.copy(DAG_FILE, dags)
+    manifests.write(_manifest(), dags / "small.manifest.json")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+        nobody = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        environment = {
+            **os.environ,
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+            "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": _connection(vertex.url),
+            "AIRFLOW_CONN_NOBODY": _connection(nobody),
+        }
+        _airflow(environment, "db", "migrate")
+        conf = json.dumps({"typed": "{{ ds }}"})
+        output = _airflow(environment, "dags", "test", DAG_ID, DAY, "--conf", conf, check=False)
+    return DagRun(output, home / "airflow.db")
+
+
+def _airflow(environment: dict[str, str], *arguments: str, check: bool = True) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "airflow", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0 or not check, done.stdout
+    return done.stdout
+
+
+def _connection(url: str) -> str:
+    extra = {"project": "demo-project", "is_anonymous": True, "api_endpoint": url, "console_url": url}
+    return json.dumps({"conn_type": "google_cloud_platform", "extra": extra})
+
+
+def _manifest() -> Manifest:
+    settings = {"project_id": "demo-project", "region": "europe-west1", "image": IMAGE, "root": "bucket/runs"}
+    node = Node("make_rows", ("params:rows",), ("rows",))
+    return Manifest(
+        project=Project("Small Project", "small", "1.7.0"),
+        env=None,
+        config=RunConfig.from_dict({**settings, "experiment_name": "tests"}),
+        parameters={"rows": 3},
+        datasets={"rows": Dataset("rows", "MemoryDataset")},
+        pipelines={"first": Pipeline("first", (node,))},
+    )

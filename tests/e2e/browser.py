@@ -21,7 +21,7 @@ from dags_examples.demo.stack import environment
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 START_SECONDS = 60
-TEXT_SECONDS = 60
+TEXT_SECONDS = 30
 
 
 def find() -> str | None:
@@ -36,9 +36,10 @@ class Browser:
         self._processes = Processes(folder / "logs")
         self._port_file = folder / "profile" / "DevToolsActivePort"
         argv = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"]
-        argv += ["--remote-debugging-port=0", "--remote-allow-origins=*", f"--window-size={width},{height}"]
+        argv += ["--remote-debugging-port=0", "--remote-allow-origins=*"]
         argv += [f"--user-data-dir={folder / 'profile'}", "--disable-background-networking", "about:blank"]
         self._processes.start("chromium", argv, env=environment())
+        self._size = {"width": width, "height": height}
         self._last_id = 0
 
     def __enter__(self) -> Browser:
@@ -47,7 +48,7 @@ class Browser:
             port = self._port_file.read_text().split()[0]
             page = next(page for page in get_json(f"http://127.0.0.1:{port}/json") if page["type"] == "page")
             self._socket = websocket.create_connection(page["webSocketDebuggerUrl"], timeout=TEXT_SECONDS)
-            self._call("Page.enable")
+            self._call("Emulation.setDeviceMetricsOverride", **self._size, deviceScaleFactor=1, mobile=False)
         except BaseException:
             self._processes.stop()
             raise
@@ -59,22 +60,25 @@ class Browser:
         self._socket.close()
         self._processes.stop()
 
-    def open(self, url: str, *texts: str) -> str:
-        """Open a page and return its text once all of these texts are in it."""
+    def open(self, url: str, *texts: str) -> None:
+        """Open a page and return once all of these texts are in it."""
         self._call("Page.navigate", url=url)
+        self.wait_for(*texts)
+
+    def wait_for(self, *texts: str) -> None:
+        """Return once all of these texts are in the page."""
         deadline = time.monotonic() + TEXT_SECONDS
-        while True:
-            shown = self.evaluate("document.body ? document.body.innerText : ''")
-            missing = [text for text in texts if text not in shown]
-            if not missing:
-                return str(shown)
+        while missing := [text for text in texts if text not in (shown := self._text())]:
             if time.monotonic() > deadline:
-                raise AssertionError(f"{url} does not show {missing}; it shows:\n{shown}")
+                raise AssertionError(f"the page does not show {missing}; it shows:\n{shown}")
             time.sleep(0.2)
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
         return self._call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def _text(self) -> str:
+        return str(self.evaluate("document.body ? document.body.innerText : ''"))
 
     def picture(self, file: Path) -> None:
         """Write what is in the window as a PNG."""

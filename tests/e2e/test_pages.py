@@ -5,6 +5,7 @@ With PICTURES=<folder> the pictures go there (`make pictures`), else they are th
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from dags_examples.demo.__main__ import FLIGHTS
 from dags_examples.demo.airflow import Run
 from dags_examples.demo.stack import Stack
 from tests.e2e import browser
@@ -29,7 +31,7 @@ pytestmark = [
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[browser.Browser]:
     assert CHROMIUM
-    with browser.Browser(CHROMIUM, tmp_path, width=1200, height=640) as opened:
+    with browser.Browser(CHROMIUM, tmp_path, width=1400, height=900) as opened:
         yield opened
 
 
@@ -48,5 +50,10 @@ def test_the_page_of_an_airflow_run(stack: Stack, runs: list[Run], page: browser
 
 def test_the_page_of_a_vertex_job(stack: Stack, runs: list[Run], page: browser.Browser, pictures: Path) -> None:
     job = next(job for job in stack.vertex.jobs() if job.run_id == runs[-1].run_id)
-    page.open(job.url, job.job_id, *job.nodes)
+    page.open(job.url, job.job_id, "14 of 14 ended")
+    labels = page.evaluate("[...document.querySelectorAll('.node')].map((node) => node.ariaLabel)")
+    nodes = json.loads((FLIGHTS.folder / FLIGHTS.manifest).read_text())["pipelines"]["__default__"]["nodes"]
+    assert sorted(label.partition(":")[0] for label in labels) == sorted(node["name"] for node in nodes)
+    page.evaluate("document.querySelector('.node[data-task=model-train-regressor]').dispatchEvent(new Event('click'))")
+    page.wait_for("Completed node: model.train_regressor")
     page.picture(pictures / "vertex.png")

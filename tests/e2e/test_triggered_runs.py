@@ -25,12 +25,15 @@ def test_operators_in_a_dag_of_ones_own(stack: Stack) -> None:
     assert stack.storage.read_json("2013-06-04/metrics.json")["run_date"] == "2013-06-04"
 
 
-def test_a_node_that_fails_fails_the_run_and_the_task_log_says_why(stack: Stack) -> None:
+def test_a_node_that_fails_fails_the_run_and_the_logs_say_why(stack: Stack) -> None:
     stack.wait_for_dag("flights_features")
     run = stack.airflow.trigger("flights_features", {"run_date": "2012-12-31"})
     assert run.state == "failed"
     tasks = {task.task_id: task.state for task in stack.airflow.tasks("flights_features", run.run_id)}
     assert tasks == {"submit": "success", "wait": "failed"}
+    job = next(job for job in stack.vertex.jobs() if job.run_id == run.run_id)
     log = stack.airflow.task_log("flights_features", run.run_id, "wait")
-    assert "select_flights" in log
-    assert "2012-12-31" in log
+    assert "features-select-flights" in log
+    assert job.url in log
+    assert list(job.failed) == ["features-select-flights"]
+    assert "There are no flights on 2012-12-31" in stack.vertex.log(job.failed["features-select-flights"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,43 @@ def test_an_unknown_environment(make_project: MakeProject, env: str, said: str) 
     with pytest.raises(ProjectError) as caught:
         inspect_project(make_project({"conf/staging/.gitkeep": ""}), env)
     assert str(caught.value) == said
+
+
+def test_a_catalog_must_be_there_and_may_be_empty(make_project: MakeProject) -> None:
+    project = make_project({CATALOG: "# nothing yet\n"})
+    assert {dataset.scope for dataset in inspect_project(project).datasets.values()} == {"memory"}
+    (project / CATALOG).unlink()
+    with pytest.raises(ConfigError) as caught:
+        inspect_project(project)
+    assert str(caught.value) == (
+        "The project has no catalog configuration, and Kedro does not run without one. "
+        "Make conf/base/catalog.yml; it may be empty."
+    )
+
+
+def test_a_project_without_the_base_folder(make_project: MakeProject) -> None:
+    project = make_project()
+    (project / "conf/base/catalog.yml").unlink()
+    (project / "conf/base").rmdir()
+    with pytest.raises(ProjectError) as caught:
+        inspect_project(project)
+    assert str(caught.value) == "The Kedro environment 'base' has no folder conf/base. Known: local."
+
+
+def test_an_own_loader_needs_no_folder_of_kedros(make_project: MakeProject) -> None:
+    loader = """
+from kedro.config import AbstractConfigLoader
+
+class OneFolder(AbstractConfigLoader):
+    def __init__(self, conf_source, env=None, runtime_params=None, **kwargs):
+        super().__init__(conf_source, env, runtime_params)
+        self["catalog"] = self["parameters"] = {}
+
+CONFIG_LOADER_CLASS = OneFolder
+"""
+    project = make_project({SETTINGS: loader})
+    shutil.rmtree(project / "conf/base")
+    assert inspect_project(project, "anything").env == "anything"
 
 
 def test_a_project_without_conf(make_project: MakeProject) -> None:

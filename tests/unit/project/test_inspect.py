@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -128,6 +129,15 @@ def test_no_dataset_class_is_imported(shop: Path) -> None:
     assert not {name for name in set(sys.modules) - before if name.startswith(("kedro_datasets", "pandas"))}
 
 
+def test_no_network_is_used(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError(f"a connection to {arguments[1:]}")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    assert len(inspect_project(shop).pipelines) == 3
+
+
 def test_a_project_without_configuration_of_ours(make_project: MakeProject) -> None:
     manifest = inspect_project(make_project())
     assert manifest.parameters == {}
@@ -208,6 +218,17 @@ BROKEN_CODE = {
         {REGISTRY: FIND % "", "src/{package}/pipelines/bad/__init__.py": "\nimport no_such_module\n"},
         "The pipelines of {project} cannot be loaded: src/{package}/pipelines/bad/__init__.py, line 2: "
         "ModuleNotFoundError: No module named 'no_such_module'. Install what the project requires beside this command.",
+    ),
+    # Here the second import goes well; the pipeline is missing all the same.
+    "found, once": (
+        {
+            REGISTRY: FIND % "",
+            "src/{package}/state.py": "seen = []\n",
+            "src/{package}/pipelines/bad/__init__.py": (
+                "from ...state import seen\nseen.append(1)\nif len(seen) == 1:\n    raise RuntimeError('not yet')\n"
+            ),
+        },
+        "The pipelines of {project} cannot be loaded: ImportError: RuntimeError: not yet.",
     ),
     "found, strict": (
         {REGISTRY: FIND % "raise_errors=True", "src/{package}/pipelines/bad/__init__.py": "1 / 0\n"},

@@ -6,17 +6,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.plan import build_plan
-from airflow_provider_kedro_vertex.project.__main__ import main
 from airflow_provider_kedro_vertex.project.cli import commands
 
 MakeProject = Callable[..., Path]
@@ -25,14 +24,32 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 INSPECT = ("-m", "airflow_provider_kedro_vertex.project", "manifest", "--project")
 
 
-def vertex(project: Path, *arguments: str, **environment: str) -> Result:
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    exit_code: object
+    stdout: str
+    stderr: str
+
+
+Vertex = Callable[..., Result]
+
+
+@pytest.fixture
+def vertex(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Vertex:
     """``kedro vertex ...`` in this process, as Kedro calls it."""
-    return CliRunner().invoke(
-        commands,
-        ["vertex", *arguments],
-        obj=SimpleNamespace(project_path=project),
-        env={"KEDRO_ENV": "", **environment},
-    )
+    monkeypatch.delenv("KEDRO_ENV", raising=False)
+
+    def command(project: Path, *arguments: str, **environment: str) -> Result:
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as caught:
+                commands.main(["vertex", *arguments], obj=SimpleNamespace(project_path=project))
+        return Result(caught.value.code, *capsys.readouterr())
+
+    return command
 
 
 def test_the_commands_of_kedros_own_command_line(shop: Path, run: Run, tmp_path: Path) -> None:
@@ -65,13 +82,13 @@ def test_kedros_help_lists_the_commands(make_project: MakeProject, run: Run) -> 
 
 
 def test_the_group_costs_kedro_next_to_nothing(run: Run, tmp_path: Path) -> None:
-    """`kedro --help` may pay 30 ms; the best of three leaves out what else the machine does."""
+    """`kedro --help` may pay 30 ms; processor time and the best of three leave out what else the machine does."""
     code = (
         "import click, importlib.metadata, sys, time\n"
         "before = set(sys.modules)\n"
-        "start = time.perf_counter()\n"
+        "start = time.process_time()\n"
         "import airflow_provider_kedro_vertex.project.cli\n"
-        "print(time.perf_counter() - start, *sorted(set(sys.modules) - before))\n"
+        "print(time.process_time() - start, *sorted(set(sys.modules) - before))\n"
     )
     outputs = [run("-c", code, cwd=tmp_path).stdout.split() for _ in range(3)]
     assert min(float(seconds) for seconds, *_ in outputs) <= 0.03
@@ -80,7 +97,7 @@ def test_the_group_costs_kedro_next_to_nothing(run: Run, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("suffix", [".json", ".yaml", ".yml"])
-def test_a_spec_is_written_as_its_suffix_says(shop: Path, tmp_path: Path, suffix: str) -> None:
+def test_a_spec_is_written_as_its_suffix_says(shop: Path, tmp_path: Path, suffix: str, vertex: Vertex) -> None:
     file = tmp_path / f"spec{suffix}"
     assert vertex(shop, "compile", "-o", str(file)).exit_code == 0
     text = file.read_text(encoding="utf-8")
@@ -88,10 +105,10 @@ def test_a_spec_is_written_as_its_suffix_says(shop: Path, tmp_path: Path, suffix
     assert text.startswith("{") == (suffix == ".json")
     assert spec["pipelineInfo"]["name"] == "small-shop"
     assert len(spec["root"]["dag"]["tasks"]) == 5
-    assert os.listdir(tmp_path / shop.name) and sorted(os.listdir(tmp_path)) == sorted([shop.name, file.name])
+    assert sorted(os.listdir(tmp_path)) == sorted([shop.name, file.name])
 
 
-def test_a_suffix_that_says_nothing_is_a_wrong_use(shop: Path, tmp_path: Path) -> None:
+def test_a_suffix_that_says_nothing_is_a_wrong_use(shop: Path, tmp_path: Path, vertex: Vertex) -> None:
     result = vertex(shop, "compile", "-o", str(tmp_path / "spec.txt"))
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1] == (
@@ -99,7 +116,7 @@ def test_a_suffix_that_says_nothing_is_a_wrong_use(shop: Path, tmp_path: Path) -
     )
 
 
-def test_stdout_holds_the_file_and_nothing_else(shop: Path, run: Run) -> None:
+def test_stdout_holds_the_file_and_nothing_else(shop: Path, run: Run, vertex: Vertex) -> None:
     result = vertex(shop, "manifest", "-o", "-")
     assert result.exit_code == 0
     manifest = manifests.loads(result.stdout, "stdout")
@@ -110,7 +127,9 @@ def test_stdout_holds_the_file_and_nothing_else(shop: Path, run: Run) -> None:
     assert done.stdout == result.stdout
 
 
-def test_the_environment_is_the_options_or_kedros_variable(shop: Path, tmp_path: Path, run: Run) -> None:
+def test_the_environment_is_the_options_or_kedros_variable(
+    shop: Path, tmp_path: Path, run: Run, vertex: Vertex
+) -> None:
     file = tmp_path / "m.json"
 
     def env_of(*arguments: str, **environment: str) -> str | None:
@@ -129,7 +148,7 @@ def test_the_environment_is_the_options_or_kedros_variable(shop: Path, tmp_path:
     assert manifests.read(file).env == "prod"
 
 
-def test_warnings_are_lines_on_stderr(make_project: MakeProject, tmp_path: Path) -> None:
+def test_warnings_are_lines_on_stderr(make_project: MakeProject, tmp_path: Path, vertex: Vertex) -> None:
     project = make_project({"conf/base/vertexai.yml": "host: x\nrun_config:\n  ttl: 5\n"})
     result = vertex(project, "manifest", "-o", str(tmp_path / "m.json"))
     assert (result.exit_code, result.stderr.splitlines()) == (
@@ -152,16 +171,13 @@ ERRORS = {
         "No root is set: the Cloud Storage place where runs keep their data, gs://bucket/prefix. Set run_config.root "
         "in conf/base/vertexai.yml and write the manifest again, or pass run_config={'root': ...}.",
     ),
-    "two problems": (
-        {"conf/base/vertexai.yml": "regoin: x\nproject_id: []\n"},
-        "conf/base/vertexai.yml, line 2: project_id must be a string, not [].\n"
-        "Error: conf/base/vertexai.yml, line 1: unknown key regoin. Did you mean 'region'?",
-    ),
 }
 
 
-@pytest.mark.parametrize("case", ["no image", "no root"])
-def test_an_error_is_one_line_and_leaves_the_old_file(make_project: MakeProject, tmp_path: Path, case: str) -> None:
+@pytest.mark.parametrize("case", ERRORS)
+def test_an_error_is_one_line_and_leaves_the_old_file(
+    make_project: MakeProject, tmp_path: Path, case: str, vertex: Vertex
+) -> None:
     files, said = ERRORS[case]
     file = tmp_path / "spec.json"
     file.write_text("old")
@@ -170,7 +186,9 @@ def test_an_error_is_one_line_and_leaves_the_old_file(make_project: MakeProject,
     assert file.read_text() == "old"
 
 
-def test_each_problem_of_the_file_is_a_line(make_project: MakeProject, tmp_path: Path, run: Run) -> None:
+def test_each_problem_of_the_file_is_a_line(
+    make_project: MakeProject, tmp_path: Path, run: Run, vertex: Vertex
+) -> None:
     project = make_project({"conf/base/vertexai.yml": "regoin: x\nproject_id: []\n"})
     result = vertex(project, "manifest", "-o", str(tmp_path / "m.json"))
     assert (result.exit_code, result.stderr) == (
@@ -189,7 +207,7 @@ def test_each_problem_of_the_file_is_a_line(make_project: MakeProject, tmp_path:
     assert not (tmp_path / "m.json").exists()
 
 
-def test_a_file_that_cannot_be_written(shop: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written(shop: Path, tmp_path: Path, vertex: Vertex) -> None:
     for command, what in (("manifest", "manifest"), ("compile", "spec")):
         result = vertex(shop, command, "-o", str(tmp_path / "none" / "x.json"))
         assert (result.exit_code, result.stderr.splitlines()[-1]) == (
@@ -198,10 +216,11 @@ def test_a_file_that_cannot_be_written(shop: Path, tmp_path: Path) -> None:
         )
 
 
-def test_a_missing_option_is_a_wrong_use(shop: Path, tmp_path: Path) -> None:
-    for result in (vertex(shop, "manifest"), CliRunner().invoke(main, ["manifest", "--project", str(shop)])):
-        assert result.exit_code == 2
-        assert result.stderr.splitlines()[-1] == "Error: Missing option '--output' / '-o'."
+def test_a_missing_option_is_a_wrong_use(shop: Path, tmp_path: Path, run: Run, vertex: Vertex) -> None:
+    result = vertex(shop, "manifest")
+    done = run(*INSPECT, str(shop), cwd=tmp_path)
+    for code, stderr in ((result.exit_code, result.stderr), (done.returncode, done.stderr)):
+        assert (code, stderr.splitlines()[-1]) == (2, "Error: Missing option '--output' / '-o'.")
 
 
 def test_the_folder_to_inspect_may_be_anywhere(shop: Path, tmp_path: Path, run: Run) -> None:
@@ -224,7 +243,7 @@ def test_a_folder_that_is_no_project(tmp_path: Path, run: Run, project: str, sai
 
 
 def test_an_environment_without_the_extra_is_told_what_to_install(
-    make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vertex: Vertex
 ) -> None:
     monkeypatch.setitem(sys.modules, "airflow_provider_kedro_vertex.project.inspect", None)
     result = vertex(make_project(), "manifest", "-o", str(tmp_path / "m.json"))

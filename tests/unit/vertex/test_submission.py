@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.states import SUCCEEDED
-from airflow_provider_kedro_vertex.core.submission import TRY_LABEL, Attempts
+from airflow_provider_kedro_vertex.core.submission import Attempts
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
 from tests.unit.jobs import body
 from tests.unit.vertex.test_client import LONG, wait
@@ -14,13 +14,13 @@ from tests.unit.vertex.test_client import LONG, wait
 OK, BAD = "print('fine')", "raise SystemExit(1)"
 
 
-def attempts(name: str, try_number: int = 1, first_try: int = 1) -> Attempts:
-    return Attempts(f"key-{name}", "submit", -1, try_number, first_try)
+def attempts(name: str, try_number: int = 1, first_try: int = 1, run_start: str = "monday") -> Attempts:
+    return Attempts(f"key-{name}", "submit", -1, try_number, first_try, run_start)
 
 
 def submit(client: VertexClient, tries: Attempts, code: str) -> tuple[str, bool]:
     """Submit, and tell the id of the job and whether it is new."""
-    job, created = tries.submit(client, lambda job_id: body(code, labels={TRY_LABEL: str(tries.try_number)}))
+    job, created = tries.submit(client, lambda job_id: body(code, labels=tries.labels))
     return job["name"].rpartition("/")[2], created
 
 
@@ -76,3 +76,9 @@ def test_tasks_and_mapped_tasks_do_not_meet(client: VertexClient) -> None:
     }
 
     assert len(ids) == 4
+
+
+def test_a_run_that_was_deleted_and_made_again_runs_anew(client: VertexClient) -> None:
+    end(client, submit(client, attempts("recreated"), OK)[0])
+
+    assert submit(client, attempts("recreated", run_start="tuesday"), OK) == ("key-recreated-submit-2", True)

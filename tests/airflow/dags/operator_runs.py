@@ -1,0 +1,43 @@
+"""Tasks that each show one behaviour; the tests put `small.manifest.json` beside this file's copy."""
+
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_kedro_vertex import kedro_vertex_task_group
+from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
+from airflow_provider_kedro_vertex.sensors import KedroVertexPipelineSensor
+
+with DAG(
+    "operator_runs",
+    schedule="@daily",
+    start_date=datetime(2013, 6, 1),
+    catchup=False,
+    params={"run_date": "{{ ds }}", "threshold": 0.5, "typed": "not typed"},
+    default_args={"manifest": "small.manifest.json", "pipeline": "first", "poll_interval": 0.2, "deferrable": False},
+):
+    KedroVertexPipelineOperator(
+        task_id="waits",
+        params={"model.depth": 3, "days": ["{{ macros.ds_add(ds, -1) }}", 7], "quote": "it's \"$(X)\"\n{{ '{{$}}' }}"},
+    )
+    submits = KedroVertexPipelineOperator(task_id="submits", wait_for_completion=False)
+    name = "{{ ti.xcom_pull(task_ids='submits')['name'] }}"
+    submits >> KedroVertexPipelineSensor(task_id="pokes", job=name, poke_interval=0.2)
+    kedro_vertex_task_group("group", pipeline="first", manifest="small.manifest.json", deferrable=False)
+
+    KedroVertexPipelineOperator(task_id="node_fails", params={"exit": 4})
+    failing = KedroVertexPipelineOperator(task_id="submits_failing", params={"exit": 4}, wait_for_completion=False)
+    failing_name = "{{ ti.xcom_pull(task_ids='submits_failing')['name'] }}"
+    failing >> KedroVertexPipelineSensor(task_id="sees_failure", job=failing_name, poke_interval=0.2, retries=3)
+
+    # Wrong in ways that no retry mends, so that their retries are not used.
+    wrong = {"retries": 3}
+    KedroVertexPipelineOperator(task_id="no_manifest", manifest="none.json", **wrong)
+    KedroVertexPipelineOperator(task_id="unknown_pipeline", pipeline="frist", **wrong)
+    KedroVertexPipelineOperator(task_id="unknown_setting", run_config={"imgae": "x"}, **wrong)
+    KedroVertexPipelineOperator(task_id="no_json", params={"moment": "{{ ds }}", "a": 1, "a.b": 2}, **wrong)
+    KedroVertexPipelineOperator(task_id="refused", region="nowhere!", **wrong)
+    KedroVertexPipelineOperator(task_id="unknown_image", run_config={"image": "registry/{{ ds }}:1"})
+    KedroVertexPipelineOperator(task_id="nobody_answers", gcp_conn_id="nobody")
+    KedroVertexPipelineSensor(task_id="no_job", job="projects/demo-project/locations/europe-west1/pipelineJobs/none")
+    KedroVertexPipelineSensor(task_id="no_name", job="job-1", **wrong)

@@ -1,0 +1,138 @@
+"""The operator and the sensor, run by Airflow against the emulator; see `dags/operator_runs.py` for the tasks."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from tests.airflow.conftest import DAY, DagRun
+
+pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("operator_runs")]
+
+PARENT = "projects/demo-project/locations/europe-west1/pipelineJobs"
+
+
+def job(vertex: VertexEmulator, run: DagRun, task_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = requests.get(f"{vertex.url}/v1/{run.xcom(task_id)['name']}", timeout=10).json()
+    return found
+
+
+def values(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The runtime parameters and the run context that a job was given."""
+    given = body["runtimeConfig"]["parameterValues"]
+    return json.loads(given["runtime_params"]), json.loads(given["run_context"])
+
+
+@pytest.mark.parametrize("task_id", ["waits", "pokes", "group.wait"])
+def test_a_wait_ends_with_a_small_summary(vertex: VertexEmulator, run: DagRun, task_id: str) -> None:
+    assert run.state(task_id) == ("success", 1)
+    result = run.xcom(task_id)
+
+    job_id = result["id"]
+    assert re.fullmatch(r"operator-runs-manual-[-0-9a-z]{1,100}-1", job_id)
+    seconds = result["groups"]["make-rows"].pop("seconds")
+    assert result == {
+        "name": f"{PARENT}/{job_id}",
+        "id": job_id,
+        "state": "SUCCEEDED",
+        "url": f"{vertex.url}/vertex-ai/locations/europe-west1/pipelines/runs/{job_id}?project=demo-project",
+        "groups": {"make-rows": {"state": "SUCCEEDED"}},
+    }
+    assert 0 < seconds < 60
+    assert run.xcom(task_id, key="vertex_ai_job") == result["url"]
+
+
+def test_submitting_does_not_wait(run: DagRun) -> None:
+    assert run.state("submits") == ("success", 1)
+    assert run.xcom("submits")["state"] in ("PENDING", "QUEUED", "RUNNING")
+    assert run.xcom("submits")["id"] == run.xcom("pokes")["id"]
+
+
+def test_the_job_tells_who_made_it(vertex: VertexEmulator, run: DagRun) -> None:
+    body = job(vertex, run, "waits")
+
+    assert body["displayName"].startswith("tests first manual__")
+    labels = body["labels"]
+    assert labels["airflow-dag-id"] == "operator_runs"
+    assert labels["airflow-task-id"] == "waits"
+    assert labels["airflow-try"] == "1"
+    assert labels["kedro-pipeline"] == "first"
+    assert labels["kedro-project"] == "small-project"
+
+
+def test_params_are_runtime_parameters_with_their_types(vertex: VertexEmulator, run: DagRun) -> None:
+    params, context = values(job(vertex, run, "waits"))
+
+    assert params == {
+        "run_date": DAY,
+        "threshold": 0.5,
+        "model": {"depth": 3},
+        "days": ["2013-06-01", 7],
+        "quote": 'it\'s "$(X)"\n{{$}}',
+        "typed": "{{ ds }}",  # dag_run.conf is data: whoever triggers a DAG writes no templates
+    }
+    assert isinstance(params["model"]["depth"], int)
+    assert context["dag_id"] == "operator_runs"
+    assert context["logical_date"].startswith(DAY)
+    assert context["root"] == "gs://bucket/runs"
+    assert re.fullmatch(rf"{DAY}T00\.00\.00\.000Z-[0-9a-f]{{10}}", context["save_version"])
+    assert f"{context['run_key']}-waits-1" == context["job_id"]
+
+
+def test_all_tasks_of_a_run_share_its_key_and_version(vertex: VertexEmulator, run: DagRun) -> None:
+    contexts = [values(job(vertex, run, task_id))[1] for task_id in ("waits", "submits", "group.submit")]
+
+    assert len({context["run_key"] for context in contexts}) == 1
+    assert len({context["save_version"] for context in contexts}) == 1
+    assert len({context["job_id"] for context in contexts}) == 3
+
+
+@pytest.mark.parametrize("task_id", ["node_fails", "sees_failure"])
+def test_a_failed_node_is_named(run: DagRun, task_id: str) -> None:
+    assert run.state(task_id) == ("failed", 1)
+    assert run.xcom(task_id) is None
+    assert "exited with a non-zero status of 4" in run.output
+
+
+@pytest.mark.parametrize(
+    ("task_id", "message"),
+    [
+        (
+            "no_manifest",
+            r"There is no manifest at /\S+/none\.json\. "
+            r"Make it in the Kedro project with: kedro vertex manifest -o none\.json",
+        ),
+        (
+            "unknown_pipeline",
+            r"Project 'Small Project' has no registered pipeline 'frist'\. Did you mean 'first'\?",
+        ),
+        ("unknown_setting", r"run_config has no setting 'imgae'\. Did you mean 'image'\?"),
+        ("no_json", r"Parameter 'a\.b' contradicts parameter 'a': one of them must go\."),
+        (
+            "refused",
+            r"Vertex AI refused POST projects/demo-project/locations/nowhere!/pipelineJobs with status 400: .+",
+        ),
+        ("no_job", r"Vertex AI refused GET \S+/pipelineJobs/none with status 404: .+"),
+        ("no_name", r"'job-1' is no PipelineJob: projects/\.\./locations/\.\./pipelineJobs/\.\. is expected\."),
+        (
+            "nobody_answers",
+            r"Vertex AI does not answer at http://127\.0\.0\.1:\d+ \(Connection refused\)\. "
+            r"Check the network, and api_endpoint in the connection's extra\.",
+        ),
+        (
+            "unknown_image",
+            r"  make-rows: The image \"registry/2013-06-02:1\" is not known to this emulator\. .+",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_and_not_tried_again(run: DagRun, task_id: str, message: str) -> None:
+    assert run.state(task_id) == ("failed", 1)
+    assert re.search(rf"(?m)(^|Exception: ){message}$", run.output)
+    # One cause, and no chain of inner errors before it.
+    assert "During handling of the above exception" not in run.output
+    assert "direct cause of the following exception" not in run.output

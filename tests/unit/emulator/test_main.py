@@ -1,0 +1,154 @@
+"""The command line, in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_kedro_vertex.emulator.processes import end_orphan, start_mark
+
+from .specs import PARENT, body, container_spec
+
+COMMAND = [sys.executable, "-m", "airflow_provider_kedro_vertex.emulator"]
+JOBS = f"/v1/{PARENT}/pipelineJobs"
+
+
+class Process:
+    """An emulator started by its command line."""
+
+    def __init__(self, data: Path, *flags: str) -> None:
+        (data / "url").unlink(missing_ok=True)
+        self.data = data
+        self.popen = subprocess.Popen(
+            [*COMMAND, "--port", "0", "--data", str(data), *flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 60
+        while not (data / "url").exists():
+            assert self.popen.poll() is None, self.popen.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        self.url = (data / "url").read_text().strip()
+
+    def job(self, job_id: str) -> Any:
+        return requests.get(f"{self.url}{JOBS}/{job_id}", timeout=30).json()
+
+    def create(self, job_id: str, *args: str) -> None:
+        data = body(container_spec({"a": []}, args={"a": list(args)}))
+        response = requests.post(f"{self.url}{JOBS}", params={"pipelineJobId": job_id}, json=data, timeout=30)
+        assert response.status_code == 200, response.text
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+        out, err = self.popen.communicate(timeout=60)
+        return self.popen.returncode, out, err
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "project").mkdir()
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def start(tmp_path: Path, project: Path) -> Iterator[Any]:
+    started: list[Process] = []
+
+    def begin(*flags: str) -> Process:
+        process = Process(tmp_path / "data", "--image", f"image={project}", *flags)
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.end(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_it_serves_and_ends_in_order(start: Any, number: signal.Signals, project: Path) -> None:
+    process = start("--env", "A=1", "--max-parallel", "1")
+    assert requests.get(f"{process.url}/_emulator/health", timeout=30).json()["status"] == "ok"
+    code, out, err = process.end(number)
+    assert (code, err) == (0, "")
+    (line,) = out.splitlines()
+    for said in (process.url, "this machine only", f"image = {project}", str(process.data)):
+        assert said in line
+    assert not (process.data / "url").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--image", "x"], "NAME=FOLDER"),
+        (["--image", "x=/no/such/folder"], "/no/such/folder does not exist"),
+        (["--image", "x=/,/no/python"], "/no/python is no executable file"),
+        (["--env", "A"], "KEY=VALUE"),
+        (["--env", "A B=1"], "KEY=VALUE"),
+        (["--port", "99999"], "no port"),
+        (["--max-parallel", "0"], "1 or more"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_a_flag_that_cannot_be_used_gets_one_line_and_at_once(flags: list[str], said: str, tmp_path: Path) -> None:
+    ended = subprocess.run([*COMMAND, *flags], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1)
+    assert said in ended.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_busy_port_gets_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        flags = ["--port", str(busy.getsockname()[1])]
+        ended = subprocess.run([*COMMAND, *flags], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1)
+    assert "port 0 takes a free one" in ended.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_after_kill_9_no_job_is_lost_none_runs_twice_and_no_process_stays(start: Any, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    first = start()
+    program = f"import os, time; open({str(marker)!r}, 'a').write(f'{{os.getpid()}}\\n'); time.sleep(600)"
+    first.create("long", "-c", program)
+    while not marker.exists() or not marker.read_text().endswith("\n"):
+        time.sleep(0.02)
+    first.end(signal.SIGKILL)
+    pid = int(marker.read_text())
+    assert start_mark(pid)
+    second = start()
+    while second.job("long")["state"] == "PIPELINE_STATE_RUNNING":
+        time.sleep(0.02)
+    job = second.job("long")
+    assert job["state"] == "PIPELINE_STATE_FAILED"
+    assert job["jobDetail"]["taskDetails"][1]["error"]["code"] == 13
+    assert "stopped or killed while this container ran" in job["error"]["message"]
+    assert marker.read_text().split() == [str(pid)]
+    while start_mark(pid) and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.02)
+    assert not (tmp_path / "data" / "work").exists()
+
+
+def test_another_process_with_the_same_id_is_left_alone() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        assert not end_orphan(child.pid, "another mark")
+        assert not end_orphan(child.pid, "")
+        assert child.poll() is None
+        assert end_orphan(child.pid, start_mark(child.pid))
+        assert child.wait(30) == -signal.SIGKILL
+    finally:
+        child.kill()
+        child.communicate()

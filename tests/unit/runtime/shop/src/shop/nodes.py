@@ -1,0 +1,75 @@
+"""Node functions: small work, and the ways in which nodes go wrong."""
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+
+def numbers(size):
+    return list(range(size))
+
+
+def double(values, factor):
+    return [value * factor for value in values]
+
+
+def total(values):
+    return {"total": sum(values)}
+
+
+def report(result, values):
+    return {"text": f"{result['total']} from {len(values)}"}
+
+
+def keep(value):
+    return value
+
+
+def environment():
+    names = ("KEDRO_CONFIG_RUN_ID", "KEDRO_CONFIG_JOB_NAME", "KEDRO_ENV", "DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY")
+    return {name: os.environ.get(name) for name in names} | {"argv": sys.argv[1:2], "cwd": os.getcwd()}
+
+
+def fail(values):
+    raise ValueError(f"cannot work with {values}")
+
+
+def unreachable(values):
+    raise ConnectionError("the node's own service is away")
+
+
+def leave(values):
+    sys.exit(0)
+
+
+def generate(values):
+    return (value for value in values)
+
+
+def lock(values):
+    return {"lock": threading.Lock()}
+
+
+def not_json(values):
+    return {"total": object()} if Path("spoil").exists() else {"total": sum(values)}
+
+
+def rest(values):
+    Path("resting").touch()
+    time.sleep(600)
+
+
+class Pause:
+    """A value that is being pickled for as long as a file is not there."""
+
+    def __reduce__(self):
+        Path("saving").touch()
+        while not Path("go-on").exists():
+            time.sleep(0.02)
+        return (int, ())
+
+
+def slow(values):
+    return [os.urandom(40_000_000), Pause()]  # what comes first is written while the rest is waited for

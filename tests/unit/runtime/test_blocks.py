@@ -1,0 +1,184 @@
+"""The file format of stored datasets: values come back as they were, or not at all."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_kedro_vertex.runtime import blocks
+
+LEVELS = st.sampled_from([None, -1, blocks.LEVEL])
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates()
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+    max_leaves=20,
+)
+ARRAYS = st.builds(
+    lambda shape, kind, order: np.asarray(np.arange(int(np.prod(shape))).reshape(shape), dtype=kind, order=order),
+    st.lists(st.integers(0, 5), max_size=3),
+    st.sampled_from(["int8", "float64", "complex128", "datetime64[s]", "U3", "object"]),
+    st.sampled_from(["C", "F"]),
+)
+
+
+def dumped(value: Any, level: int | None = blocks.LEVEL) -> bytes:
+    file = io.BytesIO()
+    blocks.dump(value, file, level)
+    return file.getvalue()
+
+
+def loaded(data: bytes) -> Any:
+    return blocks.load(io.BytesIO(data))
+
+
+@given(VALUES, LEVELS)
+def test_values_come_back(value: Any, level: int | None) -> None:
+    # Pickled again, so that NaN equals itself and 1 does not equal True.
+    assert pickle.dumps(loaded(dumped(value, level))) == pickle.dumps(pickle.loads(pickle.dumps(value)))
+
+
+@given(ARRAYS, LEVELS)
+def test_arrays_come_back(array: Any, level: int | None) -> None:
+    back = loaded(dumped(array, level))
+    assert (back.dtype, back.shape, back.flags.f_contiguous) == (array.dtype, array.shape, array.flags.f_contiguous)
+    assert np.array_equal(back, array)
+    assert back.flags.writeable
+
+
+def test_tables_come_back() -> None:
+    table = pd.DataFrame(
+        {
+            "float": np.linspace(0, 1, 1000),
+            "text": [f"row {i}" for i in range(1000)],
+            "category": pd.Categorical(["a", "b"] * 500),
+            "time": pd.date_range("2013-01-01", periods=1000, tz="UTC"),
+        },
+        index=pd.RangeIndex(1000, name="row"),
+    )
+    back = loaded(dumped({"table": table, "part": table.iloc[::3]}))
+    pd.testing.assert_frame_equal(back["table"], table)
+    pd.testing.assert_frame_equal(back["part"], table.iloc[::3])
+
+
+def test_what_is_larger_than_a_block() -> None:
+    value = {"bytes": bytes(5_000_000), "array": np.arange(1_000_000), "texts": [str(i) for i in range(200_000)]}
+    back = loaded(dumped(value))
+    assert np.array_equal(back.pop("array"), value.pop("array"))
+    assert back == value
+
+
+def test_code_of_the_project_comes_back() -> None:
+    factor = 3
+    back = loaded(dumped(lambda value: value * factor))
+    assert back(2) == 6
+
+
+def test_objects_that_are_one_stay_one() -> None:
+    array = np.arange(10)
+    first, second = loaded(dumped([array, array]))
+    assert first is second
+
+
+def test_arrays_are_neither_copied_into_the_pickle_nor_out_of_it() -> None:
+    array = np.arange(1_000_000)
+    back = loaded(dumped(array, None))
+    assert isinstance(_owner(back), bytearray), "it keeps the memory it was read into"
+
+
+def _owner(array: Any) -> Any:
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array.obj if isinstance(array, memoryview) else array
+
+
+@given(st.data())
+def test_a_file_that_is_cut_short_is_refused(data: st.DataObject) -> None:
+    whole = dumped(list(range(100)), data.draw(LEVELS))
+    length = data.draw(st.integers(0, len(whole) - 1))
+    with pytest.raises(blocks.DamagedError):
+        loaded(whole[:length])
+
+
+@given(st.data())
+def test_a_file_that_is_damaged_is_refused(data: st.DataObject) -> None:
+    whole = bytearray(dumped(list(range(100)), data.draw(LEVELS)))
+    place = data.draw(st.integers(0, len(whole) - 1))
+    whole[place] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(blocks.DamagedError):
+        loaded(bytes(whole))
+
+
+def test_a_file_of_another_kind_or_with_more_in_it_is_refused() -> None:
+    for data in (b"", pickle.dumps(1), dumped(1) + dumped(2)[6:]):
+        if data.startswith(blocks.MAGIC):
+            assert loaded(data) == 1, "what follows the end is not read"
+        else:
+            with pytest.raises(blocks.DamagedError):
+                loaded(data)
+
+
+def test_nothing_of_a_damaged_block_is_unpickled(tmp_path: Path) -> None:
+    whole = bytearray(dumped(_Touch(tmp_path / "unpickled"), None))
+    loaded(bytes(whole))
+    (tmp_path / "unpickled").unlink()
+    whole[-10] ^= 1
+    with pytest.raises(blocks.DamagedError):
+        loaded(bytes(whole))
+    assert (tmp_path / "unpickled").exists(), "only the end was damaged"
+    (tmp_path / "unpickled").unlink()
+    whole[20] ^= 1
+    with pytest.raises(blocks.DamagedError):
+        loaded(bytes(whole))
+    assert not (tmp_path / "unpickled").exists()
+
+
+class _Touch:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+PEAK = """
+import re, sys
+from pathlib import Path
+import numpy
+from airflow_provider_kedro_vertex.runtime import store
+
+dataset = store.StoredDataset("big", sys.argv[2])
+dataset.save(numpy.arange(10))  # imports what there is to import
+dataset.load()
+
+def peak():
+    # Not getrusage: a new process inherits the peak of the one that started it.
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+
+before = peak()
+if sys.argv[1] == "save":
+    dataset = store.StoredDataset("big", sys.argv[3])
+    dataset.save(numpy.random.default_rng(0).random(100_000_000 // 8))
+else:
+    value = store.StoredDataset("big", sys.argv[3]).load()
+    assert value.nbytes == 100_000_000
+print((peak() - before) / 100_000_000)
+"""
+
+
+def test_memory_stays_within_one_and_a_half_times_the_value(tmp_path: Path) -> None:
+    for action in ("save", "load"):
+        arguments = [sys.executable, "-c", PEAK, action, str(tmp_path / "small.bin"), str(tmp_path / "big.bin")]
+        times = float(subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=120).stdout)
+        assert 0.9 < times < 1.5, action

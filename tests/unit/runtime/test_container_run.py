@@ -1,0 +1,174 @@
+"""The container's command against a small Kedro project: what runs, what it is given, and what it stores."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.unit.runtime.containers import Project, context
+
+
+def test_groups_hand_over_what_the_catalog_does_not_declare(shop: Project) -> None:
+    shop.succeed("numbers", params={"size": 4})
+    assert shop.stored() == ["numbers.bin"]
+    shop.succeed("double", "total")
+    assert shop.stored() == ["numbers.bin"], "what stays in the group stays in memory"
+    assert shop.total() == {"total": 12}
+    shop.succeed("report")
+    assert shop.stored() == ["numbers.bin", "report.bin"], "a result of the pipeline is kept"
+
+
+def test_one_group_of_all_nodes_stores_only_the_result(shop: Project) -> None:
+    shop.succeed("report", "numbers", "total", "double")
+    assert shop.stored() == ["report.bin"]
+
+
+def test_the_hooks_are_called_as_kedro_run_calls_them(shop: Project) -> None:
+    kedro = Project(shop.path.with_name("judge"), shop.context)
+    shutil.copytree(shop.path, kedro.path)
+    kedro.kedro("run", "--nodes", "numbers,double,total", "--env", "prod")
+    shop.succeed("numbers", "double", "total", env="prod")
+    ours, theirs = ((project.path / "hooks.log").read_text() for project in (shop, kedro))
+    assert ours == theirs
+    assert "before node double" in ours
+    assert shop.total() == {"total": 300}
+
+
+def test_the_error_hooks_are_called(shop: Project) -> None:
+    shop.succeed("numbers", pipeline="wrong")
+    shop.run("fail", pipeline="wrong")
+    hooks = (shop.path / "hooks.log").read_text()
+    assert "node error fail cannot work with [0, 1, 2]\npipeline error ValueError\n" in hooks
+
+
+def test_which_datasets_count_as_undeclared(shop: Project) -> None:
+    kinds = ("memo", "cached", "cached_memo", "pattern_file", "hooked", "table")
+    shop.succeed(*(f"make_{kind}" for kind in kinds), pipeline="kinds")
+    assert shop.stored() == ["cached_memo.bin", "memo.bin", "table%40memory.bin"]
+    shop.succeed(*(f"use_{kind}" for kind in kinds), pipeline="kinds")
+    assert {f"{kind}_copy.bin" for kind in kinds} <= set(shop.stored())
+
+
+def test_namespaces(shop: Project) -> None:
+    shop.succeed("today.numbers", pipeline="namespaced")
+    shop.succeed("today.double", pipeline="namespaced")
+    assert shop.stored() == ["today.doubled.bin", "today.numbers.bin"]
+
+
+def test_runs_do_not_share_undeclared_datasets(shop: Project) -> None:
+    shop.succeed("numbers")
+    other = shop.in_run(context(shop.context.root, "run-2", day=2))
+    assert other.run("double").code == 3
+
+
+def test_the_environment_of_the_nodes(shop: Project) -> None:
+    shop.succeed("environment", pipeline="environment", env="prod")
+    assert shop.json("data/seen.json") == {
+        "KEDRO_CONFIG_RUN_ID": shop.context.run_key,
+        "KEDRO_CONFIG_JOB_NAME": shop.context.job_id,
+        "KEDRO_ENV": "prod",
+        "DO_NOT_TRACK": "1",
+        "KEDRO_DISABLE_TELEMETRY": "1",
+        "argv": ["run"],
+        "cwd": str(shop.path),
+    }
+
+
+WEIRD = {
+    "quotes": 'it\'s "quoted" `here`',
+    "lines": "one\ntwo\r\n\ttabbed",
+    "shell": "$(rm -rf .) $HOME ; | & > {{$}} {{ ds }} %s",
+    "unicode": "żółć 日本語 🛩 \u2028",
+    "empty": "",
+    "types": [1, 1.0, True, None, -0.5, 1e300, [], {}, [[1], [2.5]]],
+    "number-like": ["1", "1.0", "true", "null", "2013-01-01"],
+    "model": {"depth": 2.0, "deeper": {"list": [{"a": None}]}},
+}
+
+
+def test_parameters_of_any_kind_arrive_with_their_types(shop: Project) -> None:
+    shop.succeed("look", pipeline="look", params=WEIRD)
+    seen = shop.json("data/seen.json")
+    merged = {**WEIRD, "model": {"depth": 2.0, "name": "tree", "weights": [1, 2], "deeper": {"list": [{"a": None}]}}}
+    # As text, since 1 == 1.0 == True in Python.
+    assert json.dumps(seen, sort_keys=True) == json.dumps({"size": 3, "factor": 2, **merged}, sort_keys=True)
+
+
+def test_parameters_merge_as_kedro_run_merges_them(shop: Project) -> None:
+    kedro = Project(shop.path.with_name("judge"), shop.context)
+    shutil.copytree(shop.path, kedro.path)
+    given = "size=5,factor=1.5,name=one two,flag=true,model.depth=7,model.extra.deep=x=y,model.name="
+    kedro.kedro("run", "--pipeline", "look", "--params", given)
+    params = {
+        "size": 5,
+        "factor": 1.5,
+        "name": "one two",
+        "flag": True,
+        "model": {"depth": 7, "extra": {"deep": "x=y"}, "name": None},
+    }
+    shop.succeed("look", pipeline="look", params=params)
+    ours, theirs = ((project.path / "data" / "seen.json").read_text() for project in (shop, kedro))
+    assert json.loads(ours) == json.loads(theirs)
+
+
+def test_stored_datasets_need_no_compression(shop: Project) -> None:
+    plain = shop.with_variables(KEDRO_VERTEX_COMPRESSION="none")
+    plain.succeed("numbers")
+    shop.succeed("double")
+
+
+REGISTRY = """
+from kedro.framework.project import find_pipelines
+
+def register_pipelines():
+    found = find_pipelines()
+    {composed}
+    found["__default__"] = sum(found.values())
+    return found
+"""
+PIPELINE = """
+from pathlib import Path
+from kedro.pipeline import Pipeline, node
+from shop import nodes
+
+Path("imported-{name}").touch()
+
+def create_pipeline():
+    return Pipeline([node(nodes.keep, "{source}", "{name}", name="{name}")])
+"""
+
+
+def _with_found_pipelines(shop: Project, composed: str = "") -> None:
+    source = shop.path / "src" / "shop"
+    (source / "pipeline_registry.py").write_text(REGISTRY.format(composed=composed))
+    for name, upstream in (("first", "params:size"), ("second", "first")):
+        folder = source / "pipelines" / name
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text(PIPELINE.format(name=name, source=upstream))
+
+
+def test_only_the_pipeline_that_is_asked_for_is_loaded(shop: Project) -> None:
+    framework = pytest.importorskip("kedro.framework.project")
+    if not hasattr(framework.pipelines, "set_requested"):
+        pytest.skip("this Kedro always loads every pipeline")
+    _with_found_pipelines(shop)
+    shop.succeed("first", pipeline="first")
+    assert sorted(path.name for path in shop.path.glob("imported-*")) == ["imported-first"]
+
+
+def test_a_registry_that_puts_pipelines_together(shop: Project) -> None:
+    # Kedro 1.7 itself cannot run this one by name: alone, "both" is made of pipelines that were not loaded.
+    _with_found_pipelines(shop, 'found["both"] = found["first"] + found["second"]')
+    result = shop.succeed("second", "first", pipeline="both")
+    assert shop.stored() == ["second.bin"]
+    assert "imported" not in result.log
+
+
+def test_the_project_needs_no_settings_and_no_hooks(shop: Project) -> None:
+    (shop.path / "src" / "shop" / "settings.py").write_text('DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)\n')
+    shop.succeed("numbers")
+    assert not (shop.path / "hooks.log").exists()
+    assert Path(shop.context.root).is_dir()

@@ -1,0 +1,69 @@
+"""Which datasets cross a node group's border."""
+
+from __future__ import annotations
+
+import pytest
+from kedro.pipeline import Pipeline, node, pipeline
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.runtime.group import Group, node_group
+
+
+def same(*values: object) -> object:
+    return values
+
+
+WORK = Pipeline(
+    [
+        node(same, ["raw", "params:size"], "table", name="clean"),
+        node(same, ["table", "parameters"], ["train", "test"], name="split"),
+        node(same, "train", "model", name="fit"),
+        node(same, ["model", "test"], "score", name="score"),
+    ]
+)
+
+
+def test_a_group_in_the_middle() -> None:
+    assert node_group(WORK.nodes, ["fit", "split"]) == Group(
+        nodes=("fit", "split"),
+        inputs={"table": "clean"},
+        outputs=frozenset({"test", "model"}),
+        produced=frozenset({"table", "train", "test", "model"}),
+    )
+
+
+def test_the_first_and_the_last_group() -> None:
+    first = node_group(WORK.nodes, ["clean"])
+    assert (first.inputs, first.outputs) == ({}, {"table"})
+    last = node_group(WORK.nodes, ["score"])
+    assert (last.inputs, last.outputs) == ({"model": "fit", "test": "split"}, {"score"})
+
+
+def test_a_group_of_everything_keeps_only_its_results() -> None:
+    everything = node_group(WORK.nodes, [item.name for item in WORK.nodes])
+    assert (everything.inputs, everything.outputs) == ({}, {"score"})
+
+
+def test_transcoded_names_are_one_dataset() -> None:
+    work = Pipeline(
+        [
+            node(same, "raw", "table@pandas", name="clean"),
+            node(same, "table@spark", "model", name="fit"),
+            node(same, "table@pandas", "plot", name="plot"),
+        ]
+    )
+    assert node_group(work.nodes, ["clean"]).outputs == {"table@pandas"}
+    assert node_group(work.nodes, ["fit"]).inputs == {"table@spark": "clean"}
+    assert node_group(work.nodes, ["fit"]).produced == {"table@spark", "model"}
+    assert node_group(work.nodes, ["clean", "fit"]).inputs == {}
+
+
+def test_namespaces() -> None:
+    today = pipeline(WORK, namespace="today", inputs={"raw"})
+    group = node_group(today.nodes, ["today.fit"])
+    assert (group.inputs, group.outputs) == ({"today.train": "today.split"}, {"today.model"})
+
+
+def test_an_unknown_node() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'score'"):
+        node_group(WORK.nodes, ["fit", "scores"])
