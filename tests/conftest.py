@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 
+from hypothesis import settings
+
 # Airflow reads its settings when it is first imported, so they are made here and not in a fixture.
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
 os.environ |= {
@@ -15,3 +17,7 @@ os.environ |= {
     "DO_NOT_TRACK": "1",
     "KEDRO_DISABLE_TELEMETRY": "1",
 }
+
+# An example's time says nothing on a busy machine; the first one also pays for imports.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")

@@ -9,6 +9,9 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 
+#: Linux takes 128 KiB for one argument of a process, with the zero byte at its end (MAX_ARG_STRLEN).
+MAX_LENGTH = 128 * 1024 - 1
+
 
 def nested(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Turn dotted names into nested ones, as Kedro's command line does: ``{"a.b": 1}`` is ``{"a": {"b": 1}}``.
@@ -43,14 +46,21 @@ def to_json(parameters: Mapping[str, Any]) -> str:
 
     The text travels as one string, since a protobuf Struct would turn 1 into 1.0.
 
-    :raises ConfigError: a value is of a type that JSON does not have; the message names the parameter.
+    :raises ConfigError: a value is of a type that JSON does not have, and the message names the parameter; or the text is
+        longer than :data:`MAX_LENGTH`.
     """
     for name, value in parameters.items():
         try:
             json.dumps(value, sort_keys=True, default=_date)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"Parameter {name!r} cannot be passed to the nodes: {error}.") from None
-    return json.dumps(parameters, sort_keys=True, default=_date)
+    text = json.dumps(parameters, sort_keys=True, default=_date)
+    if len(text) > MAX_LENGTH:
+        raise ConfigError(
+            f"The runtime parameters take {len(text):,} bytes, and one argument of a container's command takes "
+            f"{MAX_LENGTH:,} at most. Put large values into a dataset, and pass where it is."
+        )
+    return text
 
 
 def _date(value: Any) -> str:

@@ -26,13 +26,14 @@ def test_operators_in_a_dag_of_ones_own(stack: Stack) -> None:
 
 
 def test_a_node_that_fails_fails_the_run_and_the_logs_say_why(stack: Stack) -> None:
-    stack.wait_for_dag("flights_features")
-    run = stack.airflow.trigger("flights_features", {"run_date": "2012-12-31"})
+    stack.wait_for_dag("flights_on_demand")
+    run = stack.airflow.trigger("flights_on_demand", {"run_date": "2012-12-31"})
     assert run.state == "failed"
-    tasks = {task.task_id: task.state for task in stack.airflow.tasks("flights_features", run.run_id)}
-    assert tasks == {"submit": "success", "wait": "failed"}
+    tasks = {task.task_id: task.state for task in stack.airflow.tasks("flights_on_demand", run.run_id)}
+    assert tasks.pop("features") == "failed"
+    assert set(tasks.values()) == {"upstream_failed"}
     job = next(job for job in stack.vertex.jobs() if job.run_id == run.run_id)
-    log = stack.airflow.task_log("flights_features", run.run_id, "wait")
+    log = stack.airflow.task_log("flights_on_demand", run.run_id, "features")
     assert "features-select-flights" in log
     assert job.url in log
     assert list(job.failed) == ["features-select-flights"]

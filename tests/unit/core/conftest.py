@@ -1,14 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
 
 from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
-
-# An example's time says nothing on a busy machine; the first one also pays for imports.
-settings.register_profile("no-deadline", deadline=None)
-settings.load_profile("no-deadline")
 
 NODES = (
     Node("clean_orders", ("orders", "params:split.ratio"), ("clean",), ("daily", "wide")),

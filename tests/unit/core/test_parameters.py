@@ -96,3 +96,15 @@ def test_what_is_no_json_is_told_by_its_name(value: Any, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         to_json({"ok": 1, "day": value})
     assert str(caught.value) == f"Parameter 'day' cannot be passed to the nodes: {said}."
+
+
+def test_parameters_too_long_for_one_argument_are_refused() -> None:
+    fits = {"text": "x" * (parameters.MAX_LENGTH - len('{"text": ""}'))}
+
+    assert len(parameters.to_json(fits)) == parameters.MAX_LENGTH
+    with pytest.raises(ConfigError) as raised:
+        parameters.to_json({"text": fits["text"] + "x"})
+    assert str(raised.value) == (
+        "The runtime parameters take 131,072 bytes, and one argument of a container's command takes 131,071 at most. "
+        "Put large values into a dataset, and pass where it is."
+    )

@@ -10,17 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from airflow_provider_kedro_vertex import project as kedro_side
 
 QUIET_LOGGING = str(Path(kedro_side.__file__).with_name("logging.yml"))
 # Kedro reads it when it is first imported; its default writes to stdout and takes over pytest's own handlers.
 os.environ.setdefault("KEDRO_LOGGING_CONFIG", QUIET_LOGGING)
-
-# An example's time says nothing on a busy machine; the first one also pays for imports.
-settings.register_profile("no-deadline", deadline=None)
-settings.load_profile("no-deadline")
 
 _numbers = itertools.count(1)
 
