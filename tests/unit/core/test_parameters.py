@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kedro.framework.cli.utils import _split_params
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.parameters import nested, to_json
+from airflow_provider_kedro_vertex.core.parameters import MAX_LENGTH, nested, to_json
 
 words = st.text("abcxyz_", min_size=1, max_size=3)
 dotted = st.lists(words, min_size=1, max_size=3).map(".".join)
@@ -99,11 +99,11 @@ def test_what_is_no_json_is_told_by_its_name(value: Any, said: str) -> None:
 
 
 def test_parameters_too_long_for_one_argument_are_refused() -> None:
-    fits = {"text": "x" * (parameters.MAX_LENGTH - len('{"text": ""}'))}
+    fits = {"text": "x" * (MAX_LENGTH - len('{"text": ""}'))}
 
-    assert len(parameters.to_json(fits)) == parameters.MAX_LENGTH
+    assert len(to_json(fits)) == MAX_LENGTH
     with pytest.raises(ConfigError) as raised:
-        parameters.to_json({"text": fits["text"] + "x"})
+        to_json({"text": fits["text"] + "x"})
     assert str(raised.value) == (
         "The runtime parameters take 131,072 bytes, and one argument of a container's command takes 131,071 at most. "
         "Put large values into a dataset, and pass where it is."
