@@ -46,8 +46,8 @@ def to_json(parameters: Mapping[str, Any]) -> str:
 
     The text travels as one string, since a protobuf Struct would turn 1 into 1.0.
 
-    :raises ConfigError: a value is of a type that JSON does not have, and the message names the parameter; or the text is
-        longer than :data:`MAX_LENGTH`.
+    :raises ConfigError: a value is of a type that JSON does not have, and the message names the parameter; or the text
+        is longer than :data:`MAX_LENGTH`.
     """
     for name, value in parameters.items():
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from contextlib import suppress
 from typing import Any
@@ -16,7 +17,7 @@ from airflow_provider_kedro_vertex.core.identity import RunContext
 from airflow_provider_kedro_vertex.runtime import versions
 from airflow_provider_kedro_vertex.runtime.group import Group
 from airflow_provider_kedro_vertex.runtime.progress import Progress
-from airflow_provider_kedro_vertex.runtime.store import StoredDataset, stored_url
+from airflow_provider_kedro_vertex.runtime.store import NotStorableError, StoredDataset, stored_url
 
 _LOG = logging.getLogger(__name__)
 
@@ -84,6 +85,21 @@ class GroupHooks:
     def on_node_error(self) -> None:
         """Note that it was the node's own function that failed."""
         self._progress.node_failed = True
+
+    @hook_impl(tryfirst=True)
+    def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
+        """Refuse to store what a node makes piece by piece: Kedro saves each piece, in place of the one before.
+
+        :raises NotStorableError: an output that is stored comes from a generator.
+        """
+        for name, value in outputs.items():
+            pieces = inspect.isgeneratorfunction(node.func) or inspect.isgenerator(value)
+            if pieces and self._catalog is not None and isinstance(self._catalog[name], StoredDataset):
+                raise NotStorableError(
+                    f"Dataset {name!r} cannot be handed to another container: node {node.name!r} makes it piece by "
+                    f"piece (with a generator), and only the last piece would be kept. Declare {name!r} in the catalog "
+                    "with a type that appends, or let the node return a list."
+                )
 
     # Last, so that nothing is put aside for a save which a hook of the project refuses.
     @hook_impl(trylast=True)

@@ -36,8 +36,10 @@ def test_a_node_that_ends_the_process_has_failed(shop: Project) -> None:
     assert "sys.exit(0)" in result.last["error"]
 
 
-@pytest.mark.parametrize(("node", "kind"), [("generate", "a generator"), ("lock", "a dict")])
-def test_values_that_cannot_be_pickled(shop: Project, node: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("node", "kind"), [("generate", "with a generator"), ("pieces", "with a generator"), ("lock", "a dict, cannot be")]
+)
+def test_values_that_cannot_be_handed_over(shop: Project, node: str, kind: str) -> None:
     shop.store("numbers", [0, 1, 2])
     result = shop.run(node, pipeline="wrong")
     assert result.code == 1

@@ -48,6 +48,11 @@ def generate(values):
     return (value for value in values)
 
 
+def pieces(values):
+    for value in values:
+        yield [value]
+
+
 def lock(values):
     return {"lock": threading.Lock()}
 

@@ -27,7 +27,16 @@ def register_pipelines():
         + [
             node(function, "numbers", f"from_{function.__name__}", name=function.__name__)
             for function in (
-                *(nodes.fail, nodes.unreachable, nodes.leave, nodes.generate, nodes.lock, nodes.rest, nodes.slow),
+                *(
+                    nodes.fail,
+                    nodes.unreachable,
+                    nodes.leave,
+                    nodes.generate,
+                    nodes.pieces,
+                    nodes.lock,
+                    nodes.rest,
+                    nodes.slow,
+                ),
             )
         ]
         + [node(nodes.keep, "from_slow", "kept", name="keep")]
