@@ -13,12 +13,10 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, TaskGroup
 
-from airflow_provider_kedro_vertex.core.manifest import Manifest
+from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.sensors import KedroVertexPipelineSensor
 from airflow_provider_kedro_vertex.source import ManifestSource
-
-DEFAULT_PIPELINE = "__default__"
 
 #: What the factory hands to the operator; everything else goes to Airflow's DAG or TaskGroup.
 _SUBMIT_ARGUMENTS = frozenset({"run_config", "project_id", "region"})

@@ -14,6 +14,7 @@ from airflow_provider_kedro_vertex.core.errors import (
     QuotaExceededError,
     UnavailableError,
 )
+from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.links import VertexJobLink
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class KedroVertexPipelineOperator(BaseOperator):
     def __init__(
         self,
         *,
-        pipeline: str = "__default__",
+        pipeline: str = DEFAULT_PIPELINE,
         manifest: str | None = None,
         project: str | None = None,
         python: str | None = None,

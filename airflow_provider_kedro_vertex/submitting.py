@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kedro_vertex.core import identity, parameters
+from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
 from airflow_provider_kedro_vertex.core.submission import Attempts
@@ -39,7 +40,13 @@ def submit(operator: KedroVertexPipelineOperator, hook: KedroVertexHook, context
         first_try=ti.max_tries - (operator.retries or 0) + 1,
         run_start=identity.label_value(_iso(context["dag_run"].start_date) or ""),
     )
-    title = f"{plan.config.experiment_name or plan.project} {plan.pipeline} {ti.run_id}"
+    # The project's default pipeline needs no name beside the project's.
+    names = (
+        plan.config.experiment_name or plan.project,
+        plan.pipeline if plan.pipeline != DEFAULT_PIPELINE else "",
+        ti.run_id,
+    )
+    title = " ".join(filter(None, names))
     labels = {**_labels(ti, plan, attempts.run_key), **attempts.labels}
 
     def body(job_id: str) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from airflow_provider_kedro_vertex.core.files import write_whole
 
 SCHEMA_VERSION = 1
 
+#: The name that Kedro gives to the pipeline of a project that is run when none is named.
+DEFAULT_PIPELINE = "__default__"
+
 #: A manifest holds names and settings; one beyond this is no manifest.
 MAX_BYTES = 256 * 1024 * 1024
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from airflow_provider_kedro_vertex.core.config import Resources, RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError
 from airflow_provider_kedro_vertex.core.identity import slug
-from airflow_provider_kedro_vertex.core.manifest import Manifest, Node
+from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest, Node
 
 COMMAND = ("python", "-m", "airflow_provider_kedro_vertex.runtime", "run")
 
@@ -62,7 +62,7 @@ class Plan:
     groups: tuple[NodeGroup, ...]
 
 
-def build_plan(manifest: Manifest, pipeline: str = "__default__", config: RunConfig | None = None) -> Plan:
+def build_plan(manifest: Manifest, pipeline: str = DEFAULT_PIPELINE, config: RunConfig | None = None) -> Plan:
     """Plan a registered pipeline, one group for each node. Costs time linear in nodes and edges.
 
     :param config: the settings to use; the manifest's own by default.
@@ -98,7 +98,7 @@ def build_plan(manifest: Manifest, pipeline: str = "__default__", config: RunCon
             )
         )
     return Plan(
-        name="-".join([slug(manifest.project.name), *([slug(pipeline)] if pipeline != "__default__" else [])]),
+        name="-".join([slug(manifest.project.name), *([slug(pipeline)] if pipeline != DEFAULT_PIPELINE else [])]),
         project=manifest.project.name,
         pipeline=pipeline,
         env=manifest.env,
