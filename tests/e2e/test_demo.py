@@ -21,6 +21,13 @@ pytestmark = pytest.mark.xdist_group("stack")
 COMMAND = [sys.executable, "-m", "dags_examples.demo"]
 
 
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.mark.airflow
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_everything(tmp_path: Path, kind: signal.Signals) -> None:
@@ -29,7 +36,7 @@ def test_an_interrupt_ends_everything(tmp_path: Path, kind: signal.Signals) -> N
         "demo", [*COMMAND, "--folder", str(tmp_path / "demo")], env=environment(), cwd=EXAMPLES.parent
     )
     try:
-        processes.until(lambda: " is up." in demo.log.read_text(), "start of the demo", 120)
+        processes.until(lambda: " is up " in demo.log.read_text(), "start of the demo", 120)
         started = psutil.Process(demo.session).children(recursive=True)
         assert len(started) >= 4  # the two emulators, a scheduler, a triggerer, and what these started
         os.kill(demo.session, kind)
@@ -37,7 +44,7 @@ def test_an_interrupt_ends_everything(tmp_path: Path, kind: signal.Signals) -> N
     finally:
         processes.stop()
     assert demo.log.read_text().endswith("Stopped.\n")
-    assert [process for process in started if process.is_running()] == []
+    assert [process for process in started if alive(process)] == []
 
 
 def test_a_second_demo_is_refused(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ pytestmark = [
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[browser.Browser]:
     assert CHROMIUM
-    with browser.Browser(CHROMIUM, tmp_path, width=1400, height=900) as opened:
+    with browser.Browser(CHROMIUM, tmp_path, width=1600, height=820) as opened:
         yield opened
 
 

@@ -11,8 +11,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
-import fsspec
 import pytest
+from fsspec.core import url_to_fs
 
 from airflow_provider_kedro_vertex.runtime.store import NotStorableError, StoredDataset
 from tests.unit.runtime.containers import Project, context, wait_for
@@ -63,7 +63,7 @@ def bucket(shop: Project, emulator: str, request: pytest.FixtureRequest, monkeyp
 
 
 def _objects(project: Project) -> dict[str, bytes]:
-    filesystem, path = fsspec.url_to_fs(project.context.root)
+    filesystem, path = url_to_fs(project.context.root)
     filesystem.invalidate_cache()
     return {name.removeprefix(f"{path}/"): data for name, data in filesystem.cat(filesystem.find(path)).items()}
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
+from fsspec.core import url_to_fs
 from hypothesis import given
 from hypothesis import strategies as st
 from kedro.io import DatasetError
@@ -29,13 +29,13 @@ from tests.unit.runtime.containers import context
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     url = {"local": str(tmp_path), "file": tmp_path.as_uri(), "memory": f"memory://{uuid.uuid4().hex}"}[request.param]
     yield url
-    filesystem, path = fsspec.url_to_fs(url)
+    filesystem, path = url_to_fs(url)
     if filesystem.exists(path):
         filesystem.rm(path, recursive=True)
 
 
 def _files(folder: str) -> list[str]:
-    filesystem, path = fsspec.url_to_fs(folder)
+    filesystem, path = url_to_fs(folder)
     return sorted(name.rpartition("/")[2] for name in filesystem.find(path))
 
 
@@ -70,7 +70,7 @@ def test_a_value_that_cannot_be_pickled_leaves_the_old_one(tmp_path: Path, value
 def test_a_damaged_one_is_refused(folder: str) -> None:
     dataset = StoredDataset("table", f"{folder}/table.bin")
     dataset.save(list(range(1000)))
-    filesystem, path = fsspec.url_to_fs(f"{folder}/table.bin")
+    filesystem, path = url_to_fs(f"{folder}/table.bin")
     filesystem.pipe_file(path, filesystem.cat_file(path)[:-40])
     with pytest.raises(DamagedDatasetError, match=r"'table'.*table\.bin is damaged"):
         dataset.load()

@@ -78,3 +78,6 @@ class Pause:
 
 def slow(values):
     return [os.urandom(40_000_000), Pause()]  # what comes first is written while the rest is waited for
+
+
+WRONG = (fail, unreachable, leave, generate, pieces, lock, rest, slow)

@@ -24,21 +24,7 @@ def register_pipelines():
     )
     wrong = Pipeline(
         [node(nodes.numbers, "params:size", "numbers", name="numbers")]
-        + [
-            node(function, "numbers", f"from_{function.__name__}", name=function.__name__)
-            for function in (
-                *(
-                    nodes.fail,
-                    nodes.unreachable,
-                    nodes.leave,
-                    nodes.generate,
-                    nodes.pieces,
-                    nodes.lock,
-                    nodes.rest,
-                    nodes.slow,
-                ),
-            )
-        ]
+        + [node(function, "numbers", f"from_{function.__name__}", name=function.__name__) for function in nodes.WRONG]
         + [node(nodes.keep, "from_slow", "kept", name="keep")]
     )
     return {
