@@ -12,7 +12,7 @@ import requests
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from tests.airflow.conftest import DAY, DagRun
 
-pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("operator_runs")]
+pytestmark = [pytest.mark.airflow]
 
 PARENT = "projects/demo-project/locations/europe-west1/pipelineJobs"
 

@@ -15,7 +15,7 @@ from dags_examples.demo.__main__ import DAG_ID, FIRST_DAY, FLIGHTS
 from dags_examples.demo.airflow import Run
 from dags_examples.demo.stack import Stack, environment
 
-pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.airflow]
 
 
 def test_each_day_has_a_run_that_succeeded(stack: Stack, runs: list[Run]) -> None:

@@ -16,8 +16,6 @@ from dags_examples.demo.__main__ import EXAMPLES
 from dags_examples.demo.processes import Processes
 from dags_examples.demo.stack import environment
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 COMMAND = [sys.executable, "-m", "dags_examples.demo"]
 
 

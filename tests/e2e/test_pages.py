@@ -23,7 +23,6 @@ CHROMIUM = browser.find()
 pytestmark = [
     pytest.mark.airflow,
     pytest.mark.browser,
-    pytest.mark.xdist_group("stack"),
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on PATH"),
 ]
 

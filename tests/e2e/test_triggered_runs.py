@@ -6,7 +6,7 @@ import pytest
 
 from dags_examples.demo.stack import Stack
 
-pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.airflow]
 
 
 def test_airflow_finds_the_example_dags_and_nothing_else(stack: Stack) -> None:
