@@ -13,7 +13,8 @@ and the seconds since the process began.
 
 Environment, read: ``KEDRO_VERTEX_COMPRESSION``, how undeclared datasets are stored: zstd's level, or ``none``.
 Environment, set for the nodes: ``KEDRO_CONFIG_RUN_ID`` (the run key), ``KEDRO_CONFIG_JOB_NAME`` (the job's id),
-``KEDRO_ENV`` if ``--env`` is given. Kedro's telemetry is off, unless both ``DO_NOT_TRACK`` and
+``KEDRO_ENV`` if ``--env`` is given, and ``KEDRO_LOGGING_CONFIG`` (Kedro's plain format) if neither the image nor the
+project configures logging. Kedro's telemetry is off, unless both ``DO_NOT_TRACK`` and
 ``KEDRO_DISABLE_TELEMETRY`` are set to nothing.
 """
 
@@ -145,4 +146,6 @@ def _report(progress: Progress, message: str) -> None:
 
 
 if __name__ == "__main__":
+    # What a node prints is in the log at once, also if the container is killed.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.exit(main())

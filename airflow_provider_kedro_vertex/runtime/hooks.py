@@ -51,7 +51,7 @@ class GroupHooks:
         """Put the stored datasets into the catalog, and pin the versions of the others."""
         for name in sorted(self._group.inputs.keys() | self._group.outputs):
             if _undeclared(catalog, name):
-                catalog[name] = StoredDataset(name, stored_url(self._context, name), self._level)
+                _put(catalog, name, StoredDataset(name, stored_url(self._context, name), self._level))
         for name in sorted(self._group.produced):
             dataset = catalog.get(name)
             if dataset is not None:
@@ -139,6 +139,17 @@ class GroupHooks:
                     f"{self._context.run_key}: node {self._group.inputs[missing]!r} should have saved it to "
                     f"{self._catalog[missing]}. Run the task of that node again."
                 ) from error
+
+
+def _put(catalog: CatalogProtocol[Any, Any], name: str, dataset: StoredDataset) -> None:
+    """Put a dataset in the place of another, whose validator (Kedro 1.6 and later) it keeps.
+
+    Kedro drops the validator with the dataset and has no public way to give it back, hence the private name.
+    """
+    validators = getattr(catalog, "_validator_specs", {})
+    kept = {name: validators[name]} if name in validators else {}
+    catalog[name] = dataset
+    validators.update(kept)
 
 
 def _undeclared(catalog: CatalogProtocol[Any, Any], name: str) -> bool:

@@ -83,7 +83,7 @@ def run(request: Request, progress: Progress) -> None:
             names: dict[str, Any] = (
                 {"pipeline_names": [request.pipeline]}
                 if "pipeline_names" in inspect.signature(session.run).parameters
-                else {"pipeline_name": request.pipeline}  # Kedro before 1.2
+                else {"pipeline_name": request.pipeline}  # an older Kedro
             )
             session.run(**names, node_names=group.nodes, runner=SequentialRunner())
     except Exception as error:
@@ -133,7 +133,7 @@ def _session(project: Path, request: Request, hooks: list[object]) -> KedroSessi
     ``KedroSession`` are used, the same in Kedro 1.0 to 1.7: ``_store``, whose ``session_id`` is the save version and
     run id of the session's run, and ``_hook_manager``.
     """
-    wanted = getattr(settings, "SESSION_CLASS", KedroSession)  # Kedro 1.4 and later
+    wanted = getattr(settings, "SESSION_CLASS", KedroSession)  # an older Kedro has no choice
     session_class = wanted if issubclass(wanted, KedroSession) else KedroSession
     session: KedroSession = session_class.create(
         project_path=project, env=request.env, runtime_params=dict(request.params)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import fsspec
+from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from kedro.io import AbstractDataset, DatasetError
 
@@ -19,7 +19,7 @@ from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
 from airflow_provider_kedro_vertex.runtime import blocks
 
 #: How much goes over the network at once: fewer requests than with fsspec's 5 MiB, still little memory.
-_TRANSFER = 16 << 20
+_TRANSFER = 8 << 20
 
 
 class StorageError(DatasetError):
@@ -31,7 +31,7 @@ class DamagedDatasetError(DatasetError):
 
 
 class NotStorableError(DatasetError):
-    """The value cannot be pickled, so it cannot be handed to another container."""
+    """The value cannot be handed to another container: it cannot be pickled, or comes in pieces."""
 
 
 def compression(text: str) -> int | None:
@@ -126,7 +126,7 @@ class StoredDataset(AbstractDataset[Any, Any]):
 
 
 def _located(url: str) -> tuple[Any, str]:
-    filesystem, path = fsspec.url_to_fs(url)
+    filesystem, path = url_to_fs(url)
     # The project's datasets share the filesystem, and with it what it listed before another container wrote.
     filesystem.invalidate_cache(path)
     return filesystem, path

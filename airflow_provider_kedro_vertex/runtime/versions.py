@@ -4,8 +4,8 @@ Kedro saves a version once and loads the latest. A run on Vertex AI is many proc
 what its own run saved, and a second try must be able to save what the first one did.
 
 Kedro has no public way to do either on a catalog that exists (``DataCatalog.get(name, version=...)`` gives a copy, and
-putting that back would drop the dataset's validators), so this module, and only it, touches these private names, the
-same in Kedro 1.0 to 1.7: ``AbstractVersionedDataset._version`` and ``._get_versioned_path``,
+putting that back would drop the dataset's validators), so this module touches these private names, the same in
+Kedro 1.0 to 1.7: ``AbstractVersionedDataset._version`` and ``._get_versioned_path``,
 ``CachedDataset._dataset``, and ``_fs``, the attribute in which kedro-datasets keep their fsspec filesystem.
 """
 
@@ -41,12 +41,12 @@ class EarlierTry:
 
     def discard(self) -> None:
         """Forget it: the new one is saved."""
-        self.filesystem.rm(self.aside, recursive=True)
+        _remove(self.filesystem, self.aside)
 
     def restore(self) -> None:
         """Put it back: the new one could not be saved."""
         if self.filesystem.exists(self.path):
-            self.filesystem.rm(self.path, recursive=True)
+            _remove(self.filesystem, self.path)
         _move(self.filesystem, self.aside, self.path)
 
 
@@ -63,14 +63,15 @@ def put_aside(dataset: AbstractDataset[Any, Any]) -> EarlierTry | None:
     version = dataset.resolve_save_version()
     if version is None:
         return None
+    filesystem.invalidate_cache()  # it may have listed the folder before an earlier try wrote
     path = dataset._get_versioned_path(version)
-    earlier = EarlierTry(filesystem, str(path), f"{path}.replaced")
+    earlier = EarlierTry(filesystem, str(path), str(path.with_name(f"replaced-{path.name}")))
     if not filesystem.exists(str(path.parent)):
         return None
     if filesystem.exists(earlier.aside):
-        # A try was killed while it saved: what it put aside is whole, what it was saving may not be.
+        # A try was killed while it saved: what it put aside was whole before, what it was saving may not be.
         if filesystem.exists(earlier.path):
-            filesystem.rm(earlier.path, recursive=True)
+            _remove(filesystem, earlier.path)
     elif filesystem.exists(earlier.path):
         _move(filesystem, earlier.path, earlier.aside)
     else:
@@ -80,5 +81,11 @@ def put_aside(dataset: AbstractDataset[Any, Any]) -> EarlierTry | None:
 
 def _move(filesystem: Any, source: str, target: str) -> None:
     # Not `mv`: gcsfs moves with a call that storage emulators lack, after half a minute of trying.
-    filesystem.copy(source, target, recursive=True)
-    filesystem.rm(source, recursive=True)
+    filesystem.copy(source, target, recursive=filesystem.isdir(source))
+    _remove(filesystem, source)
+
+
+def _remove(filesystem: Any, path: str) -> None:
+    # Not recursive for a file: gcsfs of 2024 then removes all whose names begin alike.
+    filesystem.rm(path, recursive=filesystem.isdir(path))
+    filesystem.invalidate_cache()

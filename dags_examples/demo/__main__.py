@@ -7,6 +7,7 @@ import fcntl
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -72,8 +73,10 @@ def _fresh(folder: Path) -> Iterator[Path]:
 
 def _demo(folder: Path, host: str, *, stay: bool) -> int:
     say(f"Starting a bucket, a Vertex AI and an Airflow on this machine. Their logs: {folder / 'logs'}")
+    started = time.monotonic()
     with Stack(folder, dags_folder=EXAMPLES, project=FLIGHTS, host=host) as stack:
-        say(f"Airflow {stack.airflow.version} is up. Pages: {_pages(stack)}")
+        seconds = time.monotonic() - started
+        say(f"Airflow {stack.airflow.version} is up after {seconds:.0f} s. Pages: {_pages(stack)}")
         stack.wait_for_dag(DAG_ID)
         say(f"Backfilling DAG {DAG_ID}, {FIRST_DAY} to {LAST_DAY}:")
         progress = Progress()

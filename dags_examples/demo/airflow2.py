@@ -23,14 +23,14 @@ from dags_examples.demo.airflow import (
 )
 from dags_examples.demo.errors import StackError
 from dags_examples.demo.processes import Processes
-from dags_examples.demo.rest import answers, free_port
+from dags_examples.demo.rest import answers
 
 
 class Airflow2:
     """An Airflow 2.11 without pages."""
 
     def __init__(self, *, processes: Processes, env: Mapping[str, str]) -> None:
-        port = free_port()
+        port = processes.ports.take()
         self.version = version("apache-airflow")
         self.url: str | None = None
         self._health = f"http://127.0.0.1:{port}/health"

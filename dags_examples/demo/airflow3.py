@@ -23,7 +23,7 @@ from dags_examples.demo.airflow import (
 )
 from dags_examples.demo.errors import StackError
 from dags_examples.demo.processes import Processes
-from dags_examples.demo.rest import free_port, get_json
+from dags_examples.demo.rest import get_json
 
 USUAL_PORT = 8080
 COMPONENTS = (
@@ -39,7 +39,7 @@ class Airflow3:
     """An Airflow 3 that asks nobody for a password."""
 
     def __init__(self, *, host: str, processes: Processes, env: Mapping[str, str]) -> None:
-        port = free_port(USUAL_PORT)
+        port = processes.ports.take(USUAL_PORT)
         self.version = version("apache-airflow")
         self.url: str | None = f"http://127.0.0.1:{port}"
         self._processes = processes

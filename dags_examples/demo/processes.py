@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dags_examples.demo.errors import StackError
+from dags_examples.demo.ports import Ports
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0
@@ -62,11 +63,12 @@ class ChildProcess:
 
 
 class Processes:
-    """The processes of one stack, each with a log file in the same folder."""
+    """The processes of one stack, each with a log file in the same folder, and the ports that they serve on."""
 
     def __init__(self, logs: Path) -> None:
         logs.mkdir(parents=True, exist_ok=True)
         self.logs = logs
+        self.ports = Ports()
         self._running: list[ChildProcess] = []
 
     def start(self, name: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> ChildProcess:
@@ -129,9 +131,10 @@ class Processes:
             time.sleep(interval)
 
     def stop(self) -> None:
-        """End all of them."""
+        """End all of them, and leave their ports to others."""
         stop(self._running)
         self._running.clear()
+        self.ports.release()
 
 
 def stop(processes: Iterable[ChildProcess]) -> None:

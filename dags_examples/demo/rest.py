@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import urllib.error
 import urllib.request
 from typing import Any
@@ -33,14 +32,3 @@ def answers(url: str) -> bool:
     with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
         return bool(response.status == 200)
     return False
-
-
-def free_port(usual: int | None = None) -> int:
-    """The usual port when nothing listens there, else any free one."""
-    for port in (usual, 0):
-        if port is not None:
-            with contextlib.suppress(OSError), socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(("127.0.0.1", port))
-                return int(probe.getsockname()[1])
-    raise StackError("there is no free port on 127.0.0.1")

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dags_examples.demo.processes import Processes
-from dags_examples.demo.rest import answers, free_port, get_json
+from dags_examples.demo.rest import answers, get_json
 
 USUAL_PORT = 9023
 
@@ -16,7 +16,7 @@ class StorageEmulator:
     """gcp-storage-emulator (PyPI) with one bucket, on loopback."""
 
     def __init__(self, bucket: str, *, processes: Processes, env: Mapping[str, str]) -> None:
-        port = free_port(USUAL_PORT)
+        port = processes.ports.take(USUAL_PORT)
         self.bucket = bucket
         self.url = f"http://127.0.0.1:{port}"
         argv = ["gcp-storage-emulator", "start", "--host", "127.0.0.1", "--port", str(port)]

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from dags_examples.demo.processes import Processes
 from dags_examples.demo.project import Target
-from dags_examples.demo.rest import answers, free_port, get_json
+from dags_examples.demo.rest import answers, get_json
 
 USUAL_PORT = 8787
 
@@ -51,7 +51,7 @@ class VertexEmulator:
         processes: Processes,
         env: Mapping[str, str],
     ) -> None:
-        port = free_port(USUAL_PORT)
+        port = processes.ports.take(USUAL_PORT)
         self.url = f"http://127.0.0.1:{port}"
         self._target = target
         argv = [sys.executable, "-m", "airflow_provider_kedro_vertex.emulator", "--host", host, "--port", str(port)]

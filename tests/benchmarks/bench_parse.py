@@ -21,7 +21,10 @@ HEAD = "from datetime import datetime\nfrom airflow.providers.common.compat.sdk 
 FILES = {
     "EmptyOperator": HEAD
     + f"""
-from airflow.providers.standard.operators.empty import EmptyOperator
+try:
+    from airflow.providers.standard.operators.empty import EmptyOperator
+except ImportError:  # Airflow 2 has its own
+    from airflow.operators.empty import EmptyOperator
 for number in range({PIPELINES}):
     with DAG(f"bare_{{number}}", schedule="@daily", start_date=datetime(2013, 6, 1)) as dag:
         EmptyOperator(task_id="submit") >> EmptyOperator(task_id="wait")

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from kedro.io import DataCatalog
 
 from tests.unit.runtime.containers import Project, context
 
@@ -50,6 +51,19 @@ def test_which_datasets_count_as_undeclared(shop: Project) -> None:
     assert shop.stored() == ["cached_memo.bin", "memo.bin", "table%40memory.bin"]
     shop.succeed(*(f"use_{kind}" for kind in kinds), pipeline="kinds")
     assert {f"{kind}_copy.bin" for kind in kinds} <= set(shop.stored())
+
+
+def test_a_declared_memory_dataset_keeps_its_validator(shop: Project) -> None:
+    if not hasattr(DataCatalog(), "validator_specs"):
+        pytest.skip("this Kedro has no validators")
+    catalog = shop.path / "conf" / "base" / "catalog.yml"
+    catalog.write_text(
+        catalog.read_text().replace("type: MemoryDataset\n", "type: MemoryDataset\n  validator: shop.nodes.short\n", 1)
+    )
+    shop.succeed("make_memo", pipeline="kinds")
+    result = shop.run("make_memo", pipeline="kinds", params={"size": 100})
+    assert result.code == 1
+    assert "100 are too many" in result.last["error"]
 
 
 def test_namespaces(shop: Project) -> None:

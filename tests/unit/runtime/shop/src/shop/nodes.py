@@ -80,4 +80,10 @@ def slow(values):
     return [os.urandom(40_000_000), Pause()]  # what comes first is written while the rest is waited for
 
 
+def short(values):
+    if len(values) > 10:
+        raise ValueError(f"{len(values)} are too many")
+    return values
+
+
 WRONG = (fail, unreachable, leave, generate, pieces, lock, rest, slow)
