@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, TaskGroup
 
+from airflow_provider_kedro_vertex.core.errors import KedroVertexError
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.sensors import KedroVertexPipelineSensor
@@ -55,8 +56,12 @@ def kedro_vertex_dag(
     :raises KedroVertexError: the manifest cannot be read or has no such pipeline; Airflow shows it as an import error.
     """
     file: str = sys._getframe(1).f_globals["__file__"]
-    source = ManifestSource(manifest, project, python, kedro_env)
-    return _dag(file, source, source.read(Path(file).parent), dag_id, pipeline, arguments)
+    try:
+        source = ManifestSource(manifest, project, python, kedro_env)
+        return _dag(file, source, source.read(Path(file).parent), dag_id, pipeline, arguments)
+    except KedroVertexError as error:
+        # Airflow shows the last two frames of an import error: the DAG file's own line is to be one of them.
+        raise error.with_traceback(None) from None
 
 
 def kedro_vertex_dags(
@@ -86,12 +91,14 @@ def kedro_vertex_dags(
     :raises KedroVertexError: the manifest cannot be read, or lacks one of ``pipelines``.
     """
     file: str = namespace["__file__"]
-    source = ManifestSource(manifest, project, python, kedro_env)
-    read = source.read(Path(file).parent)
-    made = {}
-    for pipeline in sorted(read.pipelines) if pipelines is None else pipelines:
-        dag = _dag(file, source, read, None, pipeline, arguments)
-        made[dag.dag_id] = dag
+    try:
+        source = ManifestSource(manifest, project, python, kedro_env)
+        read = source.read(Path(file).parent)
+        names = sorted(read.pipelines) if pipelines is None else pipelines
+        dags = [_dag(file, source, read, None, name, arguments) for name in names]
+    except KedroVertexError as error:
+        raise error.with_traceback(None) from None  # see kedro_vertex_dag
+    made = {dag.dag_id: dag for dag in dags}
     namespace.update(made)
     return made
 
@@ -118,9 +125,12 @@ def kedro_vertex_task_group(
     :raises KedroVertexError: the manifest cannot be read, or has no such pipeline.
     """
     file: str = sys._getframe(1).f_globals["__file__"]
-    source = ManifestSource(manifest, project, python, kedro_env)
-    read = source.read(Path(file).parent)
-    read.pipeline(pipeline)
+    try:
+        source = ManifestSource(manifest, project, python, kedro_env)
+        read = source.read(Path(file).parent)
+        read.pipeline(pipeline)
+    except KedroVertexError as error:
+        raise error.with_traceback(None) from None  # see kedro_vertex_dag
     own, rest = _split(arguments)
     with TaskGroup(group_id=group_id or _name(read, pipeline), **rest) as group:
         _tasks(source, pipeline, own, params)

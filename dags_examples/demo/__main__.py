@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import fcntl
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from dags_examples.demo.airflow import Run
 from dags_examples.demo.errors import StackError
@@ -39,8 +36,6 @@ def main() -> int:
         "--folder", type=Path, default=EXAMPLES.parent / ".demo", help="logs and state (default: .demo)"
     )
     arguments = parser.parse_args()
-    for kind in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(kind, _interrupt)
     try:
         with _fresh(arguments.folder) as folder:
             return _demo(folder, arguments.host, stay=arguments.stay)
@@ -50,10 +45,6 @@ def main() -> int:
     except KeyboardInterrupt:
         say("\nStopped.")
         return 130
-
-
-def _interrupt(kind: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 @contextmanager

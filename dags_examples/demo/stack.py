@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -30,9 +33,12 @@ FOREIGN = (
     "STORAGE_",
     "GCSFS_",
     "FSSPEC_",
-    "PYTHONPATHTH",
+    "PYTHONPATH",
 )
 NO_TELEMETRY = {"DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "1"}
+
+# Nodes run side by side, each as if on a machine of one processor; more threads would only wait for each other.
+ONE_PROCESSOR = {"OMP_NUM_THREADS": "1"}
 
 
 def environment() -> dict[str, str]:
@@ -44,6 +50,8 @@ def environment() -> dict[str, str]:
 
 class Stack:
     """The stack as a context manager: up when it is entered, and nothing of it left when it is done.
+
+    Meanwhile SIGTERM and SIGHUP are KeyboardInterrupts, as SIGINT is.
 
     Args:
         folder: Where its logs, Airflow's home and the jobs of the Vertex AI emulator go.
@@ -72,23 +80,29 @@ class Stack:
     ) -> None:
         self.folder = folder
         self.processes = Processes(folder / "logs")
+        self._cleanup = ExitStack()
         self._dags_folder = dags_folder
         self._project = project
         self._host = host
         self._max_parallel = max_parallel or os.cpu_count() or 1
 
     def __enter__(self) -> Stack:
+        if threading.current_thread() is threading.main_thread():
+            # Else Python would end at once, and leave the stack behind.
+            for kind in (signal.SIGTERM, signal.SIGHUP):
+                self._cleanup.callback(signal.signal, kind, signal.signal(kind, signal.default_int_handler))
+        self._cleanup.callback(self.processes.stop)
         try:
             self._start(environment())
         except BaseException:
-            self.processes.stop()
+            self._cleanup.close()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.processes.stop()
+        self._cleanup.close()
 
     def wait_for_dag(self, dag_id: str) -> None:
         """Return when Airflow knows the DAG.
