@@ -122,7 +122,7 @@ class Stack:
             host=self._host,
             data=self.folder / "vertex",
             max_parallel=self._max_parallel,
-            node_settings={**self.storage.client_settings(), **NO_TELEMETRY},
+            node_settings={**self.storage.client_settings(), **NO_TELEMETRY, **ONE_PROCESSOR},
             processes=self.processes,
             env=env,
         )
