@@ -68,17 +68,10 @@ class Airflow(Protocol):
         raised when the command fails, a part of the stack ends, or the seconds are over.
         """
 
-    def trigger(
-        self,
-        dag_id: str,
-        params: Mapping[str, str],
-        *,
-        watch: Callable[[], None] = lambda: None,
-        seconds: float = RUN_SECONDS,
-    ) -> Run:
+    def trigger(self, dag_id: str, params: Mapping[str, str], *, seconds: float = RUN_SECONDS) -> Run:
         """Run a DAG once with these params, as the trigger form does, and return the run once it has ended.
 
-        The rest is as for `backfill`.
+        A StackError is raised as by `backfill`.
         """
 
     def runs(self, dag_id: str) -> list[Run]:
@@ -138,7 +131,8 @@ def _database(home: Path) -> Path:
 def task_log(home: Path, dag_id: str, run_id: str, task_id: str) -> str:
     """The log of the task's last try, from the file in Airflow's home; empty when it never ran."""
     folder = home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
-    tries = sorted(folder.glob("attempt=*.log"), key=lambda file: file.stat().st_mtime)
+    # Beside them are the triggerer's parts, named attempt=1.log.trigger.2.log.
+    tries = sorted(folder.glob("attempt=*.log"), key=lambda file: (".trigger." not in file.name, file.stat().st_mtime))
     lines = tries[-1].read_text(errors="replace").splitlines() if tries else []
     return "\n".join(_plain(line) for line in lines)
 

@@ -86,14 +86,7 @@ class Airflow2:
             raise StackError(f"{command.name} ended with exit code {code} before its runs did. {command.log_tail()}")
         return runs
 
-    def trigger(
-        self,
-        dag_id: str,
-        params: Mapping[str, str],
-        *,
-        watch: Callable[[], None] = lambda: None,
-        seconds: float = RUN_SECONDS,
-    ) -> Run:
+    def trigger(self, dag_id: str, params: Mapping[str, str], *, seconds: float = RUN_SECONDS) -> Run:
         """See `dags_examples.demo.airflow.Airflow`."""
         run_id = new_run_id()
         self._ask("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(params))
@@ -101,9 +94,8 @@ class Airflow2:
         def runs() -> list[Run]:
             return [run for run in self.runs(dag_id) if run.run_id == run_id]
 
-        self._processes.until(
-            lambda: all(run.ended for run in runs()), f"end of {run_id}", seconds, watch=watch, interval=POLL_SECONDS
-        )
+        ended = f"end of {run_id}"
+        self._processes.until(lambda: all(run.ended for run in runs()), ended, seconds, interval=POLL_SECONDS)
         return runs()[0]
 
     def runs(self, dag_id: str) -> list[Run]:

@@ -84,18 +84,11 @@ class Airflow3:
         self._command("backfill", "create", "--dag-id", dag_id, *days)
         return self._ended(dag_id, lambda run: first_day <= run.day <= last_day, watch, seconds)
 
-    def trigger(
-        self,
-        dag_id: str,
-        params: Mapping[str, str],
-        *,
-        watch: Callable[[], None] = lambda: None,
-        seconds: float = RUN_SECONDS,
-    ) -> Run:
+    def trigger(self, dag_id: str, params: Mapping[str, str], *, seconds: float = RUN_SECONDS) -> Run:
         """See `dags_examples.demo.airflow.Airflow`."""
         run_id = new_run_id()
         self._command("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(params))
-        return self._ended(dag_id, lambda run: run.run_id == run_id, watch, seconds)[0]
+        return self._ended(dag_id, lambda run: run.run_id == run_id, lambda: None, seconds)[0]
 
     def runs(self, dag_id: str) -> list[Run]:
         """See `dags_examples.demo.airflow.Airflow`."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from dags_examples.demo.errors import StackError
 
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
 
 
 def get_json(url: str) -> Any:

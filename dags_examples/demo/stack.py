@@ -23,18 +23,7 @@ from dags_examples.demo.vertex import VertexEmulator
 START_SECONDS = 60.0
 DAG_SECONDS = 120.0
 # Settings of the person who starts the stack, which would lead the parts elsewhere.
-FOREIGN = (
-    "AIRFLOW",
-    "_AIRFLOW",
-    "KEDRO",
-    "MLFLOW",
-    "GOOGLE_",
-    "VERTEX_",
-    "STORAGE_",
-    "GCSFS_",
-    "FSSPEC_",
-    "PYTHONPATH",
-)
+FOREIGN = ("AIRFLOW", "_AIRFLOW", "KEDRO", "MLFLOW", "GOOGLE_", "VERTEX_", "STORAGE_", "GCSFS_", "FSSPEC_", "PYTHON")
 NO_TELEMETRY = {"DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "1"}
 
 # Nodes run side by side, each as if on a machine of one processor; more threads would only wait for each other.
@@ -59,7 +48,6 @@ class Stack:
         project: The Kedro project of these DAGs. Its manifest names the image, the bucket, the Google Cloud project
             and the region that the emulators then have.
         host: The address at which the pages listen.
-        max_parallel: How many nodes run at once; by default as many as there are processors.
 
     Raises:
         StackError: On entering, when a part does not start.
@@ -69,22 +57,13 @@ class Stack:
     storage: StorageEmulator
     vertex: VertexEmulator
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        dags_folder: Path,
-        project: KedroProject,
-        host: str = "127.0.0.1",
-        max_parallel: int | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, *, dags_folder: Path, project: KedroProject, host: str = "127.0.0.1") -> None:
         self.folder = folder
         self.processes = Processes(folder / "logs")
         self._cleanup = ExitStack()
         self._dags_folder = dags_folder
         self._project = project
         self._host = host
-        self._max_parallel = max_parallel or os.cpu_count() or 1
 
     def __enter__(self) -> Stack:
         if threading.current_thread() is threading.main_thread():
@@ -121,7 +100,6 @@ class Stack:
             self._project.folder,
             host=self._host,
             data=self.folder / "vertex",
-            max_parallel=self._max_parallel,
             node_settings={**self.storage.client_settings(), **NO_TELEMETRY, **ONE_PROCESSOR},
             processes=self.processes,
             env=env,

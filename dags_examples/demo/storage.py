@@ -36,11 +36,6 @@ class StorageEmulator:
             "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
         }
 
-    def names(self, prefix: str = "") -> list[str]:
-        """The names of the bucket's objects that begin with the prefix."""
-        answer = get_json(f"{self.url}/storage/v1/b/{self.bucket}/o?prefix={quote(prefix, safe='')}")
-        return [item["name"] for item in answer.get("items", ())]
-
     def read_json(self, name: str) -> Any:
         """One object's content, as JSON."""
         return get_json(f"{self.url}/storage/v1/b/{self.bucket}/o/{quote(name, safe='')}?alt=media")

@@ -46,7 +46,6 @@ class VertexEmulator:
         *,
         host: str,
         data: Path,
-        max_parallel: int,
         node_settings: Mapping[str, str],
         processes: Processes,
         env: Mapping[str, str],
@@ -55,7 +54,7 @@ class VertexEmulator:
         self.url = f"http://127.0.0.1:{port}"
         self._target = target
         argv = [sys.executable, "-m", "airflow_provider_kedro_vertex.emulator", "--host", host, "--port", str(port)]
-        argv += ["--data", str(data), "--max-parallel", str(max_parallel)]
+        argv += ["--data", str(data)]
         argv += ["--image", f"{target.image}={folder},{sys.executable}"]
         for key, value in node_settings.items():
             argv += ["--env", f"{key}={value}"]
