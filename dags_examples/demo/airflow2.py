@@ -12,7 +12,6 @@ from typing import Any
 
 from dags_examples.demo.airflow import (
     COMMAND_SECONDS,
-    POLL_SECONDS,
     RUN_SECONDS,
     START_SECONDS,
     Run,
@@ -24,6 +23,9 @@ from dags_examples.demo.airflow import (
 from dags_examples.demo.errors import StackError
 from dags_examples.demo.processes import Processes
 from dags_examples.demo.rest import answers
+
+# Each look is a command that takes two seconds of a processor.
+POLL_SECONDS = 8.0
 
 
 class Airflow2:

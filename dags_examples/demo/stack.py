@@ -69,7 +69,8 @@ class Stack:
         if threading.current_thread() is threading.main_thread():
             # Else Python would end at once, and leave the stack behind.
             for kind in (signal.SIGTERM, signal.SIGHUP):
-                self._cleanup.callback(signal.signal, kind, signal.signal(kind, signal.default_int_handler))
+                if signal.getsignal(kind) is not signal.SIG_IGN:  # as nohup says of SIGHUP
+                    self._cleanup.callback(signal.signal, kind, signal.signal(kind, signal.default_int_handler))
         self._cleanup.callback(self.processes.stop)
         try:
             self._start(environment())

@@ -14,11 +14,12 @@ from dags_examples.demo.stack import Stack
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(tmp_path_factory.mktemp("stack"), dags_folder=EXAMPLES, project=FLIGHTS) as running:
+        for dag_id in (DAG_ID, "flights_on_demand"):
+            running.wait_for_dag(dag_id)
         yield running
 
 
 @pytest.fixture(scope="session")
 def runs(stack: Stack) -> list[Run]:
     """Three days of the flights pipeline, backfilled once for all tests."""
-    stack.wait_for_dag(DAG_ID)
     return stack.airflow.backfill(DAG_ID, FIRST_DAY, LAST_DAY)

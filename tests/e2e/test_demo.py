@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -26,23 +27,35 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Children can be interrupted, also where this process cannot: a shell's background job ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.airflow
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_everything(tmp_path: Path, kind: signal.Signals) -> None:
     processes = Processes(tmp_path / "logs")
-    demo = processes.start(
-        "demo", [*COMMAND, "--folder", str(tmp_path / "demo")], env=environment(), cwd=EXAMPLES.parent
-    )
+    command = [*COMMAND, "--folder", str(tmp_path / "demo")]
+    demo = processes.start("demo", command, env=environment(), cwd=EXAMPLES.parent)
+    started = []
     try:
         processes.until(lambda: " is up " in demo.log.read_text(), "start of the demo", 120)
         started = psutil.Process(demo.session).children(recursive=True)
         assert len(started) >= 4  # the two emulators, a scheduler, a triggerer, and what these started
         os.kill(demo.session, kind)
         assert processes.wait(demo, 60) == 130
+        assert demo.log.read_text().endswith("Stopped.\n")
+        assert [process for process in started if alive(process)] == []
     finally:
         processes.stop()
-    assert demo.log.read_text().endswith("Stopped.\n")
-    assert [process for process in started if alive(process)] == []
+        for process in started:
+            if alive(process):
+                process.kill()
 
 
 def test_a_second_demo_is_refused(tmp_path: Path) -> None:

@@ -10,14 +10,11 @@ pytestmark = [pytest.mark.airflow]
 
 
 def test_airflow_finds_the_example_dags_and_nothing_else(stack: Stack) -> None:
-    stack.wait_for_dag("flights")
-    stack.wait_for_dag("flights_on_demand")
     pipelines = {"flights", "flights_features", "flights_training", "flights_reporting"}
     assert stack.airflow.dag_ids() == pipelines | {"flights_on_demand"}
 
 
 def test_operators_in_a_dag_of_ones_own(stack: Stack) -> None:
-    stack.wait_for_dag("flights_on_demand")
     run = stack.airflow.trigger("flights_on_demand", {"run_date": "2013-06-04"})
     tasks = {task.task_id: task.state for task in stack.airflow.tasks("flights_on_demand", run.run_id)}
     assert tasks == dict.fromkeys(("features", "training", "reporting", "announce"), "success")
@@ -26,7 +23,6 @@ def test_operators_in_a_dag_of_ones_own(stack: Stack) -> None:
 
 
 def test_a_node_that_fails_fails_the_run_and_the_logs_say_why(stack: Stack) -> None:
-    stack.wait_for_dag("flights_on_demand")
     run = stack.airflow.trigger("flights_on_demand", {"run_date": "2012-12-31"})
     assert run.state == "failed"
     tasks = {task.task_id: task.state for task in stack.airflow.tasks("flights_on_demand", run.run_id)}
