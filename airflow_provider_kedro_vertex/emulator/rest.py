@@ -1,4 +1,4 @@
-"""The HTTP side: the REST surface of Vertex AI v1, the console page, and the emulator's own ``/_emulator/`` routes.
+"""The HTTP side: Vertex AI v1 over REST, Cloud Logging's ``entries:list``, the page, and ``/_emulator/``.
 
 A browser on this machine can be told by any web page to send requests to loopback, and a job runs commands. So a
 request that a page of another origin sent is refused, and, while the emulator is bound to loopback, one for a foreign
@@ -36,6 +36,7 @@ from airflow_provider_kedro_vertex.emulator.errors import (
     unimplemented,
     unknown_route,
 )
+from airflow_provider_kedro_vertex.emulator.log_entries import LogEntries
 from airflow_provider_kedro_vertex.emulator.methods import METHODS, Method
 from airflow_provider_kedro_vertex.emulator.protos import Message, from_json, parse_body, parse_mask, to_json
 from airflow_provider_kedro_vertex.emulator.service import Service
@@ -62,7 +63,9 @@ _VERBS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 _ROUTES = [(method, method.pattern()) for method in METHODS]
 
 
-def application(service: Service, console: Console, loopback: bool, lifespan: Lifespan[Starlette]) -> ASGIApp:
+def application(
+    service: Service, log_entries: LogEntries, console: Console, loopback: bool, lifespan: Lifespan[Starlette]
+) -> ASGIApp:
     """Build the ASGI application.
 
     :param loopback: whether only this machine can reach it.
@@ -71,8 +74,15 @@ def application(service: Service, console: Console, loopback: bool, lifespan: Li
     async def api(request: Request) -> Response:
         return await _call(service, request)
 
+    async def entries(request: Request) -> Response:
+        return _answer(await log_entries.list(parse_body(await _body(request))))
+
     app = Starlette(
-        routes=[*console.routes(), Route("/{path:path}", api, methods=_VERBS)],
+        routes=[
+            *console.routes(),
+            Route("/v2/entries:list", entries, methods=["POST"]),
+            Route("/{path:path}", api, methods=_VERBS),
+        ],
         exception_handlers={ApiError: _refused, HTTPException: _unrouted, Exception: _failed},
         lifespan=lifespan,
     )

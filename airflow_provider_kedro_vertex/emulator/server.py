@@ -25,6 +25,7 @@ from airflow_provider_kedro_vertex.emulator.custom_jobs import CustomJobs
 from airflow_provider_kedro_vertex.emulator.engine import Engine
 from airflow_provider_kedro_vertex.emulator.executors import GRACE_SECONDS, ProcessExecutor
 from airflow_provider_kedro_vertex.emulator.images import Image, read_image
+from airflow_provider_kedro_vertex.emulator.log_entries import LogEntries
 from airflow_provider_kedro_vertex.emulator.rest import application
 from airflow_provider_kedro_vertex.emulator.service import Service
 from airflow_provider_kedro_vertex.emulator.store import Store, StoreError
@@ -164,7 +165,13 @@ class VertexEmulator:
                 store.close()
 
         return uvicorn.Config(
-            application(Service(store, engine), Console(store, self.data, self._images), self.loopback, lifespan),
+            application(
+                Service(store, engine),
+                LogEntries(store, self.data),
+                Console(store, self.data, self._images),
+                self.loopback,
+                lifespan,
+            ),
             loop="asyncio",
             ws="none",
             lifespan="on",

@@ -163,6 +163,11 @@ class Store:
         )
         return [{**row, "labels": json.loads(row["labels"])} for row in map(dict, found)]
 
+    def custom_job_names(self) -> list[str]:
+        """The names of all CustomJobs."""
+        found = self._db.execute("SELECT name FROM jobs WHERE collection = ?", (names.CUSTOM_JOBS,))
+        return [row["name"] for row in found]
+
     def unfinished(self, collection: str, final: frozenset[Any]) -> list[str]:
         """The names of all jobs in no final state, oldest first."""
         marks = ", ".join("?" * len(final))
