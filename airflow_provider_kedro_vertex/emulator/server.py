@@ -162,11 +162,12 @@ class VertexEmulator:
                 yield
             finally:
                 await engine.close()
+                await custom_jobs.close()
                 store.close()
 
         return uvicorn.Config(
             application(
-                Service(store, engine),
+                Service(store, engine, custom_jobs),
                 LogEntries(store, self.data),
                 Console(store, self.data, self._images),
                 self.loopback,
