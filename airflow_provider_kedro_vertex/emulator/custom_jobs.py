@@ -19,12 +19,14 @@ from typing import Any
 from airflow_provider_kedro_vertex.emulator import names, processes
 from airflow_provider_kedro_vertex.emulator.errors import Code
 from airflow_provider_kedro_vertex.emulator.executors import Executor, Outcome, Work
+from airflow_provider_kedro_vertex.emulator.faults import Faults
 from airflow_provider_kedro_vertex.emulator.protos import CustomJob, Message, now
 from airflow_provider_kedro_vertex.emulator.states import JOB_FINAL, JOB_MOVES, JobState
 from airflow_provider_kedro_vertex.emulator.store import Store
 
 logger = logging.getLogger(__name__)
 
+PREEMPTED = "The machine of this container (workerpool0-0) was preempted."
 INTERRUPTED = "The emulator was stopped or killed while this container ran, so how it would have ended is not known."
 # https://cloud.google.com/vertex-ai/docs/training/use-spot-vms names six; internal errors are counted the same here.
 MOST_RESTARTS = 6
@@ -33,9 +35,13 @@ _INTERNAL = frozenset({Code.INTERNAL, Code.UNAVAILABLE})
 
 @dataclass(eq=False)
 class _Held:
-    """A job that has not ended: what runs it, its container, and why that is to be stopped if it is."""
+    """A job that has not ended: what runs it, its container, and why that is to be stopped if it is.
+
+    ``name`` is the one by which a fault knows it.
+    """
 
     job: Message
+    name: str
     task: asyncio.Task[Outcome] | None = None
     container: asyncio.Task[Outcome] | None = None
     stopped: Outcome | None = None
@@ -44,9 +50,10 @@ class _Held:
 class CustomJobs:
     """The CustomJobs of one emulator. Its methods are called in the event loop."""
 
-    def __init__(self, store: Store, executor: Executor) -> None:
+    def __init__(self, store: Store, executor: Executor, faults: Faults) -> None:
         self._store = store
         self._executor = executor
+        self._faults = faults
         self._held: dict[str, _Held] = {}
 
     def submit(self, job: Message) -> None:
@@ -56,7 +63,7 @@ class CustomJobs:
         """
         _move(job, JobState.JOB_STATE_PENDING)
         self._store.add_custom_job(job)
-        self.start(job, lambda: None)
+        self.start(job, job.display_name, lambda: None)
 
     def cancel(self, name: str) -> None:
         """Cancel a job that has not ended: its container is ended, or does not start."""
@@ -68,10 +75,10 @@ class CustomJobs:
 
     async def close(self) -> None:
         """End the containers of all jobs that are left. What the store says of them stays as it is."""
-        tasks = [held.task for held in self._held.values() if held.task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
+        # More may come while it waits.
+        while tasks := [held.task for held in self._held.values() if held.task is not None]:
+            for task in tasks:
+                task.cancel()
             await asyncio.wait(tasks)
 
     def add(self, parent: str, display_name: str, labels: Mapping[str, str], work: Work) -> Message:
@@ -94,14 +101,15 @@ class CustomJobs:
         self._store.add_custom_job(job)
         return job
 
-    def start(self, job: Message, started: Callable[[], None]) -> asyncio.Task[Outcome]:
+    def start(self, job: Message, task: str, started: Callable[[], None]) -> asyncio.Task[Outcome]:
         """Run a pending job to its end.
 
+        :param task: the name by which a fault knows it.
         :param started: called when it is running, within the transaction that says so.
         :return: what runs it. If that is cancelled its container has ended when it is done, and the job's state is
             left to :meth:`cancelled`.
         """
-        self._held[job.name] = held = _Held(job)
+        self._held[job.name] = held = _Held(job, task)
         held.task = asyncio.get_running_loop().create_task(self._run(held, started))
         held.task.add_done_callback(lambda _: self._held.pop(job.name, None))
         return held.task
@@ -130,6 +138,9 @@ class CustomJobs:
                 seconds = job.job_spec.scheduling.timeout.ToNanoseconds() / 1e9
                 late = Outcome(Code.CANCELLED, f"The job ran over its timeout of {seconds:g} seconds.", retry=False)
                 timers.append(loop.call_later(seconds, self._stop, held, late))
+            preempted = self._faults.preemption(held.name)
+            if preempted is not None:
+                timers.append(loop.call_later(preempted, self._stop, held, Outcome(Code.UNAVAILABLE, PREEMPTED)))
 
         def on_spawn(pid: int) -> None:
             self._store.add_process(job.name, pid, processes.start_mark(pid))
@@ -183,7 +194,7 @@ class CustomJobs:
                 self.cancelled(job)
             elif names.BILLING_LABEL not in job.labels:
                 # A pipeline's job is started by the engine.
-                self.start(job, lambda: None)
+                self.start(job, job.display_name, lambda: None)
 
     def _finish(self, job: Message, outcome: Outcome) -> None:
         if outcome.code is None:

@@ -170,6 +170,11 @@ class Engine:
         if attempts:
             await asyncio.wait(attempts)
 
+    def forget(self) -> None:
+        """After :meth:`close`: know no job any more, and be ready for new ones."""
+        self._runs.clear()
+        self._closing = False
+
     # How a run is built, new or from the store.
 
     def _new_run(self, job: Message, pipeline: Pipeline) -> _Run:
@@ -331,7 +336,7 @@ class Engine:
                     self._container_ended(run, node, attempt.result())
                 self._advance(run)
 
-        attempt = self._custom_jobs.start(custom_job, started)
+        attempt = self._custom_jobs.start(custom_job, node.detail.task_name, started)
         node.attempt = attempt
         attempt.add_done_callback(ended)
 

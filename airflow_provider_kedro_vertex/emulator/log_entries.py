@@ -47,6 +47,9 @@ FIELDS: Mapping[str, Kind] = {
 }
 """The fields that a filter may name."""
 
+LIST_LOG_ENTRIES = "ListLogEntries"
+"""The RPC's name."""
+
 DEFAULT_PAGE = 50
 LARGEST_PAGE = 1000
 MOST_RESOURCES = 100

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_kedro_vertex.emulator import protos
+from airflow_provider_kedro_vertex.emulator.errors import unimplemented
 from airflow_provider_kedro_vertex.emulator.protos import Message
 from airflow_provider_kedro_vertex.emulator.service import Service
 
@@ -34,6 +35,20 @@ class Method:
     body: str = ""
     request: Callable[[], Message] | None = None
     handler: Handler | None = None
+
+    @property
+    def short_name(self) -> str:
+        """The method's name without its service."""
+        return self.name.rpartition(".")[2]
+
+    async def call(self, service: Service, request: Message) -> Message:
+        """Serve a request.
+
+        :raises ApiError: if the request is refused, or the method is not served.
+        """
+        if self.handler is None:
+            raise unimplemented(self.name)
+        return self.handler(service, request)
 
     def pattern(self) -> re.Pattern[str]:
         """A regular expression for the path, with a group for each field of the request that the path fills."""

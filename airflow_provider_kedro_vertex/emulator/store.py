@@ -178,6 +178,12 @@ class Store:
         )
         return [row["name"] for row in found]
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self.transaction():
+            for table in ("jobs", "specs", "operations", "waits", "processes"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608
+
     def delete(self, name: str) -> None:
         """Remove a job, and its spec if no other job has it."""
         with self.transaction():

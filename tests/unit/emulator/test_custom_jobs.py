@@ -14,6 +14,7 @@ from airflow_provider_kedro_vertex.emulator.custom_jobs import INTERRUPTED, MOST
 from airflow_provider_kedro_vertex.emulator.engine import Engine
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
 from airflow_provider_kedro_vertex.emulator.executors import Outcome
+from airflow_provider_kedro_vertex.emulator.faults import Faults
 from airflow_provider_kedro_vertex.emulator.protos import (
     CancelCustomJobRequest,
     CreateCustomJobRequest,
@@ -42,8 +43,9 @@ class Emulator:
 
     def __init__(self, folder: Path, places: int = 100) -> None:
         self.script = Script(places)
+        self.faults = Faults()
         self.store = Store(folder / "jobs.sqlite")
-        self.custom_jobs = CustomJobs(self.store, self.script)
+        self.custom_jobs = CustomJobs(self.store, self.script, self.faults)
         self.service = Service(self.store, Engine(self.store, self.custom_jobs), self.custom_jobs)
 
     def create(self, name: str, **spec: Any) -> str:
