@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import resource
@@ -10,9 +11,10 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from airflow_provider_kedro_vertex.emulator.images import Image, ImageError, parse_flag
+from airflow_provider_kedro_vertex.emulator.errors import ApiError
+from airflow_provider_kedro_vertex.emulator.images import Image, ImageError, Noop, parse_flag, parse_noop
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,14 +32,20 @@ def main(arguments: list[str] | None = None) -> int:
     # uvicorn ends everything in order on a signal, and then passes the signal on to these.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
-    emulator = VertexEmulator(
-        dict(options.image),
-        env=dict(options.env),
-        data=options.data,
-        host=options.host,
-        port=options.port,
-        max_parallel=options.max_parallel,
-    )
+    try:
+        emulator = VertexEmulator(
+            dict(options.image),
+            noop=options.noop,
+            env=dict(options.env),
+            data=options.data,
+            host=options.host,
+            port=options.port,
+            max_parallel=options.max_parallel,
+            faults=options.faults,
+        )
+    except ApiError as error:
+        print(f"{parser.prog}: error: --faults: {'; '.join(str(error).splitlines())}", file=sys.stderr)
+        return 2
     try:
         emulator.run(lambda: _announce(emulator.url, emulator.data, emulator.loopback, emulator.images))
     except StartError as error:
@@ -70,7 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--image", action="append", type=_image, default=[], metavar="NAME=FOLDER[,PYTHON]",
-        help="run the image NAME in a copy of FOLDER with PYTHON (default: this Python); may be repeated",
+        help="run the image NAME in a copy of FOLDER with PYTHON (default: this Python), or with NAME=noop:... as "
+        "--noop does; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--noop", type=_noop, metavar="SECONDS[:OUTCOME]",
+        help="containers of all other images do nothing for so long and end as succeeded (the default), failed or "
+        "with an exit status",
     )  # fmt: skip
     parser.add_argument(
         "--env", action="append", type=_variable, default=[], metavar="KEY=VALUE",
@@ -80,15 +94,19 @@ def _parser() -> argparse.ArgumentParser:
         "--max-parallel", type=_count, default=os.cpu_count() or 1, metavar="N",
         help="containers that run at the same time (default: the number of cores, %(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--faults", type=_json_file, metavar="FILE",
+        help="JSON file of faults to queue, in the form that POST /_emulator/faults takes",
+    )  # fmt: skip
     return parser
 
 
-def _announce(url: str, data: Path, loopback: bool, images: Mapping[str, Image]) -> None:
+def _announce(url: str, data: Path, loopback: bool, images: Mapping[str, Image | Noop]) -> None:
     temporary = data / "url.new"
     temporary.write_text(f"{url}\n", encoding="utf-8")
     temporary.replace(data / "url")
     reach = "this machine only" if loopback else "WARNING: whoever can reach it can run commands on this machine"
-    known = ", ".join(f"{name} = {image.folder}" for name, image in images.items()) or "none, see --image"
+    known = ", ".join(f"{name} = {image}" for name, image in images.items()) or "none, see --image"
     print(f"Vertex AI emulator at {url} ({reach}); images: {known}; data: {data}; end it with Ctrl-C.", flush=True)
 
 
@@ -99,9 +117,16 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _image(text: str) -> tuple[str, Image]:
+def _image(text: str) -> tuple[str, Image | Noop]:
     try:
         return parse_flag(text)
+    except ImageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _noop(text: str) -> Noop:
+    try:
+        return parse_noop(text)
     except ImageError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -111,6 +136,15 @@ def _variable(text: str) -> tuple[str, str]:
     if not (equals and name.isidentifier() and name.isascii()):
         raise argparse.ArgumentTypeError(f'"{text}" is not of the form KEY=VALUE')
     return name, value
+
+
+def _json_file(text: str) -> Any:
+    try:
+        return json.loads(Path(text).read_bytes())
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"{text} is no JSON: {error}") from None
 
 
 def _port(text: str) -> int:

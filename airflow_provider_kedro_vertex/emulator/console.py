@@ -22,7 +22,7 @@ from starlette.routing import Route
 from airflow_provider_kedro_vertex.emulator import names
 from airflow_provider_kedro_vertex.emulator.errors import Violation, invalid_argument, not_found
 from airflow_provider_kedro_vertex.emulator.executors import log_path
-from airflow_provider_kedro_vertex.emulator.images import Image
+from airflow_provider_kedro_vertex.emulator.images import Image, Noop
 from airflow_provider_kedro_vertex.emulator.logs import read_log
 from airflow_provider_kedro_vertex.emulator.protos import Message, microseconds, now, to_json
 from airflow_provider_kedro_vertex.emulator.states import JOB_FINAL, JobState, PipelineState, TaskState
@@ -37,7 +37,7 @@ class Console:
     :param data: the emulator's data folder, which has the logs.
     """
 
-    def __init__(self, store: Store, data: Path, images: Mapping[str, Image]) -> None:
+    def __init__(self, store: Store, data: Path, images: Mapping[str, Image | Noop]) -> None:
         self._store = store
         self._data = data
         self._images = images
@@ -70,7 +70,7 @@ class Console:
 
     async def health(self, request: Request) -> Response:
         """Whether it serves, and with which images."""
-        return _json({"status": "ok", "images": {name: str(image.folder) for name, image in self._images.items()}})
+        return _json({"status": "ok", "images": {name: str(image) for name, image in self._images.items()}})
 
     async def jobs(self, request: Request) -> Response:
         """The newest jobs of all projects and locations, at most 500."""

@@ -42,7 +42,6 @@ from airflow_provider_kedro_vertex.emulator.states import (
     TASK_BAD,
     TASK_FINAL,
     TASK_MOVES,
-    JobState,
     PipelineState,
     TaskState,
 )
@@ -170,6 +169,11 @@ class Engine:
             attempt.cancel()
         if attempts:
             await asyncio.wait(attempts)
+
+    def forget(self) -> None:
+        """After :meth:`close`: know no job any more, and be ready for new ones."""
+        self._runs.clear()
+        self._closing = False
 
     # How a run is built, new or from the store.
 
@@ -332,13 +336,16 @@ class Engine:
                     self._container_ended(run, node, attempt.result())
                 self._advance(run)
 
-        attempt = asyncio.get_running_loop().create_task(self._custom_jobs.run(custom_job, started))
+        attempt = self._custom_jobs.start(custom_job, node.detail.task_name, started)
         node.attempt = attempt
         attempt.add_done_callback(ended)
 
     def _container_ended(self, run: _Run, node: _Node, outcome: Outcome) -> None:
         if outcome.code is None:
             self._move(node, TaskState.SUCCEEDED)
+            return
+        if run.cancelling and outcome.code == Code.CANCELLED:
+            self._end_cancelled(node)
             return
         retry = node.task.retry if node.task is not None else NO_RETRY
         container = node.detail.executor_detail.container_detail
@@ -382,7 +389,7 @@ class Engine:
             return  # its turn has not come
         parent = next(dag for dag in run.root.everything() if node in dag.children.values())
         if custom_job is not None and custom_job.state in JOB_FINAL:
-            if custom_job.state == JobState.JOB_STATE_CANCELLED or run.cancelling:
+            if run.cancelling:
                 self._end_cancelled(node)
                 return
             node.values = self._arguments(parent, node, run.job)

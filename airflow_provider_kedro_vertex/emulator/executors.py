@@ -150,7 +150,7 @@ class ProcessExecutor:
             finally:
                 # What the process left running goes with it, as a container would take it along.
                 _signal_group(process.pid, signal.SIGKILL)
-        return _ended(work, process.returncode or 0)
+        return ended(work, process.returncode or 0)
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         _signal_group(process.pid, signal.SIGTERM)
@@ -291,7 +291,8 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def _ended(work: Work, returncode: int) -> Outcome:
+def ended(work: Work, returncode: int) -> Outcome:
+    """How a container ended: with an exit status, or with a signal as a negative number."""
     if returncode == 0:
         return Outcome()
     where = f"The container of image {work.image} (workerpool0-0)"

@@ -1,16 +1,19 @@
-"""The ``filter`` of list requests: a subset of https://google.aip.dev/160, with the fields of Vertex AI's jobs.
+"""The ``filter`` of list requests: a subset of https://google.aip.dev/160, which Cloud Logging's language is too.
 
     state="PIPELINE_STATE_RUNNING" AND (labels.env=prod OR labels.tier:*) AND NOT display_name:"*test*"
 
 As in the AIP, OR binds closer than AND, two terms side by side mean AND, and ``-`` before a term means NOT. A
 comparison with something that the job does not have (its end time while it runs, a label it lacks) is false, also for
 ``!=``. A bare word is refused: Vertex AI has no full-text search over jobs.
+
+A predicate may be asked with a part of the row only. Then it tells None if the rest decides, so that a log whose job
+is not asked for is never read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
@@ -20,10 +23,12 @@ from airflow_provider_kedro_vertex.emulator.errors import ApiError, Violation, i
 MOST_CHARACTERS = 10_000
 DEEPEST = 50
 
-Kind = Literal["name", "text", "state", "time", "labels"]
+Kind = Literal["name", "text", "state", "time", "labels", "has", "rank"]
+"""What a field is. ``has`` finds a part of a text, and both ignore case; ``rank`` is a name with an order."""
 Row = Mapping[str, Any]
 """A job as a filter sees it: strings, states by name, times in microseconds since 1970 or None, labels as a dict."""
-Predicate = Callable[[Row], bool]
+Predicate = Callable[[Row], bool | None]
+"""Whether a row matches; None if a field that decides it is not in the row yet."""
 
 COMPARATORS: Mapping[Kind, tuple[str, ...]] = {
     "name": ("=", "!="),
@@ -31,12 +36,14 @@ COMPARATORS: Mapping[Kind, tuple[str, ...]] = {
     "state": ("=", "!="),
     "time": ("=", "!=", "<", ">", "<=", ">="),
     "labels": ("=", "!=", ":"),
+    "has": ("=", "!=", ":"),
+    "rank": ("=", "!=", "<", ">", "<=", ">="),
 }
 
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-      | (?P<comparator><=|>=|!=|=|<|>|:)
+      | (?P<comparator><=|>=|!=|=~|!~|=|<|>|:)
       | (?P<dot>\.)
       | (?P<open>\()
       | (?P<close>\))
@@ -54,12 +61,12 @@ class _Token:
     position: int
 
 
-def compile_filter(text: str, fields: Mapping[str, Kind], states: Collection[str]) -> Predicate:
+def compile_filter(text: str, fields: Mapping[str, Kind], states: Sequence[str]) -> Predicate:
     """Turn a filter into a function over rows.
 
     :param text: the filter; empty means that every job matches.
     :param fields: the fields of this kind of job.
-    :param states: the names that a ``state`` field may be compared with.
+    :param states: the names that a ``state`` or ``rank`` field may be compared with, the latter in this order.
     :raises ApiError: INVALID_ARGUMENT, with the place of the fault.
     """
     if not text.strip():
@@ -72,7 +79,7 @@ def compile_filter(text: str, fields: Mapping[str, Kind], states: Collection[str
 class _Parser:
     """Recursive descent over AIP-160's grammar; each method reads one rule and returns its predicate."""
 
-    def __init__(self, tokens: list[_Token], fields: Mapping[str, Kind], states: Collection[str]) -> None:
+    def __init__(self, tokens: list[_Token], fields: Mapping[str, Kind], states: Sequence[str]) -> None:
         self._tokens = tokens
         self._at = 0
         self._depth = 0
@@ -91,20 +98,20 @@ class _Parser:
             if self._is_word("AND"):
                 self._next()
             parts.append(self._factor())
-        return parts[0] if len(parts) == 1 else lambda row: all(part(row) for part in parts)
+        return parts[0] if len(parts) == 1 else _all(parts)
 
     def _factor(self) -> Predicate:
         parts = [self._term()]
         while self._is_word("OR"):
             self._next()
             parts.append(self._term())
-        return parts[0] if len(parts) == 1 else lambda row: any(part(row) for part in parts)
+        return parts[0] if len(parts) == 1 else _any(parts)
 
     def _term(self) -> Predicate:
         if self._is_word("NOT") or self._peek().kind == "minus":
             self._next()
             inner = self._simple()
-            return lambda row: not inner(row)
+            return lambda row: None if (found := inner(row)) is None else not found
         return self._simple()
 
     def _simple(self) -> Predicate:
@@ -143,13 +150,21 @@ class _Parser:
             )
         if kind == "labels":
             return _label_predicate(path[1:], comparator.text, self._value())
-        return self._field_predicate(name, kind, comparator.text, self._value())
+        decide = self._field_predicate(name, kind, comparator.text, self._value())
+        return lambda row: decide(row) if name in row else None
 
     def _field_predicate(self, name: str, kind: Kind, comparator: str, value: str) -> Predicate:
         if kind == "time":
             return _compare(name, comparator, _microseconds(value))
-        if kind == "state" and value not in self._states:
-            raise _fault(f'"{value}" is no state; known: {", ".join(self._states)}.')
+        if kind in ("state", "rank") and value not in self._states:
+            raise _fault(f'"{value}" is no {name}; known: {", ".join(self._states)}.')
+        if kind == "rank":
+            return _compare(name, comparator, self._states.index(value), self._states.index)
+        if kind == "has":
+            folded = value.casefold()
+            if comparator == ":":
+                return lambda row: row[name] is not None and folded in row[name].casefold()
+            return _compare(name, comparator, folded, str.casefold)
         if comparator == ":":
             pieces = value.split("*")
             return lambda row: row[name] is not None and _like(row[name], pieces)
@@ -226,7 +241,33 @@ def _label_predicate(path: list[str], comparator: str, value: str) -> Predicate:
     return lambda row: key in row["labels"] and _like(row["labels"][key], pieces)
 
 
-def _compare(name: str, comparator: str, value: Any) -> Predicate:
+def _all(parts: Sequence[Predicate]) -> Predicate:
+    def decide(row: Row) -> bool | None:
+        open_ = False
+        for part in parts:
+            found = part(row)
+            if found is False:
+                return False
+            open_ = open_ or found is None
+        return None if open_ else True
+
+    return decide
+
+
+def _any(parts: Sequence[Predicate]) -> Predicate:
+    def decide(row: Row) -> bool | None:
+        open_ = False
+        for part in parts:
+            found = part(row)
+            if found:
+                return True
+            open_ = open_ or found is None
+        return None if open_ else False
+
+    return decide
+
+
+def _compare(name: str, comparator: str, value: Any, key: Callable[[Any], Any] | None = None) -> Predicate:
     compare: Callable[[Any], bool] = {
         "=": lambda found: found == value,
         "!=": lambda found: found != value,
@@ -235,6 +276,8 @@ def _compare(name: str, comparator: str, value: Any) -> Predicate:
         "<=": lambda found: found <= value,
         ">=": lambda found: found >= value,
     }[comparator]
+    if key is not None:
+        return lambda row: row[name] is not None and bool(compare(key(row[name])))
     return lambda row: row[name] is not None and bool(compare(row[name]))
 
 

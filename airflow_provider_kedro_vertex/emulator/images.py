@@ -1,4 +1,4 @@
-"""What stands for a container image: a folder with a project, and the Python that runs it.
+"""What stands for a container image: a folder with a project, and the Python that runs it; or nothing that runs.
 
 Building an image copies a project into it; here a task gets a fresh copy of the folder as it is when the task starts,
 so an edit is in the next task without a build. The folder's own ``.git``, virtual environments and caches are left
@@ -8,6 +8,7 @@ out.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import sys
@@ -21,6 +22,11 @@ LEFT_OUT = frozenset(
     }
 )  # fmt: skip
 """Names that are not copied, at any depth. The emulator's own data folder is left out too, wherever it lies."""
+NOOP = "noop:"
+"""What stands before a :class:`Noop`'s seconds where a folder could stand."""
+
+_NOOP = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?::(succeeded|failed|([0-9]{1,3})))?")
+_OUTCOMES = {"succeeded": 0, "failed": 1}
 
 
 class ImageError(ValueError):
@@ -33,6 +39,35 @@ class Image:
 
     folder: Path
     python: Path
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+
+@dataclass(frozen=True)
+class Noop:
+    """An image whose containers do nothing for some seconds, and then end with an exit status."""
+
+    seconds: float
+    exit_status: int = 0
+
+    def __str__(self) -> str:
+        return f"{NOOP}{self.seconds:g}:{self.exit_status}"
+
+
+def parse_noop(text: str) -> Noop:
+    """Read ``SECONDS[:OUTCOME]``. The outcome is ``succeeded`` (the default), ``failed`` or an exit status.
+
+    :raises ImageError: if it is of another form.
+    """
+    match = _NOOP.fullmatch(text)
+    status = -1 if match is None else _OUTCOMES.get(match[2] or "succeeded", int(match[3] or -1))
+    if match is None or not 0 <= status <= 255:
+        raise ImageError(
+            f'"{text}" is not of the form SECONDS or SECONDS:OUTCOME, with succeeded, failed or an exit status up to '
+            "255 as the outcome"
+        )
+    return Noop(float(match[1]), status)
 
 
 def read_image(folder: str | os.PathLike[str], python: str | os.PathLike[str] | None = None) -> Image:
@@ -56,14 +91,16 @@ def read_image(folder: str | os.PathLike[str], python: str | os.PathLike[str] | 
     return Image(path, interpreter)
 
 
-def parse_flag(text: str) -> tuple[str, Image]:
-    """Read ``NAME=FOLDER[,PYTHON]``.
+def parse_flag(text: str) -> tuple[str, Image | Noop]:
+    """Read ``NAME=FOLDER[,PYTHON]`` or ``NAME=noop:SECONDS[:OUTCOME]``.
 
     :raises ImageError: if it is of another form, or names what is not there.
     """
     name, equals, rest = text.partition("=")
     if not (name and equals and rest):
-        raise ImageError(f'"{text}" is not of the form NAME=FOLDER or NAME=FOLDER,PYTHON')
+        raise ImageError(f'"{text}" is not of the form NAME=FOLDER, NAME=FOLDER,PYTHON or NAME={NOOP}SECONDS[:OUTCOME]')
+    if rest.startswith(NOOP):
+        return name, parse_noop(rest.removeprefix(NOOP))
     folder, comma, python = rest.partition(",")
     if comma and not python:
         raise ImageError(f'"{text}" has a comma and no Python after it')

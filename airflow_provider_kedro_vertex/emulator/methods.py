@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_kedro_vertex.emulator import protos
+from airflow_provider_kedro_vertex.emulator.errors import unimplemented
 from airflow_provider_kedro_vertex.emulator.protos import Message
 from airflow_provider_kedro_vertex.emulator.service import Service
 
@@ -34,6 +35,20 @@ class Method:
     body: str = ""
     request: Callable[[], Message] | None = None
     handler: Handler | None = None
+
+    @property
+    def short_name(self) -> str:
+        """The method's name without its service."""
+        return self.name.rpartition(".")[2]
+
+    async def call(self, service: Service, request: Message) -> Message:
+        """Serve a request.
+
+        :raises ApiError: if the request is refused, or the method is not served.
+        """
+        if self.handler is None:
+            raise unimplemented(self.name)
+        return self.handler(service, request)
 
     def pattern(self) -> re.Pattern[str]:
         """A regular expression for the path, with a group for each field of the request that the path fills."""
@@ -86,10 +101,19 @@ METHODS: tuple[Method, ...] = (
         "PipelineService.CancelPipelineJob", "POST", f"{_PIPELINE_JOB}:cancel", "*",
         protos.CancelPipelineJobRequest, Service.cancel_pipeline_job,
     ),
-    Method("PipelineService.BatchDeletePipelineJobs", "POST", f"{_PIPELINE_JOBS}:batchDelete", "*"),
-    Method("PipelineService.BatchCancelPipelineJobs", "POST", f"{_PIPELINE_JOBS}:batchCancel", "*"),
+    Method(
+        "PipelineService.BatchDeletePipelineJobs", "POST", f"{_PIPELINE_JOBS}:batchDelete", "*",
+        protos.BatchDeletePipelineJobsRequest, Service.batch_delete_pipeline_jobs,
+    ),
+    Method(
+        "PipelineService.BatchCancelPipelineJobs", "POST", f"{_PIPELINE_JOBS}:batchCancel", "*",
+        protos.BatchCancelPipelineJobsRequest, Service.batch_cancel_pipeline_jobs,
+    ),
     *_crud("PipelineService", "TrainingPipeline", "trainingPipelines", "training_pipeline", cancel=True),
-    Method("JobService.CreateCustomJob", "POST", f"/v1/{{parent={_LOCATION}}}/customJobs", "custom_job"),
+    Method(
+        "JobService.CreateCustomJob", "POST", f"/v1/{{parent={_LOCATION}}}/customJobs", "custom_job",
+        protos.CreateCustomJobRequest, Service.create_custom_job,
+    ),
     Method(
         "JobService.GetCustomJob", "GET", f"/v1/{{name={_LOCATION}/customJobs/*}}", "",
         protos.GetCustomJobRequest, Service.get_custom_job,
@@ -98,8 +122,14 @@ METHODS: tuple[Method, ...] = (
         "JobService.ListCustomJobs", "GET", f"/v1/{{parent={_LOCATION}}}/customJobs", "",
         protos.ListCustomJobsRequest, Service.list_custom_jobs,
     ),
-    Method("JobService.DeleteCustomJob", "DELETE", f"/v1/{{name={_LOCATION}/customJobs/*}}"),
-    Method("JobService.CancelCustomJob", "POST", f"/v1/{{name={_LOCATION}/customJobs/*}}:cancel", "*"),
+    Method(
+        "JobService.DeleteCustomJob", "DELETE", f"/v1/{{name={_LOCATION}/customJobs/*}}", "",
+        protos.DeleteCustomJobRequest, Service.delete_custom_job,
+    ),
+    Method(
+        "JobService.CancelCustomJob", "POST", f"/v1/{{name={_LOCATION}/customJobs/*}}:cancel", "*",
+        protos.CancelCustomJobRequest, Service.cancel_custom_job,
+    ),
     *_crud("JobService", "DataLabelingJob", "dataLabelingJobs", "data_labeling_job", cancel=True),
     *_crud(
         "JobService", "HyperparameterTuningJob", "hyperparameterTuningJobs", "hyperparameter_tuning_job", cancel=True
@@ -124,6 +154,10 @@ METHODS: tuple[Method, ...] = (
     Method("JobService.ResumeModelDeploymentMonitoringJob", "POST", f"/v1/{{name={_MONITORING_JOB}}}:resume", "*"),
     Method(
         "Operations.GetOperation", "GET", f"/v1/{{name={_LOCATION}/pipelineJobs/*/operations/*}}", "",
+        protos.GetOperationRequest, Service.get_operation,
+    ),
+    Method(
+        "Operations.GetOperation", "GET", f"/v1/{{name={_LOCATION}/customJobs/*/operations/*}}", "",
         protos.GetOperationRequest, Service.get_operation,
     ),
     Method(

@@ -63,17 +63,15 @@ def page(
     :return: the rows, and the token of the next page, empty at the end.
     :raises ApiError: INVALID_ARGUMENT for a token that this question did not give.
     """
-    key = _digest(question)
+    key, shape = token_key(question), [int] * len(order) + [str]
     found = sorted((row for row in rows if matches(row)), key=lambda row: _position(row, order))
     start = (
-        bisect.bisect_right(found, _read_token(token, key, order), key=lambda row: _position(row, order))
-        if token
-        else 0
+        bisect.bisect_right(found, read_token(token, key, shape), key=lambda row: _position(row, order)) if token else 0
     )
     chosen = found[start : start + size]
     if start + size >= len(found):
         return chosen, ""
-    return chosen, _write_token(key, _position(chosen[-1], order))
+    return chosen, write_token(key, _position(chosen[-1], order))
 
 
 def _position(row: Row, order: Order) -> tuple[int | str, ...]:
@@ -81,23 +79,29 @@ def _position(row: Row, order: Order) -> tuple[int | str, ...]:
     return (*(-(row[field] or 0) if descending else (row[field] or 0) for field, descending in order), row["name"])
 
 
-def _digest(question: Sequence[str]) -> str:
+def token_key(question: Sequence[str]) -> str:
+    """What ties a token to the question that gave it."""
     return hashlib.sha256("\0".join(question).encode()).hexdigest()[:16]
 
 
-def _write_token(key: str, position: tuple[Any, ...]) -> str:
+def write_token(key: str, position: tuple[Any, ...]) -> str:
+    """A token that names the last place that was given."""
     return base64.urlsafe_b64encode(json.dumps([key, *position]).encode()).decode().rstrip("=")
 
 
-def _read_token(token: str, key: str, order: Order) -> tuple[Any, ...]:
+def read_token(token: str, key: str, shape: Sequence[type]) -> tuple[Any, ...]:
+    """The place that a token names.
+
+    :param shape: the types of the place's parts.
+    :raises ApiError: INVALID_ARGUMENT for a token that this question did not give.
+    """
     try:
         found, *position = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (ValueError, TypeError):
         raise _bad_token("it is not one that this server gave.") from None
     if found != key:
         raise _bad_token("it was given for another parent, filter or order_by.")
-    shape = [int] * len(order) + [str]
-    if [type(part) for part in position] != shape:
+    if [type(part) for part in position] != list(shape):
         raise _bad_token("it is not one that this server gave.")
     return tuple(position)
 

@@ -1,4 +1,4 @@
-"""The HTTP side: the REST surface of Vertex AI v1, the console page, and the emulator's own ``/_emulator/`` routes.
+"""The HTTP side: Vertex AI v1 over REST, Cloud Logging's ``entries:list``, the page, and ``/_emulator/``.
 
 A browser on this machine can be told by any web page to send requests to loopback, and a job runs commands. So a
 request that a page of another origin sent is refused, and, while the emulator is bound to loopback, one for a foreign
@@ -12,7 +12,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-from airflow_provider_kedro_vertex.emulator.console import Console
+from airflow_provider_kedro_vertex.emulator.connections import NoAnswer
 from airflow_provider_kedro_vertex.emulator.errors import (
     ApiError,
     Code,
@@ -36,6 +37,8 @@ from airflow_provider_kedro_vertex.emulator.errors import (
     unimplemented,
     unknown_route,
 )
+from airflow_provider_kedro_vertex.emulator.faults import ConnectionLostError, Faults
+from airflow_provider_kedro_vertex.emulator.log_entries import LIST_LOG_ENTRIES, LogEntries
 from airflow_provider_kedro_vertex.emulator.methods import METHODS, Method
 from airflow_provider_kedro_vertex.emulator.protos import Message, from_json, parse_body, parse_mask, to_json
 from airflow_provider_kedro_vertex.emulator.service import Service
@@ -62,18 +65,39 @@ _VERBS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 _ROUTES = [(method, method.pattern()) for method in METHODS]
 
 
-def application(service: Service, console: Console, loopback: bool, lifespan: Lifespan[Starlette]) -> ASGIApp:
+def application(
+    service: Service,
+    log_entries: LogEntries,
+    faults: Faults,
+    own_routes: Sequence[Route],
+    loopback: bool,
+    lifespan: Lifespan[Starlette],
+) -> ASGIApp:
     """Build the ASGI application.
 
+    :param own_routes: the page, and what is below ``/_emulator/``.
     :param loopback: whether only this machine can reach it.
     """
 
     async def api(request: Request) -> Response:
-        return await _call(service, request)
+        return await _call(service, faults, request)
+
+    async def entries(request: Request) -> Response:
+        body = await read_body(request)
+        return _answer(await faults.around(LIST_LOG_ENTRIES, lambda: log_entries.list(parse_body(body))))
 
     app = Starlette(
-        routes=[*console.routes(), Route("/{path:path}", api, methods=_VERBS)],
-        exception_handlers={ApiError: _refused, HTTPException: _unrouted, Exception: _failed},
+        routes=[
+            *own_routes,
+            Route("/v2/entries:list", entries, methods=["POST"]),
+            Route("/{path:path}", api, methods=_VERBS),
+        ],
+        exception_handlers={
+            ApiError: _refused,
+            ConnectionLostError: _dropped,
+            HTTPException: _unrouted,
+            Exception: _failed,
+        },
         lifespan=lifespan,
     )
     # A slash too many is another path, as with Google's.
@@ -122,18 +146,19 @@ def _is_own_host(host: str) -> bool:
         return False
 
 
-async def _call(service: Service, request: Request) -> Response:
+async def _call(service: Service, faults: Faults, request: Request) -> Response:
     path = request.scope["path"]
     for method, pattern in _ROUTES:
         match = pattern.fullmatch(path) if method.verb == request.method else None
         if match is None:
             continue
-        if method.request is None or method.handler is None:
+        if method.request is None:
             raise unimplemented(method.name)
         enums_as_numbers = _enum_encoding(request.query_params.multi_items())
         message = method.request()
-        _fill(message, method, await _body(request), request.query_params.multi_items(), match.groupdict())
-        return _answer(to_json(method.handler(service, message), enums_as_numbers))
+        _fill(message, method, await read_body(request), request.query_params.multi_items(), match.groupdict())
+        answer = await faults.around(method.short_name, partial(method.call, service, message))
+        return _answer(to_json(answer, enums_as_numbers))
     raise unknown_route(request.method, path[:200])
 
 
@@ -178,7 +203,11 @@ def _enum_encoding(query: list[tuple[str, str]]) -> bool:
     return False
 
 
-async def _body(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
+    """The body, within the limit.
+
+    :raises ApiError: INVALID_ARGUMENT if it is longer.
+    """
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > LARGEST_BODY:
         raise too_large(LARGEST_BODY)
@@ -199,6 +228,10 @@ def _answer(data: Any, status: int = 200) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     known = error if isinstance(error, ApiError) else internal(str(error))
     return _answer(known.body(), known.http_status)
+
+
+async def _dropped(request: Request, error: Exception) -> Response:
+    return NoAnswer()
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:

@@ -15,16 +15,21 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import uvicorn
 from starlette.applications import Starlette
 
+from airflow_provider_kedro_vertex.emulator.connections import TrackedProtocol
 from airflow_provider_kedro_vertex.emulator.console import Console
+from airflow_provider_kedro_vertex.emulator.control import METHOD_NAMES, Control
 from airflow_provider_kedro_vertex.emulator.custom_jobs import CustomJobs
 from airflow_provider_kedro_vertex.emulator.engine import Engine
 from airflow_provider_kedro_vertex.emulator.executors import GRACE_SECONDS, ProcessExecutor
-from airflow_provider_kedro_vertex.emulator.images import Image, read_image
+from airflow_provider_kedro_vertex.emulator.faults import Faults, parse_faults
+from airflow_provider_kedro_vertex.emulator.images import Image, Noop, read_image
+from airflow_provider_kedro_vertex.emulator.log_entries import LogEntries
+from airflow_provider_kedro_vertex.emulator.noop import NoopExecutor
 from airflow_provider_kedro_vertex.emulator.rest import application
 from airflow_provider_kedro_vertex.emulator.service import Service
 from airflow_provider_kedro_vertex.emulator.store import Store, StoreError
@@ -43,37 +48,46 @@ class VertexEmulator:
     What runs when the block ends is ended too. With the same ``data`` folder the jobs are there again at the next
     start.
 
-    :param images: image names and what stands for them: a project's folder, or an :func:`.read_image` of a folder and
-        the Python of a virtual environment.
+    :param images: image names and what stands for them: a project's folder, an :func:`.read_image` of a folder and the
+        Python of a virtual environment, or a :class:`.Noop`.
+    :param noop: what stands for all other images; by default they are not known.
     :param env: environment variables that every container gets.
     :param data: the folder for jobs, logs and work folders; by default a temporary one, removed at the end.
     :param host: the address to bind; by default this machine alone can reach it.
     :param port: by default a free one; see ``url``.
     :param max_parallel: containers that run at the same time; by default as many as there are cores.
     :param grace: seconds from SIGTERM to SIGKILL when a container is cancelled.
+    :param faults: what is to go wrong, in the form of :mod:`.faults`; more can be sent to ``/_emulator/faults``.
+    :raises ApiError: if the faults are of another form.
     :raises ImageError: if an image's folder or Python is not there.
     :raises StartError: on entering, if the port or the data folder cannot be used.
     """
 
     def __init__(
         self,
-        images: Mapping[str, str | os.PathLike[str] | Image] | None = None,
+        images: Mapping[str, str | os.PathLike[str] | Image | Noop] | None = None,
         *,
+        noop: Noop | None = None,
         env: Mapping[str, str] | None = None,
         data: str | os.PathLike[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         max_parallel: int | None = None,
         grace: float = GRACE_SECONDS,
+        faults: Mapping[str, Any] | None = None,
     ) -> None:
         self._images = {
-            name: image if isinstance(image, Image) else read_image(image) for name, image in (images or {}).items()
+            name: image if isinstance(image, Image | Noop) else read_image(image)
+            for name, image in (images or {}).items()
         }
+        self._noop = noop
         self._env = dict(env or {})
         self._given_data = data
         self._host, self._port = host, port
         self._max_parallel = max_parallel or os.cpu_count() or 1
         self._grace = grace
+        self._faults = Faults()
+        self._faults.add(parse_faults(faults, METHOD_NAMES) if faults is not None else ())
         self._thread: threading.Thread | None = None
         self._server: _Server | None = None
         self.data = Path()
@@ -82,7 +96,7 @@ class VertexEmulator:
         """Where it serves, as in ``http://127.0.0.1:8787``."""
 
     @property
-    def images(self) -> Mapping[str, Image]:
+    def images(self) -> Mapping[str, Image | Noop]:
         """The images by name."""
         return self._images
 
@@ -147,9 +161,27 @@ class VertexEmulator:
         return self._server, listening, lock
 
     def _config(self, store: Store) -> uvicorn.Config:
-        executor = ProcessExecutor(self._images, self.data, self._env, self._max_parallel, self._grace)
-        custom_jobs = CustomJobs(store, executor)
+        projects = {name: image for name, image in self._images.items() if isinstance(image, Image)}
+        executor = NoopExecutor(
+            self._images,
+            self._noop,
+            ProcessExecutor(projects, self.data, self._env, self._max_parallel, self._grace),
+        )
+        custom_jobs = CustomJobs(store, executor, self._faults)
         engine = Engine(store, custom_jobs)
+
+        async def close() -> None:
+            await engine.close()
+            await custom_jobs.close()
+
+        async def reset() -> None:
+            await close()
+            # From here on nothing waits, so that no request comes in between.
+            engine.forget()
+            store.clear()
+            self._faults.clear()
+            for log in (self.data / "logs").glob("*.log"):
+                log.unlink(missing_ok=True)
 
         @asynccontextmanager
         async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -160,11 +192,21 @@ class VertexEmulator:
             try:
                 yield
             finally:
-                await engine.close()
+                await close()
                 store.close()
 
         return uvicorn.Config(
-            application(Service(store, engine), Console(store, self.data, self._images), self.loopback, lifespan),
+            application(
+                Service(store, engine, custom_jobs),
+                LogEntries(store, self.data),
+                self._faults,
+                [*Console(store, self.data, self._images).routes(), *Control(self._faults, reset).routes()],
+                self.loopback,
+                lifespan,
+            ),
+            http=TrackedProtocol,
+            # It would believe a header about who the client is.
+            proxy_headers=False,
             loop="asyncio",
             ws="none",
             lifespan="on",

@@ -11,7 +11,8 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
-from airflow_provider_kedro_vertex.emulator import names
+from airflow_provider_kedro_vertex.emulator import job_spec, names
+from airflow_provider_kedro_vertex.emulator.custom_jobs import CustomJobs
 from airflow_provider_kedro_vertex.emulator.engine import Engine
 from airflow_provider_kedro_vertex.emulator.errors import (
     Violation,
@@ -24,6 +25,9 @@ from airflow_provider_kedro_vertex.emulator.errors import (
 from airflow_provider_kedro_vertex.emulator.filters import Kind, compile_filter
 from airflow_provider_kedro_vertex.emulator.paging import page, page_size, parse_order
 from airflow_provider_kedro_vertex.emulator.protos import (
+    BatchCancelPipelineJobsOperationMetadata,
+    BatchCancelPipelineJobsResponse,
+    BatchDeletePipelineJobsResponse,
     CustomJob,
     DeleteOperationMetadata,
     Empty,
@@ -38,7 +42,7 @@ from airflow_provider_kedro_vertex.emulator.protos import (
     to_json,
 )
 from airflow_provider_kedro_vertex.emulator.spec import SPEC_PATH, Pipeline, bind, read_pipeline
-from airflow_provider_kedro_vertex.emulator.states import PIPELINE_FINAL, JobState, PipelineState
+from airflow_provider_kedro_vertex.emulator.states import JOB_FINAL, PIPELINE_FINAL, JobState, PipelineState
 from airflow_provider_kedro_vertex.emulator.store import TIMES, Store
 
 PIPELINE_JOB_FIELDS: Mapping[str, Kind] = {
@@ -69,14 +73,22 @@ _OUTPUT_ONLY = (
     "name", "create_time", "start_time", "end_time", "update_time", "state", "job_detail", "error", "template_metadata",
     "schedule_name",
 )  # fmt: skip
+_CUSTOM_JOB_OUTPUT_ONLY = (
+    "name", "state", "create_time", "start_time", "end_time", "update_time", "error", "web_access_uris",
+    "satisfies_pzs", "satisfies_pzi",
+)  # fmt: skip
+
+MOST_IN_BATCH = 32
+"""The names that BatchCancelPipelineJobs and BatchDeletePipelineJobs take at once."""
 
 
 class Service:
     """The RPCs. Its methods are called in the event loop and do not wait."""
 
-    def __init__(self, store: Store, engine: Engine) -> None:
+    def __init__(self, store: Store, engine: Engine, custom_jobs: CustomJobs) -> None:
         self._store = store
         self._engine = engine
+        self._custom_jobs = custom_jobs
 
     def create_pipeline_job(self, request: Message) -> Message:
         """``PipelineService.CreatePipelineJob``."""
@@ -149,37 +161,109 @@ class Service:
         job = self._pipeline_job(request.name, with_spec=False)
         if job.state not in PIPELINE_FINAL:
             raise wrong_state("PipelineJob", job.name, PipelineState(job.state).name, "deleted")
-        operation = Operation(name=f"{job.name}/operations/{names.generated_number()}", done=True)
-        metadata = DeleteOperationMetadata()
-        metadata.generic_metadata.create_time.CopyFrom(now())
-        metadata.generic_metadata.update_time.CopyFrom(metadata.generic_metadata.create_time)
-        operation.metadata.Pack(metadata)
-        operation.response.Pack(Empty())
+        return self._delete([job.name], job.name, Empty())
+
+    def batch_cancel_pipeline_jobs(self, request: Message) -> Message:
+        """``PipelineService.BatchCancelPipelineJobs``: jobs that have ended are skipped.
+
+        The operation is done when every job has ended. If one job is not there, none is cancelled.
+        """
+        jobs = self._batch(request)
+        operation = _operation(request.parent, BatchCancelPipelineJobsOperationMetadata())
         with self._store.transaction():
-            self._store.delete(job.name)
-            self._store.add_operation(operation)
+            for job in jobs:
+                if job.state not in PIPELINE_FINAL:
+                    self._engine.cancel(job.name)
+            self._store.save_operation(operation, [job.name for job in jobs])
         return operation
+
+    def batch_delete_pipeline_jobs(self, request: Message) -> Message:
+        """``PipelineService.BatchDeletePipelineJobs``: all jobs or none. The operation is done at once."""
+        jobs = self._batch(request)
+        for job in jobs:
+            if job.state not in PIPELINE_FINAL:
+                raise wrong_state("PipelineJob", job.name, PipelineState(job.state).name, "deleted")
+        response = BatchDeletePipelineJobsResponse(pipeline_jobs=jobs)
+        return self._delete([job.name for job in jobs], request.parent, response)
 
     def get_operation(self, request: Message) -> Message:
         """``google.longrunning.Operations.GetOperation``."""
         operation = self._store.operation(request.name)
         if operation is None:
             raise not_found("Operation", request.name)
+        if not operation.done:
+            # Only a batch of cancellations waits for something: the end of its jobs, which may be deleted by then.
+            read = (self._store.pipeline_job(name, with_spec=False) for name in self._store.waits_for(operation.name))
+            jobs = [job for job in read if job is not None]
+            if all(job.state in PIPELINE_FINAL for job in jobs):
+                operation.done = True
+                operation.response.Pack(BatchCancelPipelineJobsResponse(pipeline_jobs=jobs))
+                self._store.save_operation(operation)
         return operation
 
+    def create_custom_job(self, request: Message) -> Message:
+        """``JobService.CreateCustomJob``: worker pool 0 is run as a process; see :mod:`.job_spec`."""
+        names.location(request.parent)
+        job = CustomJob()
+        job.CopyFrom(request.custom_job)
+        for field in _CUSTOM_JOB_OUTPUT_ONLY:
+            job.ClearField(field)
+        job_spec.check(job)
+        job.name = f"{request.parent}/{names.CUSTOM_JOBS}/{names.generated_number()}"
+        self._custom_jobs.submit(job)
+        return self._custom_job(job.name)
+
     def get_custom_job(self, request: Message) -> Message:
-        """``JobService.GetCustomJob``. The jobs are those of pipelines' tasks."""
-        name = names.resource(request.name, names.CUSTOM_JOBS)
-        job = self._store.custom_job(str(name))
-        if job is None:
-            raise not_found("CustomJob", str(name))
-        return job
+        """``JobService.GetCustomJob``. The jobs of pipelines' tasks are there too."""
+        return self._custom_job(request.name)
+
+    def cancel_custom_job(self, request: Message) -> Message:
+        """``JobService.CancelCustomJob``. A job that has ended is refused; one being cancelled is not."""
+        job = self._custom_job(request.name)
+        if job.state in JOB_FINAL:
+            raise wrong_state("CustomJob", job.name, JobState(job.state).name, "canceled")
+        self._custom_jobs.cancel(job.name)
+        return Empty()
+
+    def delete_custom_job(self, request: Message) -> Message:
+        """``JobService.DeleteCustomJob``: only a job that has ended. The operation is done at once."""
+        job = self._custom_job(request.name)
+        if job.state not in JOB_FINAL:
+            raise wrong_state("CustomJob", job.name, JobState(job.state).name, "deleted")
+        return self._delete([job.name], job.name, Empty())
 
     def list_custom_jobs(self, request: Message) -> Message:
         """``JobService.ListCustomJobs``."""
         chosen, token = self._page(request, names.CUSTOM_JOBS, CUSTOM_JOB_FIELDS, list(JobState.__members__), dict)
         jobs = _viewed(request, map(self._store.custom_job, chosen), CustomJob())
         return ListCustomJobsResponse(custom_jobs=jobs, next_page_token=token)
+
+    def _custom_job(self, text: str) -> Message:
+        name = names.resource(text, names.CUSTOM_JOBS)
+        job = self._store.custom_job(str(name))
+        if job is None:
+            raise not_found("CustomJob", str(name))
+        return job
+
+    def _batch(self, request: Message) -> list[Message]:
+        """The jobs that a batch names, without their specs."""
+        names.location(request.parent)
+        if not 1 <= len(request.names) <= MOST_IN_BATCH:
+            raise invalid_argument(Violation("names", f"{len(request.names)} names; 1 to {MOST_IN_BATCH} are allowed."))
+        for name in request.names:
+            if names.resource(name, names.PIPELINE_JOBS, "names").parent != request.parent:
+                raise invalid_argument(Violation("names", f'"{name[:150]}" is not in {request.parent}.'))
+        return [self._pipeline_job(name, with_spec=False) for name in dict.fromkeys(request.names)]
+
+    def _delete(self, jobs: Sequence[str], parent: str, response: Message) -> Message:
+        operation = _operation(parent, DeleteOperationMetadata())
+        operation.done = True
+        operation.response.Pack(response)
+        with self._store.transaction():
+            for name in jobs:
+                self._store.delete(name)
+            self._store.save_operation(operation)
+        return operation
 
     def _pipeline_job(self, text: str, with_spec: bool = True) -> Message:
         name = names.resource(text, names.PIPELINE_JOBS)
@@ -229,6 +313,14 @@ class Service:
             (collection, request.parent, request.filter, order_by),
         )
         return [row["name"] for row in rows], token
+
+
+def _operation(parent: str, metadata: Message) -> Message:
+    metadata.generic_metadata.create_time.CopyFrom(now())
+    metadata.generic_metadata.update_time.CopyFrom(metadata.generic_metadata.create_time)
+    operation = Operation(name=f"{parent}/operations/{names.generated_number()}")
+    operation.metadata.Pack(metadata)
+    return operation
 
 
 @lru_cache(maxsize=64)

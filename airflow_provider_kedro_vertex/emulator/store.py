@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from airflow_provider_kedro_vertex.emulator import names
 from airflow_provider_kedro_vertex.emulator.protos import CustomJob, Message, Operation, PipelineJob, microseconds
 from airflow_provider_kedro_vertex.emulator.states import JobState, PipelineState
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TIMES = ("create_time", "start_time", "end_time", "update_time")
 
@@ -46,6 +46,7 @@ CREATE INDEX jobs_by_parent ON jobs (parent, collection);
 CREATE INDEX jobs_by_state ON jobs (collection, state);
 CREATE INDEX jobs_by_spec ON jobs (spec);
 CREATE TABLE operations (name TEXT PRIMARY KEY, operation BLOB NOT NULL);
+CREATE TABLE waits (operation TEXT NOT NULL, job TEXT NOT NULL);
 CREATE TABLE processes (job TEXT PRIMARY KEY, pid INTEGER NOT NULL, started TEXT NOT NULL);
 """
 
@@ -163,6 +164,11 @@ class Store:
         )
         return [{**row, "labels": json.loads(row["labels"])} for row in map(dict, found)]
 
+    def custom_job_names(self) -> list[str]:
+        """The names of all CustomJobs."""
+        found = self._db.execute("SELECT name FROM jobs WHERE collection = ?", (names.CUSTOM_JOBS,))
+        return [row["name"] for row in found]
+
     def unfinished(self, collection: str, final: frozenset[Any]) -> list[str]:
         """The names of all jobs in no final state, oldest first."""
         marks = ", ".join("?" * len(final))
@@ -171,6 +177,12 @@ class Store:
             (collection, *(state.name for state in final)),
         )
         return [row["name"] for row in found]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self.transaction():
+            for table in ("jobs", "specs", "operations", "waits", "processes"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def delete(self, name: str) -> None:
         """Remove a job, and its spec if no other job has it."""
@@ -183,9 +195,21 @@ class Store:
                     (row["spec"], row["spec"]),
                 )
 
-    def add_operation(self, operation: Message) -> None:
-        """Store a long-running operation."""
-        self._db.execute("INSERT INTO operations VALUES (?, ?)", (operation.name, operation.SerializeToString()))
+    def save_operation(self, operation: Message, waits_for: Sequence[str] = ()) -> None:
+        """Store a long-running operation, or what changed in it.
+
+        :param waits_for: the names of the jobs whose end a new operation waits for.
+        """
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO operations VALUES (?, ?)", (operation.name, operation.SerializeToString())
+            )
+            self._db.executemany("INSERT INTO waits VALUES (?, ?)", [(operation.name, job) for job in waits_for])
+
+    def waits_for(self, operation: str) -> list[str]:
+        """The names of the jobs whose end an operation waits for."""
+        found = self._db.execute("SELECT job FROM waits WHERE operation = ? ORDER BY rowid", (operation,))
+        return [row["job"] for row in found]
 
     def operation(self, name: str) -> Message | None:
         """A long-running operation; None if there is none."""

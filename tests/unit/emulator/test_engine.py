@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ import pytest
 from airflow_provider_kedro_vertex.emulator.custom_jobs import INTERRUPTED, CustomJobs
 from airflow_provider_kedro_vertex.emulator.engine import Engine
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
-from airflow_provider_kedro_vertex.emulator.executors import Outcome, Work
+from airflow_provider_kedro_vertex.emulator.executors import Outcome
+from airflow_provider_kedro_vertex.emulator.faults import Faults
 from airflow_provider_kedro_vertex.emulator.protos import (
+    CancelCustomJobRequest,
     CancelPipelineJobRequest,
     CreatePipelineJobRequest,
     GetCustomJobRequest,
@@ -27,6 +29,7 @@ from airflow_provider_kedro_vertex.emulator.service import Service
 from airflow_provider_kedro_vertex.emulator.states import JobState, PipelineState, TaskState
 from airflow_provider_kedro_vertex.emulator.store import Store
 
+from .scripted import Script
 from .specs import PARENT, body, container_spec, nested_spec
 
 NAME = f"{PARENT}/pipelineJobs/run-1"
@@ -35,34 +38,16 @@ DIAMOND = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
 AFTER_FAILURES = {"triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}}
 
 
-class Script:
-    """An executor whose containers end when they are told to. A container is known by its first argument."""
-
-    def __init__(self, places: int = 100) -> None:
-        self.running: dict[str, asyncio.Future[Outcome]] = {}
-        self.works: list[Work] = []
-        self.places = asyncio.Semaphore(places)
-
-    async def run(self, work: Work, started: Callable[[], None], spawned: Callable[[int], None]) -> Outcome:
-        async with self.places:
-            started()
-            self.works.append(work)
-            self.running[work.argv[1]] = ending = asyncio.get_running_loop().create_future()
-            try:
-                return await ending
-            finally:
-                del self.running[work.argv[1]]
-
-
 class Emulator:
     """The parts around the engine, on one data folder."""
 
     def __init__(self, folder: Path, places: int = 100) -> None:
         self.script = Script(places)
+        self.faults = Faults()
         self.store = Store(folder / "jobs.sqlite")
-        self.custom_jobs = CustomJobs(self.store, self.script)
+        self.custom_jobs = CustomJobs(self.store, self.script, self.faults)
         self.engine = Engine(self.store, self.custom_jobs)
-        self.service = Service(self.store, self.engine)
+        self.service = Service(self.store, self.engine, self.custom_jobs)
 
     def create(self, spec: dict[str, Any], values: dict[str, Any] | None = None, **config: Any) -> Message:
         data = body(spec, values)
@@ -359,6 +344,34 @@ def test_tries_come_to_an_end(emulator: Emulator) -> None:
     run(scenario())
     assert emulator.state == "FAILED"
     assert len(emulator.script.works) == 3
+
+
+def test_a_tasks_custom_job_that_is_cancelled_fails_the_task_for_good(emulator: Emulator) -> None:
+    async def scenario() -> None:
+        emulator.create(spec({"a": []}, task_fields=RETRY))
+        await emulator.until("a")
+        name = emulator.task("a").executor_detail.container_detail.main_job
+        emulator.service.cancel_custom_job(CancelCustomJobRequest(name=name))
+        assert emulator.custom_job(name).state == JobState.JOB_STATE_CANCELLING
+        await emulator.done()
+        assert emulator.custom_job(name).state == JobState.JOB_STATE_CANCELLED
+
+    run(scenario())
+    assert (emulator.state, emulator.task("a").error.code) == ("FAILED", Code.CANCELLED)
+    assert len(emulator.script.works) == 1
+
+
+def test_a_tasks_custom_job_and_its_pipeline_are_cancelled_together(emulator: Emulator) -> None:
+    async def scenario() -> None:
+        emulator.create(spec({"a": []}))
+        await emulator.until("a")
+        name = emulator.task("a").executor_detail.container_detail.main_job
+        emulator.service.cancel_custom_job(CancelCustomJobRequest(name=name))
+        emulator.cancel()
+        await emulator.done()
+
+    run(scenario())
+    assert (emulator.state, emulator.states) == ("CANCELLED", {"a": "CANCELLED"})
 
 
 def test_what_no_try_can_mend_is_not_tried_again(emulator: Emulator) -> None:

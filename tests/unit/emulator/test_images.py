@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_kedro_vertex.emulator.images import ImageError, copy_folder, parse_flag, read_image
+from airflow_provider_kedro_vertex.emulator.images import (
+    ImageError,
+    Noop,
+    copy_folder,
+    parse_flag,
+    parse_noop,
+    read_image,
+)
 
 
 def test_a_flag_names_a_folder_and_a_python(tmp_path: Path) -> None:
@@ -60,3 +67,27 @@ def test_a_copy_is_what_an_image_would_hold(tmp_path: Path) -> None:
     )
     assert found == ["conf/base/catalog.yml", "dangling", "data/raw.csv", "link", "src/pkg/a.py"]
     assert os.readlink(target / "link") == "conf/base/catalog.yml"
+
+
+@pytest.mark.parametrize(
+    ("text", "noop"),
+    [
+        ("0", Noop(0)),
+        ("1.5", Noop(1.5)),
+        ("1.5:succeeded", Noop(1.5)),
+        ("2:failed", Noop(2, 1)),
+        ("2:0", Noop(2)),
+        ("2:137", Noop(2, 137)),
+    ],
+)
+def test_noops(text: str, noop: Noop) -> None:
+    assert parse_noop(text) == noop
+    assert parse_flag(f"a=noop:{text}") == ("a", noop)
+    assert parse_noop(str(noop).removeprefix("noop:")) == noop
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "inf", "nan", "1e9", "1:", "1:256", "1:better", "1:1:1", "1."])
+def test_wrong_noops(text: str) -> None:
+    for read in (parse_noop, lambda text: parse_flag(f"a=noop:{text}")):
+        with pytest.raises(ImageError, match="SECONDS:OUTCOME"):
+            read(text)

@@ -99,6 +99,10 @@ def test_it_says_where_it_serves_and_ends_in_order(start: Any, number: signal.Si
         (["--env", "A B=1"], "KEY=VALUE"),
         (["--port", "99999"], "no port"),
         (["--max-parallel", "0"], "1 or more"),
+        (["--noop", "soon"], "SECONDS"),
+        (["--image", "a=noop:1:better"], "SECONDS"),
+        (["--faults", "/no/file"], "/no/file cannot be read"),
+        (["--faults", "/dev/null"], "is no JSON"),
         (["--nonsense"], "--nonsense"),
     ],
 )
@@ -107,6 +111,24 @@ def test_a_flag_that_cannot_be_used_gets_one_line_and_at_once(flags: list[str], 
     assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1)
     assert said in ended.stderr
     assert os.listdir(tmp_path) == []
+
+
+def test_faults_come_from_a_file(start: Any, tmp_path: Path) -> None:
+    file = tmp_path / "faults.json"
+    file.write_text('{"faults": [{"method": "GetPipelineJob", "status": "UNAVAILABLE"}]}')
+    process = start("--faults", str(file))
+    codes = [requests.get(f"{process.url}{JOBS}/none", timeout=30).status_code for _ in range(2)]
+    assert codes == [503, 404]
+
+
+def test_faults_of_another_form_get_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "faults.json"
+    file.write_text('{"faults": [{"method": "Nonsense"}, {}]}')
+    ended = subprocess.run([*COMMAND, "--faults", str(file)], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1)
+    assert "faults[0]" in ended.stderr
+    assert "faults[1]" in ended.stderr
+    assert os.listdir(tmp_path) == ["faults.json"]
 
 
 def test_a_busy_port_gets_one_line(tmp_path: Path) -> None:

@@ -209,7 +209,18 @@ def test_many_creates_of_one_id_make_one_job(emulator: VertexEmulator) -> None:
 
 TEXT = st.text(max_size=12)
 PATHS = (
-    st.sampled_from([JOBS, f"{JOBS}/x", f"{JOBS}/x:cancel", f"/v1/{PARENT}/customJobs", "/", "/_emulator/log", "/v1"])
+    st.sampled_from(
+        [
+            JOBS,
+            "/v2/entries:list",
+            f"{JOBS}/x",
+            f"{JOBS}/x:cancel",
+            f"/v1/{PARENT}/customJobs",
+            "/",
+            "/_emulator/log",
+            "/v1",
+        ]
+    )
     | TEXT
 )
 QUERY = st.dictionaries(

@@ -111,7 +111,7 @@ def test_custom_jobs_operations_and_processes(path: Path) -> None:
     custom = CustomJob(name=f"{PARENT}/customJobs/1", display_name="x", state=2)
     store.add_custom_job(custom)
     operation = Operation(name="op", done=True)
-    store.add_operation(operation)
+    store.save_operation(operation)
     store.add_process(custom.name, 1, "mark")
     assert store.custom_job(custom.name) == custom
     assert store.custom_job(f"{PARENT}/pipelineJobs/1") is None
