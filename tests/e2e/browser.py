@@ -46,7 +46,7 @@ class Browser:
 
     def __enter__(self) -> Browser:
         try:
-            self._processes.until(self._port_file.exists, "port of Chromium", START_SECONDS)
+            self._processes.until(self._written, "port of Chromium", START_SECONDS)
             port = self._port_file.read_text().split()[0]
             page = next(page for page in get_json(f"http://127.0.0.1:{port}/json") if page["type"] == "page")
             self._socket = websocket.create_connection(page["webSocketDebuggerUrl"], timeout=TEXT_SECONDS)
@@ -78,6 +78,10 @@ class Browser:
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
         return self._call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def _written(self) -> bool:
+        # Two lines, the port and a path: the file is there before its content.
+        return self._port_file.exists() and len(self._port_file.read_text().split()) == 2
 
     def _text(self) -> str:
         return str(self.evaluate("document.body ? document.body.innerText : ''"))
