@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_kedro_vertex.hooks import KedroVertexHook
     from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
+    from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
 
 def submit(operator: KedroVertexPipelineOperator, hook: KedroVertexHook, context: Context) -> dict[str, Any]:
@@ -50,7 +51,8 @@ def submit(operator: KedroVertexPipelineOperator, hook: KedroVertexHook, context
     labels = {**_labels(ti, plan, attempts.run_key), **attempts.labels}
 
     def body(job_id: str) -> dict[str, Any]:
-        return pipeline_job(plan, _run_context(context, plan, attempts.run_key, job_id), runtime_params, title, labels)
+        run_context = _run_context(context, plan, client, attempts.run_key, job_id)
+        return pipeline_job(plan, run_context, runtime_params, title, labels)
 
     job, created = attempts.submit(client, body)
     operator.log.info(
@@ -78,7 +80,7 @@ def _runtime_params(operator: KedroVertexPipelineOperator, context: Context) -> 
     return {**values, **operator.render_template(templates, context)}
 
 
-def _run_context(context: Context, plan: Plan, run_key: str, job_id: str) -> identity.RunContext:
+def _run_context(context: Context, plan: Plan, client: VertexClient, run_key: str, job_id: str) -> identity.RunContext:
     # A manual run of Airflow 3 may have no logical date, and then no data interval either.
     moment = context.get("logical_date") or context["dag_run"].run_after
     return identity.RunContext(
@@ -91,6 +93,8 @@ def _run_context(context: Context, plan: Plan, run_key: str, job_id: str) -> ide
         root=plan.root,
         save_version=identity.save_version(run_key, moment),
         job_id=job_id,
+        project_id=client.project_id,
+        region=client.region,
     )
 
 

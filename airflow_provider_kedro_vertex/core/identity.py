@@ -36,6 +36,8 @@ class RunContext:
     :param root: ``gs://bucket/prefix``, where undeclared datasets are stored.
     :param save_version: the one version of every versioned dataset that this run saves.
     :param job_id: the id of the job on Vertex AI.
+    :param project_id: Google Cloud project of the job.
+    :param region: Vertex AI location of the job.
     """
 
     run_key: str
@@ -47,6 +49,8 @@ class RunContext:
     root: str
     save_version: str
     job_id: str
+    project_id: str | None = None
+    region: str | None = None
 
     def to_json(self) -> str:
         """Write as JSON text, keys sorted."""
@@ -76,7 +80,7 @@ class RunContext:
         return cls(**{**dict.fromkeys(_MAY_BE_NULL), **value})
 
 
-_MAY_BE_NULL = frozenset({"logical_date", "data_interval_start", "data_interval_end"})
+_MAY_BE_NULL = frozenset({"logical_date", "data_interval_start", "data_interval_end", "project_id", "region"})
 
 
 def run_key(dag_id: str, run_id: str) -> str:

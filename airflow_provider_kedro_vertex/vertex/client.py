@@ -71,6 +71,8 @@ class VertexClient:
         api_endpoint: str | None = None,
         deadline: float = DEADLINE,
     ) -> None:
+        self.project_id = project_id
+        self.region = region
         self.parent = f"projects/{project_id}/locations/{region}"
         self.endpoint = (api_endpoint or _endpoint(region, credentials)).rstrip("/")
         self._deadline = deadline
