@@ -1,6 +1,6 @@
 """PipelineService and JobService (v1) as far as they are served: one method for each RPC, protos in and out.
 
-No protocol is known here: REST calls these methods now, and gRPC can with the same messages. A refusal is an
+No protocol is known here: REST and gRPC call these methods with the same messages. A refusal is an
 :class:`.ApiError`.
 """
 
