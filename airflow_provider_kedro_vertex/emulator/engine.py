@@ -27,8 +27,10 @@ from airflow_provider_kedro_vertex.emulator.spec import (
     NO_RETRY,
     Component,
     ComponentInput,
+    Constant,
     Container,
     Dag,
+    FinalStatus,
     Pipeline,
     Task,
     bind,
@@ -412,7 +414,7 @@ class Engine:
         if run.cancelling and any(node.state == TaskState.CANCELLED for node in dag.children.values()):
             self._end_cancelled(dag)
         elif failed:
-            self._fail(dag, Code.FAILED_PRECONDITION, _failure(dag, failed))
+            self._fail(dag, Code.FAILED_PRECONDITION, _failure(failed))
         else:
             self._move(dag, TaskState.SUCCEEDED)
 
@@ -479,12 +481,15 @@ class Engine:
             for name, argument in given.items()
             if isinstance(argument, ComponentInput)
         }
+        for name, argument in given.items():
+            if isinstance(argument, FinalStatus):
+                values[name] = _final_status(job, dag.children[argument.task].detail)
 
         def parameter(name: str) -> str:
             if name not in values:
                 argument = given[name]
                 values[name] = None  # a constant that names itself finds nothing
-                values[name] = None if isinstance(argument, ComponentInput) else fill(argument.value)
+                values[name] = fill(argument.value) if isinstance(argument, Constant) else None
             return "" if values[name] is None else placeholders.as_text(values[name], _type_of(dag, given[name]))
 
         def fill(value: Any) -> Any:
@@ -513,6 +518,18 @@ def _type_of(dag: _Node, argument: Any) -> str:
     return "STRING"
 
 
+def _final_status(job: Message, detail: Message) -> dict[str, Any]:
+    """How a task ended, in the JSON of ``PipelineTaskFinalStatus`` (pipeline_spec.proto)."""
+    status: dict[str, Any] = {
+        "state": TaskState(detail.state).name,
+        "pipelineJobResourceName": job.name,
+        "pipelineTaskName": detail.task_name,
+    }
+    if detail.HasField("error"):
+        status["error"] = {"code": detail.error.code, "message": detail.error.message}
+    return status
+
+
 def _names_of(job: Message, detail: Message) -> dict[str, str]:
     return {
         "pipeline_job_name": job.name.rpartition("/")[2],
@@ -528,10 +545,6 @@ def _name_parts(name: str) -> tuple[str, str, str, str]:
     return project, location, collection, job_id
 
 
-def _failure(dag: _Node, failed: list[str]) -> str:
-    """Which tasks failed, and why the first one did."""
-    why = dag.children[failed[0]].detail.error.message
-    if len(failed) == 1:
-        return f'The task "{failed[0]}" failed: {why}'
-    named = ", ".join(failed[:20]) + (", ..." if len(failed) > 20 else "")
-    return f'{len(failed)} of {len(dag.children)} tasks failed: {named}. The task "{failed[0]}": {why}'
+def _failure(failed: list[str]) -> str:
+    """Which tasks of a DAG failed, in Vertex AI's words."""
+    return f"The DAG failed because some tasks failed. The failed tasks are: [{', '.join(failed)}]."

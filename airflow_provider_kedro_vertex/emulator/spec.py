@@ -1,10 +1,11 @@
 """A PipelineSpec 2.1.0 read into a graph that the engine can run.
 
 What it runs: container executors, nested DAGs with input parameters, ``dependentTasks``, constants and component inputs
-as arguments, both trigger strategies (so exit handlers too), retry policies, the placeholders of :mod:`.placeholders`.
+as arguments, both trigger strategies and the final status of a task (so exit handlers), retry policies, the
+placeholders of :mod:`.placeholders`.
 
 What it refuses at create, by name, with UNIMPLEMENTED: loops, conditions, importers, resolvers, custom job executors,
-artifacts, output parameters, final statuses, parameter expressions, cache keys and lifecycle hooks. Nothing is skipped
+artifacts, output parameters, parameter expressions, cache keys and lifecycle hooks. Nothing is skipped
 silently, with one exception that changes no result: ``enableCache`` and ``resources`` are accepted, every run is a
 cache miss, and a process may use what the machine has.
 """
@@ -12,7 +13,7 @@ cache miss, and a process may use what the machine has.
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,7 @@ _JSON_TYPES: Mapping[str, tuple[type, ...]] = {
     "BOOLEAN": (bool,),
     "LIST": (list,),
     "STRUCT": (dict,),
+    "TASK_FINAL_STATUS": (dict,),
 }
 _LEGACY_TYPES = {"INT": "NUMBER_INTEGER", "DOUBLE": "NUMBER_DOUBLE", "STRING": "STRING"}
 
@@ -62,7 +64,14 @@ class ComponentInput:
     name: str
 
 
-Argument = Constant | ComponentInput
+@dataclass(frozen=True)
+class FinalStatus:
+    """An argument that is how another task of the DAG ended."""
+
+    task: str
+
+
+Argument = Constant | ComponentInput | FinalStatus
 
 
 @dataclass(frozen=True)
@@ -253,7 +262,7 @@ class _Reader:
 
     def _parameter(self, name: str, data: dict[str, Any], path: str) -> Parameter:
         kind = data.get("parameterType") or _LEGACY_TYPES.get(data.get("type", ""), "")
-        if kind in ("TASK_FINAL_STATUS", "TASK_CONFIG"):
+        if kind == "TASK_CONFIG":
             self._not_run(path, f"parameters of type {kind}")
             kind = "STRUCT"
         elif kind not in _JSON_TYPES:
@@ -308,7 +317,7 @@ class _Reader:
         return Task(
             name,
             component,
-            self._arguments(data.get("inputs", {}), component, around, f"{path}.inputs"),
+            self._arguments(data.get("inputs", {}), component, around, upstream, f"{path}.inputs"),
             tuple(dict.fromkeys(upstream)),
             trigger.get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED",
             # The defaults of backoff are those written in pipeline_spec.proto.
@@ -337,7 +346,12 @@ class _Reader:
         return Component(name, {}, Dag({}))
 
     def _arguments(
-        self, data: dict[str, Any], component: Component, around: Mapping[str, Parameter], path: str
+        self,
+        data: dict[str, Any],
+        component: Component,
+        around: Mapping[str, Parameter],
+        upstream: Sequence[str],
+        path: str,
     ) -> dict[str, Argument]:
         for artifact in data.get("artifacts", {}):
             self._not_run(f"{path}.artifacts.{artifact}", "input artifacts")
@@ -347,7 +361,7 @@ class _Reader:
             at = f"{path}.parameters.{name}"
             if name not in component.parameters and not name.startswith(_CHANNEL) and component.name in self.done:
                 self._fault_at(at, f'the component "{component.name}" has no such input.')
-            argument = self._argument(source, around, at)
+            argument = self._argument(source, around, upstream, at)
             if argument is None:
                 continue
             arguments[name] = argument
@@ -360,7 +374,9 @@ class _Reader:
                 self._fault_at(f"{path}.parameters", f'the input "{name}" of "{component.name}" is required.')
         return arguments
 
-    def _argument(self, source: dict[str, Any], around: Mapping[str, Parameter], path: str) -> Argument | None:
+    def _argument(
+        self, source: dict[str, Any], around: Mapping[str, Parameter], upstream: Sequence[str], path: str
+    ) -> Argument | None:
         if source.get("parameterExpressionSelector"):
             self._not_run(f"{path}.parameter_expression_selector", "parameter expressions")
         if "componentInputParameter" in source:
@@ -378,7 +394,12 @@ class _Reader:
         elif "taskOutputParameter" in source:
             self._not_run(f"{path}.task_output_parameter", "output parameters")
         elif "taskFinalStatus" in source:
-            self._not_run(f"{path}.task_final_status", "final statuses")
+            producer = source["taskFinalStatus"].get("producerTask", "")
+            if producer not in upstream:
+                self._fault_at(
+                    f"{path}.task_final_status.producer_task", f'the task does not depend on a task "{producer[:100]}".'
+                )
+            return FinalStatus(producer)
         else:
             self._fault_at(path, "has no source.")
         return None
