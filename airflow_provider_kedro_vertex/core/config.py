@@ -289,7 +289,7 @@ class Grouping(Section):
     """Which nodes share a container.
 
     :param kind: one of :data:`GROUPINGS`.
-    :param depth: with ``namespace``: how many parts of the namespace make a group; None takes all.
+    :param depth: with ``namespace``: how many parts of the namespace make a group; None is 1, as Kedro groups.
     :param tag_prefix: with ``tag``: how a tag starts that names a group.
     :param callable: with ``callable``: ``package.module:function``.
     :param params: with ``callable``: keyword arguments of the function.
