@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.graph import Graph, dataset, graph_of, levels, reachable
-from airflow_provider_kedro_vertex.core.manifest import Node, Pipeline
+from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,39 @@ class Selection:
             if key not in known:
                 raise ConfigError(f"A selection has no filter {key!r}.{did_you_mean(str(key), known)}")
         return cls(**{key: _names(names, key) for key, names in value.items()})
+
+
+def registered(manifest: Manifest, name: str) -> Pipeline:
+    """Find a registered pipeline, or put several together, as ``kedro run --pipelines a,b`` does.
+
+    :param name: a registered pipeline's name, or several with commas between them.
+    :raises PlanError: one is unknown, or they do not go together: two nodes of one name, two that make one dataset, or
+        nodes that depend on each other in a circle.
+    """
+    names = tuple(dict.fromkeys(part for given in name.split(",") if (part := given.strip())))
+    if name in manifest.pipelines or len(names) < 2:
+        return manifest.pipeline(name if name in manifest.pipelines else "".join(names))
+    nodes: dict[str, Node] = {}
+    makers: dict[str, str] = {}
+    for part in names:
+        for node in manifest.pipeline(part).nodes:
+            known = nodes.setdefault(node.name, node)
+            if (known.inputs, known.outputs) != (node.inputs, node.outputs):
+                raise PlanError(f"Pipelines {name!r} do not go together: they have two different nodes {node.name!r}.")
+            for output in map(dataset, node.outputs):
+                if makers.setdefault(output, node.name) != node.name:
+                    raise PlanError(
+                        f"Pipelines {name!r} do not go together: nodes {makers[output]!r} and {node.name!r} both make "
+                        f"{output!r}."
+                    )
+    used = {each for node in nodes.values() for each in (*node.inputs, *node.outputs)}
+    for each in sorted(used):
+        if each != dataset(each) and dataset(each) in used:
+            raise PlanError(
+                f"Pipelines {name!r} do not go together: one uses {dataset(each)!r} with transcoding, as {each!r}, and "
+                "another one without."
+            )
+    return Pipeline(name, in_order(nodes.values()))
 
 
 def select(pipeline: Pipeline, selection: Selection) -> tuple[Node, ...]:
