@@ -132,7 +132,7 @@ def test_after_kill_9_no_job_is_lost_none_runs_twice_and_no_process_stays(start:
     job = second.job("long")
     assert job["state"] == "PIPELINE_STATE_FAILED"
     assert job["jobDetail"]["taskDetails"][1]["error"]["code"] == 13
-    assert "stopped or killed while this container ran" in job["error"]["message"]
+    assert "stopped or killed while this container ran" in job["jobDetail"]["taskDetails"][1]["error"]["message"]
     assert marker.read_text().split() == [str(pid)]
     while start_mark(pid) and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
         time.sleep(0.02)
