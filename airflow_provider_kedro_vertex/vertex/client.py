@@ -189,7 +189,7 @@ class VertexClient:
         entries: list[dict[str, Any]] = answer.get("entries", [])
         return entries[::-1]
 
-    def write_object(self, url: str, data: bytes, content_type: str) -> None:
+    def write_object(self, url: str, data: bytes) -> None:
         """Write an object to Cloud Storage, over one of the same name.
 
         :param url: ``gs://bucket/name``.
@@ -201,7 +201,7 @@ class VertexClient:
             f"{self._storage}/upload/storage/v1/b/{quote(bucket, safe='')}/o",
             params={"uploadType": "media", "name": name},
             data=data,
-            headers={"Content-Type": content_type},
+            headers={"Content-Type": "application/octet-stream"},
         )
 
     def _vertex(

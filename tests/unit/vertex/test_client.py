@@ -221,7 +221,7 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | N
 
 def test_an_object_is_written_to_cloud_storage(storage: str) -> None:
     client = VertexClient("p", "r", AnonymousCredentials(), Endpoints(storage=storage))
-    client.write_object("gs://bucket/runs/a key/params.json", b'{"a": "\xc3\xbc"}', "application/json")
+    client.write_object("gs://bucket/runs/a key/params.json", b'{"a": "\xc3\xbc"}')
 
     written = requests.get(
         f"{storage}/download/storage/v1/b/bucket/o/runs%2Fa%20key%2Fparams.json?alt=media", timeout=10
