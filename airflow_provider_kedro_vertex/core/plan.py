@@ -14,6 +14,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, di
 from airflow_provider_kedro_vertex.core.graph import Graph, dataset, graph_of
 from airflow_provider_kedro_vertex.core.grouping import Group, grouped
 from airflow_provider_kedro_vertex.core.identity import slug
+from airflow_provider_kedro_vertex.core.job_body import json_argument
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest, Node
 from airflow_provider_kedro_vertex.core.per_node import DEFAULT, node_names
 from airflow_provider_kedro_vertex.core.quantities import accelerators
@@ -361,7 +362,7 @@ class _Settings:
         """``--settings`` with what the inside of a container must know; nothing if there is nothing to know."""
         own = {"runner": settings.runner, "secret_env": dict(settings.secret_env)}
         value = {**{key: item for key, item in own.items() if item}, **self._inside}
-        return ("--settings", json.dumps(value, sort_keys=True)) if value else ()
+        return ("--settings", json_argument(json.dumps(value, sort_keys=True))) if value else ()
 
 
 def _inside(config: RunConfig) -> dict[str, Any]:

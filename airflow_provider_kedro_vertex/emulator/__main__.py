@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--tls", action="store_true",
-        help="serve both protocols with TLS; clients must trust the data folder's `ca.pem`, which is new at each start",
+        help="serve both protocols with TLS; clients must trust the data folder's `ca.pem`",
     )  # fmt: skip
     parser.add_argument(
         "--data", default=".vertex-emulator", metavar="DIR",

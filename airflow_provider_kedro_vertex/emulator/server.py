@@ -20,6 +20,7 @@ from typing import IO, Any
 import uvicorn
 from starlette.applications import Starlette
 
+from airflow_provider_kedro_vertex.emulator.buckets import Buckets
 from airflow_provider_kedro_vertex.emulator.connections import TrackedProtocol
 from airflow_provider_kedro_vertex.emulator.console import Console
 from airflow_provider_kedro_vertex.emulator.control import METHOD_NAMES, Control
@@ -34,7 +35,7 @@ from airflow_provider_kedro_vertex.emulator.noop import NoopExecutor
 from airflow_provider_kedro_vertex.emulator.rest import application
 from airflow_provider_kedro_vertex.emulator.service import Service
 from airflow_provider_kedro_vertex.emulator.store import Store, StoreError
-from airflow_provider_kedro_vertex.emulator.tls import Certificates, write_certificates
+from airflow_provider_kedro_vertex.emulator.tls import Certificates, certificates
 
 # Seconds for requests under way when it ends; a queued delay may be longer.
 GRPC_GRACE_SECONDS = 1.0
@@ -168,7 +169,7 @@ class VertexEmulator:
             lock = _locked(self.data)
             try:
                 store = Store(self.data / "jobs.sqlite")
-                certificates = write_certificates(self.data, self._host) if self._tls else None
+                tls = certificates(self.data, self._host) if self._tls else None
             except (StoreError, OSError) as error:
                 lock.close()
                 raise StartError(str(error)) from error
@@ -178,11 +179,11 @@ class VertexEmulator:
         host, port = listening.getsockname()[:2]
         self._address = f"[{host}]" if ":" in host else host
         self.url = f"http{'s' if self._tls else ''}://{self._address}:{port}"
-        self.ca = None if certificates is None else certificates.authority
-        self._server = _Server(self._config(store, certificates), on_ready)
+        self.ca = None if tls is None else tls.authority
+        self._server = _Server(self._config(store, tls), on_ready)
         return self._server, listening, lock
 
-    def _config(self, store: Store, certificates: Certificates | None) -> uvicorn.Config:
+    def _config(self, store: Store, tls: Certificates | None) -> uvicorn.Config:
         projects = {name: image for name, image in self._images.items() if isinstance(image, Image)}
         executor = NoopExecutor(
             self._images,
@@ -190,9 +191,9 @@ class VertexEmulator:
             ProcessExecutor(projects, self.data, self._env, self._max_parallel, self._grace),
         )
         custom_jobs = CustomJobs(store, executor, self._faults)
-        engine = Engine(store, custom_jobs)
+        engine = Engine(store, custom_jobs, Buckets(self.data / "gcs"))
         service = Service(store, engine, custom_jobs)
-        keys = None if certificates is None else (certificates.key.read_bytes(), certificates.certificate.read_bytes())
+        keys = None if tls is None else (tls.key.read_bytes(), tls.certificate.read_bytes())
 
         async def close() -> None:
             await engine.close()
@@ -206,6 +207,7 @@ class VertexEmulator:
             self._faults.clear()
             for log in (self.data / "logs").glob("*.log"):
                 log.unlink(missing_ok=True)
+            shutil.rmtree(self.data / "gcs", ignore_errors=True)
 
         @asynccontextmanager
         async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -231,8 +233,8 @@ class VertexEmulator:
                 self.loopback,
                 lifespan,
             ),
-            ssl_keyfile=None if certificates is None else certificates.key,
-            ssl_certfile=None if certificates is None else certificates.certificate,
+            ssl_keyfile=None if tls is None else tls.key,
+            ssl_certfile=None if tls is None else tls.certificate,
             http=TrackedProtocol,
             # It would believe a header about who the client is.
             proxy_headers=False,

@@ -1,7 +1,8 @@
-"""Certificates for TLS: a new authority at each start, whose certificate clients are told to trust.
+"""Certificates for TLS: an authority of the data folder's own, whose certificate clients are told to trust.
 
 They are for this machine's names and for ``*.googleapis.com``, so that a client whose resolver points Google's host
-names here is served too. The authority's private key is never written, so it can sign nothing else.
+names here is served too. The authority's private key is never written, so it can sign nothing else. A restart finds the
+files again, so that clients need not be told twice; they are made anew shortly before they run out.
 
 cryptography is no requirement of its own in the ``emulator`` extra: google-auth, beneath Google's client, brings it.
 """
@@ -15,11 +16,14 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFE = timedelta(days=30)
+# A certificate that ends earlier is not used for another start.
+_LEAST_LIFE = timedelta(days=2)
 _NAMES = ("localhost", "*.googleapis.com")
 _ADDRESSES = ("127.0.0.1", "::1")
 
@@ -33,13 +37,33 @@ class Certificates:
     key: Path
 
 
-def write_certificates(folder: Path, host: str) -> Certificates:
-    """Make an authority and a server's certificate, and write ``ca.pem``, ``server.pem`` and ``server.key``.
+def certificates(folder: Path, host: str) -> Certificates:
+    """Find ``ca.pem``, ``server.pem`` and ``server.key``, or make them.
 
     :param host: the address that is bound, which the certificate names too.
-    :raises OSError: if they cannot be written.
+    :raises OSError: if they cannot be read or written.
     """
     files = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
+    if not _usable(files, host):
+        _make(files, host)
+    return files
+
+
+def _usable(files: Certificates, host: str) -> bool:
+    try:
+        authority, certificate = (
+            x509.load_pem_x509_certificate(path.read_bytes()) for path in (files.authority, files.certificate)
+        )
+        key = serialization.load_pem_private_key(files.key.read_bytes(), None)
+        certificate.verify_directly_issued_by(authority)
+        named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (FileNotFoundError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False
+    lasts = certificate.not_valid_after_utc - datetime.now(timezone.utc) > _LEAST_LIFE
+    return lasts and key.public_key() == certificate.public_key() and set(_alternatives(host)) <= set(named)
+
+
+def _make(files: Certificates, host: str) -> None:
     ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = _name("Vertex AI emulator authority")
     identifier = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
@@ -66,7 +90,6 @@ def write_certificates(folder: Path, host: str) -> Certificates:
     _write(files.key, private, 0o600)
     _write(files.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
     _write(files.authority, authority.public_bytes(serialization.Encoding.PEM), 0o644)
-    return files
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

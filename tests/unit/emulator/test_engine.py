@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_kedro_vertex.emulator.buckets import Buckets
 from airflow_provider_kedro_vertex.emulator.custom_jobs import INTERRUPTED, CustomJobs
 from airflow_provider_kedro_vertex.emulator.engine import Engine
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
@@ -47,7 +48,7 @@ class Emulator:
         self.faults = Faults()
         self.store = Store(folder / "jobs.sqlite")
         self.custom_jobs = CustomJobs(self.store, self.script, self.faults)
-        self.engine = Engine(self.store, self.custom_jobs)
+        self.engine = Engine(self.store, self.custom_jobs, Buckets(folder / "gcs"))
         self.service = Service(self.store, self.engine, self.custom_jobs)
 
     def create(self, spec: dict[str, Any], values: dict[str, Any] | None = None, **config: Any) -> Message:
@@ -251,10 +252,10 @@ def test_with_slow_failure_all_that_can_runs(emulator: Emulator) -> None:
     good = dict.fromkeys(["a", "c", "other", "more"], "SUCCEEDED")
     assert emulator.states == {**good, "b": "FAILED", "d": "NOT_TRIGGERED"}
     job = emulator.job
-    assert (job.error.code, job.error.message) == (
-        9,
-        "The DAG failed because some tasks failed. The failed tasks are: [b].",
+    said = (
+        "The DAG failed because some tasks failed. The failed tasks are: [b].; Job (project_id = demo-project, job_id ="
     )
+    assert (job.error.code, job.error.message[: len(said)]) == (9, said)
     assert (emulator.task("b").error.code, emulator.task("b").error.message) == (3, "exited with 1")
 
 

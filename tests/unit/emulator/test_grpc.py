@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import ssl
 import stat
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +13,6 @@ from typing import Any
 import grpc
 import pytest
 import requests
-from gcp_storage_emulator.server import create_server
 from google.api_core import exceptions
 from google.cloud import aiplatform_v1
 from google.cloud.aiplatform_v1.services.job_service.transports import JobServiceGrpcTransport
@@ -196,57 +191,3 @@ def test_both_protocols_with_tls(tmp_path: Path) -> None:
         with grpc.secure_channel(emulator.grpc_target, trusted, options) as channel:
             client = aiplatform_v1.PipelineServiceClient(transport=PipelineServiceGrpcTransport(channel=channel))
             assert list(client.list_pipeline_jobs(parent=PARENT)) == []
-
-
-SDK = """
-import sys
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import aiplatform
-target, spec = sys.argv[1:]
-aiplatform.init(project="demo-project", location="europe-west1", credentials=AnonymousCredentials(),
-                api_endpoint=target, staging_bucket="gs://bucket")
-def pipeline(job_id):
-    return aiplatform.PipelineJob(display_name="a job", template_path=spec, job_id=job_id,
-                                  pipeline_root="gs://bucket/root", enable_caching=False)
-job = pipeline("by-the-sdk")
-job.submit(service_account="runner@demo-project.iam.gserviceaccount.com")
-job.wait()
-assert job.state.name == "PIPELINE_STATE_SUCCEEDED", job.state
-assert [one.name for one in aiplatform.PipelineJob.list(filter='display_name="a job"')] == [job.name]
-job.delete()
-assert aiplatform.PipelineJob.list(filter='display_name="a job"') == []
-container = {"image_uri": "image", "command": ["python"]}
-pool = {"machine_spec": {"machine_type": "n2-standard-4"}, "replica_count": 1, "container_spec": container}
-custom = aiplatform.CustomJob(display_name="a custom job", worker_pool_specs=[pool])
-custom.run()
-assert custom.state.name == "JOB_STATE_SUCCEEDED", custom.state
-print("done")
-"""
-
-
-@pytest.fixture
-def storage() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = create_server("127.0.0.1", port, in_memory=True)
-    server.start()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
-
-
-def test_the_unmodified_sdk_over_grpc_with_tls(tmp_path: Path, storage: str) -> None:
-    spec = tmp_path / "spec.json"
-    spec.write_text(json.dumps(container_spec({"a": [], "b": ["a"]})))
-    with VertexEmulator({"image": Noop(0)}, data=tmp_path / "data", tls=True) as emulator:
-        target = f"localhost:{emulator.grpc_target.rpartition(':')[2]}"
-        env = {
-            **os.environ,
-            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(emulator.ca),
-            # The SDK makes the bucket before it submits; told a service account, it asks no other service of Google.
-            "STORAGE_EMULATOR_HOST": storage,
-            "NO_GCE_CHECK": "true",  # no metadata server is looked for
-        }
-        ended = subprocess.run(
-            [sys.executable, "-c", SDK, target, str(spec)], capture_output=True, text=True, env=env, timeout=300
-        )
-    assert (ended.returncode, ended.stdout.splitlines()[-1:]) == (0, ["done"]), ended.stderr

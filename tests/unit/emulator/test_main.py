@@ -17,44 +17,7 @@ import requests
 
 from airflow_provider_kedro_vertex.emulator.processes import end_orphan, start_mark
 
-from .specs import PARENT, body, container_spec
-
-COMMAND = [sys.executable, "-m", "airflow_provider_kedro_vertex.emulator"]
-JOBS = f"/v1/{PARENT}/pipelineJobs"
-
-
-class Process:
-    """An emulator started by its command line."""
-
-    def __init__(self, data: Path, *flags: str) -> None:
-        (data / "url").unlink(missing_ok=True)
-        self.data = data
-        self.popen = subprocess.Popen(
-            [*COMMAND, "--port", "0", "--data", str(data), *flags],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        deadline = time.monotonic() + 60
-        while not (data / "url").exists():
-            assert self.popen.poll() is None, self.popen.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        self.url = (data / "url").read_text().strip()
-
-    def job(self, job_id: str) -> Any:
-        return requests.get(f"{self.url}{JOBS}/{job_id}", timeout=30).json()
-
-    def create(self, job_id: str, *args: str) -> None:
-        data = body(container_spec({"a": []}, args={"a": list(args)}))
-        response = requests.post(f"{self.url}{JOBS}", params={"pipelineJobId": job_id}, json=data, timeout=30)
-        assert response.status_code == 200, response.text
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
-        if self.popen.poll() is None:
-            self.popen.send_signal(number)
-        out, err = self.popen.communicate(timeout=60)
-        return self.popen.returncode, out, err
+from .command import COMMAND, JOBS, Process
 
 
 @pytest.fixture
@@ -169,7 +132,7 @@ def test_after_kill_9_no_job_is_lost_none_runs_twice_and_no_process_stays(start:
     job = second.job("long")
     assert job["state"] == "PIPELINE_STATE_FAILED"
     assert job["jobDetail"]["taskDetails"][1]["error"]["code"] == 13
-    assert "stopped or killed while this container ran" in job["error"]["message"]
+    assert "stopped or killed while this container ran" in job["jobDetail"]["taskDetails"][1]["error"]["message"]
     assert marker.read_text().split() == [str(pid)]
     while start_mark(pid) and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
         time.sleep(0.02)
