@@ -19,7 +19,7 @@ from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.parameters import FORCE_FULL_RUN
-from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
+from airflow_provider_kedro_vertex.core.plan import EXIT_TASK_ID, Plan, build_plan
 from airflow_provider_kedro_vertex.node_tasks import NodeArguments, TasksMap, check_selectors, node_tasks
 from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.sensors import KedroVertexNodeSensor, KedroVertexPipelineSensor
@@ -186,7 +186,8 @@ def kedro_vertex_task_group(
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
         asked = _Pipeline(source, read, pipeline, mode, watch, node_arguments or {}, arguments)
-        with KedroVertexTaskGroup(group_id=group_id or asked.default_id, **asked.others) as group:
+        group = KedroVertexTaskGroup(group_id=group_id or asked.default_id, **asked.others)
+        with group:
             group.tasks_map = asked.tasks({"params": params} if params else {})
     except KedroVertexError as error:
         raise error.with_traceback(None) from None  # see kedro_vertex_dag
@@ -253,10 +254,10 @@ class _Pipeline:
 
         :param submitting: more arguments of the tasks that submit jobs.
         """
-        job = self._job | submitting
+        job = {**self._job, **submitting}
         if self.mode == "custom_job":
-            make = partial(KedroVertexCustomJobOperator, **job, **self._waiting("poll_interval"))
-            made = node_tasks(self._plan, make, self.node_arguments, taken=(ON_EXIT,))
+            operator = partial(KedroVertexCustomJobOperator, **job, **self._waiting("poll_interval"))
+            made = node_tasks(self._plan, operator, self.node_arguments, taken=(ON_EXIT,))
             self._add_teardown(made.leaves, job)
             return made.by_node
         submit = KedroVertexPipelineOperator(
@@ -267,8 +268,8 @@ class _Pipeline:
             **job,
         )
         if self.watch == "nodes":
-            make = partial(KedroVertexNodeSensor, submit_task_id=submit.task_id, **self._waiting("poke_interval"))
-            made = node_tasks(self._plan, make, self.node_arguments, taken=(SUBMIT, ON_EXIT))
+            sensor = partial(KedroVertexNodeSensor, submit_task_id=submit.task_id, **self._waiting("poke_interval"))
+            made = node_tasks(self._plan, sensor, self.node_arguments, taken=(SUBMIT, ON_EXIT))
             submit.set_downstream(made.roots)
             self._add_teardown(made.leaves, job)
             return made.by_node
@@ -287,7 +288,7 @@ class _Pipeline:
     def _add_teardown(self, leaves: list[BaseOperator], job: Mapping[str, Any]) -> None:
         if self._config.on_exit_pipeline:
             last = KedroVertexCustomJobOperator(
-                task_id=ON_EXIT, on_exit=True, **job, **self._waiting("poll_interval")
+                task_id=ON_EXIT, group=EXIT_TASK_ID, **job, **self._waiting("poll_interval")
             ).as_teardown()
             last.set_upstream(leaves)
 

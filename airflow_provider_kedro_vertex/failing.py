@@ -32,6 +32,14 @@ def job_error(hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any
     return JobError(outcome.failure(job, hook.job_url(job["name"]), logs, urls), outcome.failure_class(job))
 
 
+def node_error(hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any], task: outcome.Task) -> JobError:
+    """Explain a node group that ended without success, as :func:`job_error` does for a job."""
+    log = _last_lines(client, task) if task.number else []
+    log_url = hook.logs_url(client.project_id, [task.number]) if task.number else None
+    message = outcome.node_failure(job, task, hook.job_url(job["name"]), log, log_url)
+    return JobError(message, task.failure_class if task.failed else "cancelled")
+
+
 def failed_logs_url(hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any]) -> str | None:
     """The page with the logs of all failed nodes; None if none of them has begun."""
     numbers = [task.number for task in outcome.tasks(job) if task.failed and task.number]

@@ -1,6 +1,6 @@
 """The node groups of a plan as Airflow tasks, in task groups that mirror Kedro's namespaces.
 
-A DAG of some hundred nodes is parsed again and again, so that a task costs little more here than a bare one of Airflow's.
+A DAG of some hundred nodes is parsed again and again, so a task costs little more here than a bare one of Airflow's.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class _Places:
     def __init__(self, taken: Iterable[str], groups: Iterable[NodeGroup]) -> None:
         self._task_groups: dict[tuple[str, ...], TaskGroup] = {}
         self._spots = {group.task_id: _spot(group) for group in groups}
-        self._taken = {((), name) for name in taken}
+        self._taken: set[tuple[tuple[str, ...], str]] = {((), name) for name in taken}
         for task_id, (path, label) in self._spots.items():
             self._spots[task_id] = (path, self._free(path, label))
 
@@ -134,12 +134,12 @@ class _Places:
 
     def _task_group(self, path: tuple[str, ...]) -> TaskGroup:
         if path not in self._task_groups:
-            outer = {"parent_group": self._task_group(path[:-1])} if path[1:] else {}
-            self._task_groups[path] = TaskGroup(group_id=self._free(path[:-1], path[-1]), **outer)
+            outer = self._task_group(path[:-1]) if path[1:] else None  # None is the one that is open
+            self._task_groups[path] = TaskGroup(self._free(path[:-1], path[-1]), parent_group=outer)
         return self._task_groups[path]
 
     def _free(self, path: tuple[str, ...], label: str) -> str:
-        """An id that nothing else has: Airflow's tasks and task groups share theirs, Kedro's nodes and namespaces not."""
+        """An id that nothing else there has: in Airflow, tasks and task groups share theirs."""
         while (path, label) in self._taken:
             label += "_"
         self._taken.add((path, label))

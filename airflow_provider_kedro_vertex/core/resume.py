@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from airflow_provider_kedro_vertex.core import outcome
-from airflow_provider_kedro_vertex.core.states import is_over, short, succeeded
+from airflow_provider_kedro_vertex.core.states import DONE_STATES, is_over, short, succeeded
 
 #: The label of an attempt that runs only the node groups that earlier attempts left; its value is their number.
 RESUMES_LABEL = "kedro-resumes"
 
-#: States of a task (enum PipelineTaskDetail.State, API v1). SKIPPED is a cache hit.
-DONE_STATES = frozenset({"SUCCEEDED", "SKIPPED"})
 _FAILED_STATES: Mapping[str, Literal["failed", "cancelled", "not triggered"]] = {
     "FAILED": "failed",
     "CANCELLED": "cancelled",
