@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_kedro_vertex.core import outcome
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
 from airflow_provider_kedro_vertex.core.states import succeeded
+from airflow_provider_kedro_vertex.ending import success_event
 from airflow_provider_kedro_vertex.killing import is_deferred
 from airflow_provider_kedro_vertex.vertex import poller
 from airflow_provider_kedro_vertex.waiting import StateLog
@@ -121,7 +122,9 @@ class KedroVertexJobTrigger(BaseTrigger):
                     case poller.Ended():
                         state = news.state
             if self.end_task and succeeded(state):
-                return TaskSuccessEvent(xcoms={"return_value": await self._summary(states)})
+                event = await success_event(self.task_instance, await self._summary(states))
+                if event is not None:
+                    return event
         except KedroVertexError as error:
             final = not isinstance(error, UnavailableError | QuotaExceededError)
             return TriggerEvent({"name": self.job, "error": str(error), "final": final})
