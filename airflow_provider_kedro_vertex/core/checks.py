@@ -60,8 +60,8 @@ LARGE_SPEC_BYTES = 4 * 1024 * 1024
 #: EnvVar of the Vertex AI API v1: at most 100 in a container.
 MAX_VARIABLES = 100
 
-_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,64}")
+_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 _RESERVED_LABELS = ("airflow-", "kedro-", "vertex-ai-pipelines-run-billing-id")
 _IMAGE = re.compile(
     r"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
