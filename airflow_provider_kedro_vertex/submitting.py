@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kedro_vertex.core import identity, parameters
-from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
+from airflow_provider_kedro_vertex.core.checks import Mode, check, refuse
+from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.overrides import with_overrides
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
     from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
     from airflow_provider_kedro_vertex.vertex.submission import Body
+    from airflow_provider_kedro_vertex.waiting import Log
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,18 @@ def runtime_params(operator: BaseOperator, context: Context) -> dict[str, Any]:
     values = dict(context["params"])
     templates = {name: value for name, value in values.items() if name not in given}
     return parameters.nested({**values, **operator.render_template(templates, context)})
+
+
+def checked(manifest: Manifest, plan: Plan, mode: Mode, log: Log) -> None:
+    """Find what would fail on Vertex AI before anything is paid for; warnings are logged.
+
+    :raises ConfigError: the run would fail.
+    """
+    findings = check(manifest, plan, mode)
+    refuse(findings)
+    for finding in findings:
+        if finding.level == "warning":
+            log.warning("%s", finding)
 
 
 def params_argument(client: VertexClient, plan: Plan, run_key: str, params: Mapping[str, Any]) -> str:
@@ -132,7 +146,9 @@ def pipeline_job_request(operator: KedroVertexPipelineOperator, hook: KedroVerte
 
     :raises KedroVertexError: the manifest, a setting or a parameter is wrong.
     """
-    plan = _plan(operator)
+    manifest = _manifest(operator)
+    plan = build_plan(manifest, operator.pipeline, manifest.config.overridden(operator.run_config or {}))
+    checked(manifest, plan, "pipeline_job", operator.log)
     client = hook.client(operator.project_id or plan.config.project_id, operator.region or plan.config.region)
     attempts = attempts_of(operator, context)
     params = params_argument(client, plan, attempts.run_key, runtime_params(operator, context))
@@ -154,10 +170,9 @@ def pipeline_job_request(operator: KedroVertexPipelineOperator, hook: KedroVerte
     )
 
 
-def _plan(operator: KedroVertexPipelineOperator) -> Plan:
+def _manifest(operator: KedroVertexPipelineOperator) -> Manifest:
     source = ManifestSource(operator.manifest, operator.project, operator.python, operator.kedro_env)
-    manifest = source.read(Path(operator.dag.fileloc).parent)
-    return build_plan(manifest, operator.pipeline, manifest.config.overridden(operator.run_config or {}))
+    return source.read(Path(operator.dag.fileloc).parent)
 
 
 def _title(plan: Plan, run_id: str) -> str:
