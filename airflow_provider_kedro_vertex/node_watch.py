@@ -14,7 +14,13 @@ from airflow_provider_kedro_vertex.core.states import is_over
 from airflow_provider_kedro_vertex.hooks import KedroVertexHook
 from airflow_provider_kedro_vertex.links import VertexJobLink, VertexLogsLink
 from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
-from airflow_provider_kedro_vertex.submitting import attempts_of, client_of, label_of_try, pipeline_job_request, plan_of
+from airflow_provider_kedro_vertex.submitting import (
+    attempts_of,
+    client_of,
+    label_of_try,
+    manifest_of,
+    pipeline_job_request,
+)
 from airflow_provider_kedro_vertex.vertex.submission import pipeline_jobs, submit_next
 
 if TYPE_CHECKING:
@@ -38,7 +44,8 @@ class NodeWatch:
         self.hook = KedroVertexHook(
             gcp_conn_id=self.submit.gcp_conn_id, impersonation_chain=self.submit.impersonation_chain
         )
-        self.client = client_of(self.submit, self.hook, plan_of(self.submit))
+        config = manifest_of(self.submit).config.overridden(self.submit.run_config or {})
+        self.client = client_of(self.submit, self.hook, config)
         # Not one of the submitting task's own tries: it takes none of these jobs for its own if it is run again.
         self._attempts = replace(attempts_of(self.submit, context), try_number=0)
 

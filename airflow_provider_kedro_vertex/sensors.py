@@ -161,9 +161,9 @@ class KedroVertexNodeSensor(BaseSensorOperator):
     """Wait until one node group of a PipelineJob has ended, which another task of the same DAG submitted.
 
     The group's state on Vertex AI becomes the task's: success (also when Vertex AI took the result from its cache, as
-    the log then says), skipped when Vertex AI did not trigger the group, failed when it failed or was cancelled. A group
-    after a failed one is ``upstream_failed`` by the edges between the tasks. The triggerer looks at a job once for all
-    who wait for its groups.
+    the log then says), skipped when Vertex AI did not trigger the group, failed when it failed or was cancelled. A
+    group after a failed one is ``upstream_failed`` by the edges between the tasks. The triggerer looks at a job once
+    for all who wait for its groups.
 
     When the task is cleared, or tried again, after its group did not succeed, it submits what is left of the pipeline
     as a new attempt, as soon as the last one has ended; or it adopts the attempt that another task has made. A group

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kedro_vertex.core import identity, parameters, resume
+from airflow_provider_kedro_vertex.core.checks import Mode, check, refuse
+from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.custom_job import custom_job
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
-from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
+from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.overrides import with_overrides
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.plan import EXIT_TASK_ID, NodeGroup, Plan, build_plan
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
     from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
     from airflow_provider_kedro_vertex.vertex.submission import Body
+    from airflow_provider_kedro_vertex.waiting import Log
 
 #: The label of a CustomJob that names its node group.
 GROUP_LABEL = "kedro-group"
@@ -85,6 +88,18 @@ def runtime_params(operator: BaseOperator, context: Context) -> dict[str, Any]:
     return parameters.nested({**values, **operator.render_template(templates, context)})
 
 
+def checked(manifest: Manifest, plan: Plan, mode: Mode, log: Log) -> None:
+    """Find what would fail on Vertex AI before anything is paid for; warnings are logged.
+
+    :raises ConfigError: the run would fail.
+    """
+    findings = check(manifest, plan, mode)
+    refuse(findings)
+    for finding in findings:
+        if finding.level == "warning":
+            log.warning("%s", finding)
+
+
 def params_argument(client: VertexClient, plan: Plan, run_key: str, params: Mapping[str, Any]) -> str:
     """What follows ``--params``: JSON text, or ``@gs://..`` of an object with it if it is too long for an argument.
 
@@ -139,22 +154,29 @@ def labels(context: Context, plan: Plan, given: Mapping[str, str], attempts: Att
     return {**own, **given, **attempts.labels}
 
 
-def plan_of(operator: VertexJobOperator) -> Plan:
-    """Read the manifest and plan the operator's pipeline.
+def manifest_of(operator: VertexJobOperator) -> Manifest:
+    """Read the operator's manifest.
 
-    :raises KedroVertexError: the manifest or a setting is wrong.
+    :raises KedroVertexError: it is missing or damaged, or the project cannot be inspected.
     """
     source = ManifestSource(operator.manifest, operator.project, operator.python, operator.kedro_env)
-    manifest = source.read(Path(operator.dag.fileloc).parent)
+    return source.read(Path(operator.dag.fileloc).parent)
+
+
+def plan_of(operator: VertexJobOperator, manifest: Manifest) -> Plan:
+    """Plan the operator's pipeline.
+
+    :raises KedroVertexError: a setting is wrong.
+    """
     return build_plan(manifest, operator.pipeline, manifest.config.overridden(operator.run_config or {}))
 
 
-def client_of(operator: VertexJobOperator, hook: KedroVertexHook, plan: Plan) -> VertexClient:
+def client_of(operator: VertexJobOperator, hook: KedroVertexHook, config: RunConfig) -> VertexClient:
     """Reach the project and region that the operator's jobs run in.
 
     :raises ConfigError: no project or no region is known.
     """
-    return hook.client(operator.project_id or plan.config.project_id, operator.region or plan.config.region)
+    return hook.client(operator.project_id or config.project_id, operator.region or config.region)
 
 
 def pipeline_job_request(
@@ -170,10 +192,12 @@ def pipeline_job_request(
     :param more_labels: labels of each job, over all others.
     :raises KedroVertexError: the manifest, a setting or a parameter is wrong.
     """
-    plan = plan_of(operator)
+    manifest = manifest_of(operator)
+    plan = plan_of(operator, manifest)
     if not operator.exit_handler:
         plan = replace(plan, exit_group=None)
-    client = client_of(operator, hook, plan)
+    checked(manifest, plan, "pipeline_job", operator.log)
+    client = client_of(operator, hook, plan.config)
     params = params_argument(client, plan, attempts.run_key, runtime_params(operator, context))
     title = operator.display_name or _title(plan, context["ti"].run_id)
     own_labels = labels(context, plan, operator.labels or {}, attempts)
@@ -203,9 +227,11 @@ def custom_job_request(operator: KedroVertexCustomJobOperator, hook: KedroVertex
 
     :raises KedroVertexError: the manifest, a setting or a parameter is wrong, or there is no such group.
     """
-    plan = plan_of(operator)
+    manifest = manifest_of(operator)
+    plan = plan_of(operator, manifest)
+    checked(manifest, plan, "custom_job", operator.log)
     group = _group(plan, operator.group)
-    client = client_of(operator, hook, plan)
+    client = client_of(operator, hook, plan.config)
     attempts = attempts_of(operator, context)
     values = runtime_params(operator, context)
     if group is plan.exit_group:

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_kedro_vertex.core import outcome
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
 from airflow_provider_kedro_vertex.core.states import DONE_STATES, succeeded
+from airflow_provider_kedro_vertex.ending import success_event
 from airflow_provider_kedro_vertex.killing import is_deferred
 from airflow_provider_kedro_vertex.links import VertexJobLink, VertexLogsLink
 from airflow_provider_kedro_vertex.vertex import poller
@@ -122,7 +123,9 @@ class KedroVertexJobTrigger(BaseTrigger):
                     case poller.Ended():
                         state = news.state
             if self.end_task and succeeded(state):
-                return TaskSuccessEvent(xcoms={"return_value": await self._summary(states)})
+                event = await success_event(self.task_instance, await self._summary(states))
+                if event is not None:
+                    return event
         except KedroVertexError as error:
             final = not isinstance(error, UnavailableError | QuotaExceededError)
             return TriggerEvent({"name": self.job, "error": str(error), "final": final})
@@ -192,7 +195,10 @@ class KedroVertexNodeTrigger(KedroVertexJobTrigger):
                             continue
                         states.show({self.group: task.state})
                         if self.end_task and task.state in DONE_STATES:
-                            return TaskSuccessEvent(xcoms=await asyncio.to_thread(self._done, task))
+                            result, links = await asyncio.to_thread(self._done, task)
+                            event = await success_event(self.task_instance, result, links)
+                            if event is not None:
+                                return event
                         if task.ended:
                             state = task.state
                             break
@@ -205,12 +211,12 @@ class KedroVertexNodeTrigger(KedroVertexJobTrigger):
             return TriggerEvent({"name": self.job, "error": str(error), "final": final})
         return TriggerEvent({"name": self.job, "state": state, "seen": states.seen})
 
-    def _done(self, task: outcome.Task) -> dict[str, Any]:
+    def _done(self, task: outcome.Task) -> tuple[dict[str, Any], dict[str, str]]:
         from airflow_provider_kedro_vertex.hooks import KedroVertexHook
 
         hook = KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
         url = hook.job_url(self.job)
-        xcoms = {"return_value": outcome.node_summary({"name": self.job}, task, url), VertexJobLink.key: url}
+        links = {VertexJobLink.key: url}
         if task.number:
-            xcoms[VertexLogsLink.key] = hook.logs_url(self.job.split("/")[1], [task.number])
-        return xcoms
+            links[VertexLogsLink.key] = hook.logs_url(self.job.split("/")[1], [task.number])
+        return outcome.node_summary({"name": self.job}, task, url), links
