@@ -54,6 +54,7 @@ ListCustomJobsResponse = _plain(job_service.ListCustomJobsResponse)
 DeleteOperationMetadata = _plain(operation.DeleteOperationMetadata)
 Operation = operations_pb2.Operation
 GetOperationRequest = operations_pb2.GetOperationRequest
+WaitOperationRequest = operations_pb2.WaitOperationRequest
 Empty = empty_pb2.Empty
 Struct = struct_pb2.Struct
 
