@@ -54,6 +54,14 @@ def say(text: str) -> str:
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
+def keep(rows: Input[Dataset]) -> Dataset:
+    kept = Dataset(uri=dsl.get_uri("of my own"), metadata=rows.metadata)
+    with open(rows.path) as source, open(kept.path, "w") as target:
+        target.write(source.read()[::-1])
+    return kept
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
 def fail(text: str) -> str:
     raise ValueError(text)
 
@@ -105,6 +113,7 @@ def inner(text: str) -> Inner:
 OUTPUTS = {
     "size": int, "share": float, "good": bool, "every": list, "found": dict, "text": str, "note": str, "said": str,
     "measured": int, "sizes": list, "loud": str, "rows": Dataset, "model": Model, "metrics": Metrics, "copy": Artifact,
+    "kept": Dataset,
 }  # fmt: skip
 All = NamedTuple("All", **OUTPUTS)
 
@@ -120,6 +129,7 @@ def plain(text: str = "abc", rate: float = 1.0) -> All:
         **of_describe, said=part.outputs["said"], measured=measured.outputs["size"], sizes=measured.outputs["sizes"],
         loud=loud.output, rows=part.outputs["rows"], model=described.outputs["model"],
         metrics=described.outputs["metrics"], copy=measured.outputs["copy"],
+        kept=keep(rows=part.outputs["rows"]).output,
     )  # fmt: skip
 
 
@@ -130,6 +140,7 @@ def guarded(text: str = "abc", rate: float = 1.0):
         part = inner(text=text)
         described = describe(rows=part.outputs["rows"], rate=rate)
         measured = measure(rows=part.outputs["rows"], prefix=part.outputs["said"])
+        keep(rows=part.outputs["rows"])
         with dsl.If(measured.outputs["size"] > 8):
             say(text=f"{described.outputs['share']} {described.outputs['good']} {text}")
 

@@ -79,7 +79,7 @@ def test_a_pipeline_has_the_outputs_of_kfps_own_runner(emulator: VertexEmulator,
     job = ended(emulator, compiled, "plain", GIVEN)
     assert job["state"] == "PIPELINE_STATE_SUCCEEDED"
     local = json.loads((compiled / "local.json").read_text())
-    assert len(local) == 15
+    assert len(local) == 16
     assert outputs_of(emulator, tasks_of(job)[""]) == local
 
 
@@ -96,6 +96,7 @@ def test_an_exit_handler_and_a_condition_change_no_output(emulator: VertexEmulat
         name: outputs_of(emulator, tasks[f"exit-handler-1.{task}"])[name] for task in names for name in names[task]
     }
     found["measured"] = outputs_of(emulator, tasks["exit-handler-1.measure"])["size"]
+    found["kept"] = outputs_of(emulator, tasks["exit-handler-1.keep"])["Output"]
     found["loud"] = outputs_of(emulator, tasks["exit-handler-1.condition-2.say"])["Output"]
     assert found == json.loads((compiled / "local.json").read_text())
     assert outputs_of(emulator, tasks["notify"]) == {"told": "exit-handler-1 SUCCEEDED None None"}
