@@ -13,6 +13,7 @@ no exit task; a container that does not write an output it declares succeeds, an
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -53,6 +54,9 @@ from airflow_provider_kedro_vertex.emulator.states import (
 from airflow_provider_kedro_vertex.emulator.store import Store
 
 logger = logging.getLogger(__name__)
+
+RUN_LABELS = "VERTEX_AI_PIPELINES_RUN_LABELS"
+"""The variable that gives every container of a pipeline its job's labels in JSON."""
 
 
 class Engine:
@@ -210,7 +214,9 @@ class Engine:
         except ContainerError as error:
             fail(node, Code.INVALID_ARGUMENT, str(error))
             return
-        work = Work(names.generated_number(), image, tuple(argv), tuple(env))
+        # kfp knows by this variable that it runs on Vertex AI, and leaves the naming of artifacts to it.
+        own = (RUN_LABELS, json.dumps(dict(run.job.labels), sort_keys=True))
+        work = Work(names.generated_number(), image, tuple(argv), (own, *env))
         job = names.resource(run.job.name, names.PIPELINE_JOBS)
         labels = {names.BILLING_LABEL: run.job.labels[names.BILLING_LABEL]}
         custom_job = self._custom_jobs.add(job.parent, f"{job.id}-{node.detail.task_name}", labels, work)
