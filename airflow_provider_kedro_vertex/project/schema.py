@@ -14,8 +14,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from airflow_provider_kedro_vertex.core.config import RunConfig, accelerators, cores, gigabytes, storage_root
+from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
+from airflow_provider_kedro_vertex.core.quantities import accelerators, cores, gigabytes, storage_root
 
 KeyPath = tuple[str | int, ...]
 
