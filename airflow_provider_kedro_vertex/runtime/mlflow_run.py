@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -160,9 +161,7 @@ class MlflowRun:
                 _set_tags(client, run_id, dict.fromkeys(self._part.tags, value))
             else:
                 _set_tags(client, run_id, dict.fromkeys(self._part.tags, states.WAS_KILLED))
-            # Else MLflow itself would end the run as FINISHED when the process exits. The status is right in most
-            # cases, and settled below in all.
-            mlflow.end_run(states.status(client.get_run(run_id).data.tags, self._part.last_tags))
+            _leave(run_id, states.status(client.get_run(run_id).data.tags, self._part.last_tags))
             settle(client, run_id, self._part)
         except Exception as problem:
             _LOG.warning("MLflow run %s does not show how these nodes ended: %s", run_id, problem)
@@ -178,6 +177,8 @@ class MlflowRun:
         _set_tags(client, run_id, {**tags, **dict.fromkeys(self._part.tags, states.IS_RUNNING)})
         for name in self._part.all_tags & found.keys() - set(self._part.tags):
             client.delete_tag(run_id, name)
+        # Its line with the run's address at each end of a run, of which there is one for each node here.
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         mlflow.start_run(run_id=run_id)
         settle(client, run_id, self._part)
         line = {"mlflow_run_id": run_id, "mlflow_url": _url(experiment_id, run_id)}
@@ -247,6 +248,17 @@ def settle(client: MlflowClient, run_id: str, part: Part) -> None:
             client.update_run(run_id, status=status)
         else:
             client.set_terminated(run_id, status)
+
+
+def _leave(run_id: str, status: str) -> None:
+    """Have no active run any more: MLflow would end it as FINISHED when the process exits.
+
+    The run is active once more for each node: that is how kedro-mlflow enters it.
+
+    :param status: for the shared run, to be settled afterwards; a run that a node left open is FINISHED, as ever.
+    """
+    while (active := mlflow.active_run()) is not None:
+        mlflow.end_run(status if active.info.run_id == run_id else states.FINISHED)
 
 
 def _config(context: KedroContext) -> KedroMlflowConfig:
