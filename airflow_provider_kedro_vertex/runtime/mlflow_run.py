@@ -94,8 +94,9 @@ class MlflowRun:
         self._header_provider = header_provider
         self._run_id: str | None = None
 
-    # Before kedro-mlflow's own, which joins the run that it finds active.
-    @hook_impl(tryfirst=True)
+    # Registered last, and so called before kedro-mlflow's own, which joins the run that it finds active; but after
+    # what a project marks to come first.
+    @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Set MLflow up as ``mlflow.yml`` asks, and start or join the run.
 

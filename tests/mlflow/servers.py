@@ -16,6 +16,8 @@ from typing import Any
 from dags_examples.demo.ports import Ports
 
 ROOT = Path(__file__).parents[2]
+# Each runner of background jobs is one more process that imports MLflow.
+_LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 PYTHON = ROOT / ".venv-mlflow" / "bin" / "python"
 
 
@@ -103,7 +105,7 @@ def mlflow_server(folder: Path) -> Iterator[Mlflow]:
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", **_LEAN},
             start_new_session=True,
         )
     try:

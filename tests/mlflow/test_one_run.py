@@ -78,7 +78,7 @@ def test_the_runs_tags_and_name_tell_which_dag_run_it_is(server: Mlflow, tracked
         "mlflow_run_id": run.id,
         "mlflow_url": f"{server.url}/#/experiments/{run.body['info']['experiment_id']}/runs/{run.id}",
     }
-    (kept,) = [path for path in (tracked.path.parent / "root").rglob("mlflow-run.json")]
+    (kept,) = (tracked.path.parent / "root").rglob("mlflow-run.json")
     assert json.loads(kept.read_text()) == {"run_id": run.id, "url": line["mlflow_url"]}
     # kedro-mlflow's advice to end the run by hand would be wrong here.
     assert "close it manually" not in log
