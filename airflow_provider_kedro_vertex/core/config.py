@@ -83,14 +83,22 @@ def _ip(said: str, where: str) -> None:
         raise ConfigError(f"{where} must be an IP address such as 10.0.0.7, not {said!r:.80}.") from None
 
 
-def _environment_variable(name: str, where: str) -> None:
+def environment_variable(name: str, where: str) -> None:
+    """Check the name of an environment variable.
+
+    :raises ConfigError: it is none.
+    """
     if not _ENV_NAME.fullmatch(name):
         raise ConfigError(
             f"{where} has {name!r:.80}, which is no name of an environment variable (letters, digits, underscores)."
         )
 
 
-def _airflow_argument(name: str, where: str) -> None:
+def airflow_argument(name: str, where: str) -> None:
+    """Check a name against :data:`AIRFLOW_ARGUMENTS`.
+
+    :raises ConfigError: it is none of them.
+    """
     if name not in AIRFLOW_ARGUMENTS:
         raise ConfigError(f"{where} has no setting {name!r:.80}.{did_you_mean(name, AIRFLOW_ARGUMENTS)}")
 
@@ -218,8 +226,8 @@ class NodeSettings(Layer):
     """
 
     image: str | None = setting(text)
-    env: Mapping[str, str] = mapping(text, _environment_variable)
-    secret_env: Mapping[str, str] = mapping(changed(secret_version), _environment_variable)
+    env: Mapping[str, str] = mapping(text, environment_variable)
+    secret_env: Mapping[str, str] = mapping(changed(secret_version), environment_variable)
     scheduling: Scheduling | None = setting(Scheduling.from_dict)
     persistent_resource_id: str | None = setting(text)
     nfs_mounts: tuple[NfsMount, ...] = sequence(NfsMount.from_dict)
@@ -231,7 +239,7 @@ class NodeSettings(Layer):
     caching: bool | None = setting(boolean)
     cache_key: str | None = setting(text)
     runner: str | None = setting(one_of("sequential", "thread"))
-    airflow: Mapping[str, Any] = mapping(json_value, _airflow_argument)
+    airflow: Mapping[str, Any] = mapping(json_value, airflow_argument)
 
 
 @dataclass(frozen=True)
@@ -281,7 +289,7 @@ class Grouping(Section):
     """Which nodes share a container.
 
     :param kind: one of :data:`GROUPINGS`.
-    :param depth: with ``namespace``: how many parts of the namespace make a group; None takes all.
+    :param depth: with ``namespace``: how many parts of the namespace make a group; None is 1, as Kedro groups.
     :param tag_prefix: with ``tag``: how a tag starts that names a group.
     :param callable: with ``callable``: ``package.module:function``.
     :param params: with ``callable``: keyword arguments of the function.
@@ -333,10 +341,13 @@ class Mlflow(Layer):
 
     :param request_header_provider: makes the headers of the requests to the tracking server.
     :param request_header_provider_params: kedro-vertexai's key: what a provider that the project names itself reads.
+    :param tracking_uri: where the project's ``mlflow.yml`` says that runs are tracked, without user and password. Read
+        when the project is inspected, for the checks.
     """
 
     request_header_provider: Provider | None = setting(Provider.from_dict)
     request_header_provider_params: Mapping[str, Any] = mapping(json_value)
+    tracking_uri: str | None = setting(text)
 
 
 @dataclass(frozen=True)

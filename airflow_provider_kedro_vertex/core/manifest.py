@@ -55,13 +55,17 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Node:
-    """One Kedro node. ``inputs`` keep ``params:`` names and the transcoding of datasets (``table@pandas``)."""
+    """One Kedro node. ``inputs`` keep ``params:`` names and the transcoding of datasets (``table@pandas``).
+
+    ``group`` is what the project's own grouping function (``grouping: {kind: callable}``) answered for the node.
+    """
 
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     tags: tuple[str, ...] = ()
     namespace: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,7 @@ def _content(manifest: Manifest) -> dict[str, Any]:
                         "tags": list(node.tags),
                         "inputs": list(node.inputs),
                         "outputs": list(node.outputs),
+                        **({} if node.group is None else {"group": node.group}),
                     }
                     for node in pipeline.nodes
                 ]
@@ -258,15 +263,18 @@ def _pipeline(name: str, value: Mapping[str, Any]) -> Pipeline:
 def _node(where: str, value: Any) -> Node:
     if not isinstance(value, dict):
         raise _ShapeError(f"at {where}: it must be an object")
-    namespace = value.get("namespace")
+    namespace, group = value.get("namespace"), value.get("group")
     if namespace is not None and not isinstance(namespace, str):
         raise _ShapeError(f"at {where}.namespace: it must be a string or null")
+    if group is not None and not isinstance(group, str):
+        raise _ShapeError(f"at {where}.group: it must be a string or null")
     return Node(
         name=_string(value, "name", where),
         inputs=_strings(value, "inputs", where),
         outputs=_strings(value, "outputs", where),
         tags=_strings(value, "tags", where),
         namespace=namespace,
+        group=group,
     )
 
 

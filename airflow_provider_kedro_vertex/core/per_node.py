@@ -11,7 +11,6 @@ from fnmatch import fnmatchcase
 from functools import reduce
 from typing import Generic, TypeVar
 
-from airflow_provider_kedro_vertex.core.identity import slug
 from airflow_provider_kedro_vertex.core.sections import laid
 
 DEFAULT = "__default__"
@@ -24,6 +23,8 @@ def node_names(name: str) -> tuple[str, str, str]:
 
     kedro-vertexai looked a node up by its cleaned name (a dash for each run of signs); its documents wrote the raw one.
     """
+    from airflow_provider_kedro_vertex.core.identity import slug  # not for parsing a DAG file, which asks for no names
+
     return slug(name), re.sub(r"[\W_]+", "-", name).strip("-"), name
 
 

@@ -15,8 +15,8 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
+from google.cloud.aiplatform_v1.types import artifact, job_service, operation, pipeline_job, pipeline_service
 from google.cloud.aiplatform_v1.types import custom_job as custom_job_types
-from google.cloud.aiplatform_v1.types import job_service, operation, pipeline_job, pipeline_service
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, field_mask_pb2, json_format, message_factory, struct_pb2, timestamp_pb2
 
@@ -31,6 +31,7 @@ def _plain(wrapper: Any) -> Any:
 
 
 PipelineJob = _plain(pipeline_job.PipelineJob)
+Artifact = _plain(artifact.Artifact)
 PipelineTaskDetail = _plain(pipeline_job.PipelineTaskDetail)
 CreatePipelineJobRequest = _plain(pipeline_service.CreatePipelineJobRequest)
 GetPipelineJobRequest = _plain(pipeline_service.GetPipelineJobRequest)
@@ -53,6 +54,7 @@ ListCustomJobsResponse = _plain(job_service.ListCustomJobsResponse)
 DeleteOperationMetadata = _plain(operation.DeleteOperationMetadata)
 Operation = operations_pb2.Operation
 GetOperationRequest = operations_pb2.GetOperationRequest
+WaitOperationRequest = operations_pb2.WaitOperationRequest
 Empty = empty_pb2.Empty
 Struct = struct_pb2.Struct
 
