@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from urllib.parse import quote
+
 from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
@@ -58,3 +61,13 @@ class KedroVertexHook(GoogleBaseHook):
         page = "pipelines/runs" if collection == "pipelineJobs" else "training"
         console = (self._get_field("console_url") or CONSOLE_URL).rstrip("/")
         return f"{console}/vertex-ai/locations/{region}/{page}/{job_id}?project={project_id}"
+
+    def logs_url(self, project_id: str, numbers: Sequence[str]) -> str:
+        """The page that shows the log lines of some CustomJobs to a person.
+
+        :param numbers: the last parts of the CustomJobs' names.
+        """
+        wanted = " OR ".join(f'"{number}"' for number in numbers)
+        query = f'resource.type="ml_job"\nresource.labels.job_id=({wanted})'
+        console = (self._get_field("console_url") or CONSOLE_URL).rstrip("/")
+        return f"{console}/logs/query;query={quote(query, safe='')}?project={project_id}"

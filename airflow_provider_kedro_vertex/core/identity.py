@@ -91,7 +91,7 @@ def run_key(dag_id: str, run_id: str) -> str:
     """
     dag = _starting_with_letter(slug(dag_id))[:24].strip("-")
     run = slug(run_id)[:27].strip("-")
-    return f"{dag}-{run}-{_digest(dag_id, run_id)[:10]}"
+    return f"{dag}-{run}-{digest(dag_id, run_id)[:10]}"
 
 
 def job_id(run_key: str, task_id: str, map_index: int, attempt: int) -> str:
@@ -103,7 +103,7 @@ def job_id(run_key: str, task_id: str, map_index: int, attempt: int) -> str:
     readable = slug(task_id)[:40].strip("-")
     if readable != task_id or map_index >= 0:
         # The readable part lost something, so the digest keeps two tasks apart.
-        readable = f"{readable}-{_digest(task_id, str(map_index))[:8]}"
+        readable = f"{readable}-{digest(task_id, str(map_index))[:8]}"
     return f"{run_key}-{readable}-{attempt}"
 
 
@@ -137,5 +137,6 @@ def _starting_with_letter(text: str) -> str:
     return text if text[:1].isalpha() else f"d-{text}"
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """Digest texts so that no two lists of texts meet: 64 hexadecimal digits."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import requests
 from google.auth.credentials import AnonymousCredentials, Credentials
@@ -264,7 +264,7 @@ def _address(given: str | None, host: str) -> str:
 
 def _path(url: str) -> str:
     """The part of an address that says what was asked for: without host and API version."""
-    return url.split("/", 3)[3].removeprefix("v1/")
+    return unquote(url.split("/", 3)[3].removeprefix("v1/"))
 
 
 def _object(service: str, answer: requests.Response) -> dict[str, Any]:
