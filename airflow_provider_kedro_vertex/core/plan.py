@@ -27,8 +27,9 @@ COMMAND = ("python", "-m", "airflow_provider_kedro_vertex.runtime", "run")
 #: Keeps the names in a spec readable in the console and far below every limit of the API.
 TASK_ID_LENGTH = 80
 
-#: The task of the pipeline that runs last.
+#: The task of the pipeline that runs last, and the task that it waits for, which holds all others.
 EXIT_TASK_ID = "on-exit"
+EXIT_HANDLER_ID = "exit-handler-1"
 
 Entry = TypeVar("Entry")
 LayerType = TypeVar("LayerType", bound=Layer)
@@ -140,7 +141,7 @@ def build_plan(
     groups = _groups(graph, manifest, pipeline, config, in_memory)
     exit_group = _exit_group(manifest, pipeline, config)
     if exit_group is not None:
-        _task_ids([*(group.name for group in groups), EXIT_TASK_ID], "Groups")
+        _task_ids([*(group.name for group in groups), EXIT_TASK_ID, EXIT_HANDLER_ID], "Groups")
     return Plan(
         name="-".join([slug(manifest.project.name), *([slug(pipeline)] if pipeline != DEFAULT_PIPELINE else [])]),
         project=manifest.project.name,
