@@ -372,7 +372,7 @@ def _inside(config: RunConfig) -> dict[str, Any]:
     value = {
         "host_aliases": network.get("host_aliases"),
         "dynamic_config_providers": [provider.to_dict() for provider in config.dynamic_config_providers],
-        "mlflow": config.mlflow and config.mlflow.to_dict(),
+        "mlflow": config.mlflow and replace(config.mlflow, tracking_uri=None).to_dict(),
     }
     return {key: item for key, item in value.items() if item}
 

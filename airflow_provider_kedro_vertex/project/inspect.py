@@ -24,7 +24,7 @@ from kedro.framework.project import pipelines as registered_pipelines
 from kedro.framework.startup import ProjectMetadata, bootstrap_project
 from kedro.pipeline import Pipeline as KedroPipeline
 
-from airflow_provider_kedro_vertex.core.errors import ConfigError, ProjectError
+from airflow_provider_kedro_vertex.core.errors import ParameterError, ProjectError
 from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.project.conf import VERTEXAI, open_conf
 from airflow_provider_kedro_vertex.project.datasets import resolve_datasets
@@ -165,7 +165,7 @@ def _json_object(value: Mapping[Any, Any], locate: Locate, at: KeyPath = ()) -> 
         # JSON's keys are strings, and so are the names that Kedro makes of them: params:horizons.7
         result[str(key)] = _json(item, locate, (*at, str(key)))
     if len(result) < len(value):
-        raise ConfigError(f"{locate(at)}: the parameter {dotted(at)} has two keys that differ only in their type.")
+        raise ParameterError(f"{locate(at)}: the parameter {dotted(at)} has two keys that differ only in their type.")
     return result
 
 
@@ -178,7 +178,7 @@ def _json(value: Any, locate: Locate, at: KeyPath) -> Any:
         return value
     if isinstance(value, date):
         return value.isoformat()
-    raise ConfigError(
+    raise ParameterError(
         f"{locate(at)}: the parameter {dotted(at)} is no JSON value but {value!r:.80}, of type "
         f"{type(value).__name__}. Write it as a string or a number and convert it in the node."
     )
