@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.config import Resources, RunConfig
-from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.identity import DISPLAY_NAME_LENGTH, RunContext
 from airflow_provider_kedro_vertex.core.job_body import connection, encryption, environment, json_argument
 from airflow_provider_kedro_vertex.core.plan import COMMAND, EXIT_HANDLER_ID, NodeGroup, Plan
@@ -27,25 +26,6 @@ _INPUTS = (RUN_CONTEXT, RUNTIME_PARAMS)
 #: How kfp names what a pipeline inside another one gets from it.
 _CHANNEL = "pipelinechannel--"
 
-#: What a container of a PipelineJob has no field for (PipelineContainerSpec): the part of a group, the key of
-#: ``run_config`` that it comes from, and the settings.
-_CUSTOM_JOB_ONLY: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "resources": ("resources", ("machine_type", "gpu_partition_size", "tpu_topology", "disk", "reservation")),
-    "settings": (
-        "nodes",
-        (
-            "scheduling",
-            "persistent_resource_id",
-            "nfs_mounts",
-            "lustre_mounts",
-            "tensorboard",
-            "enable_web_access",
-            "enable_dashboard_access",
-            "replica_count",
-        ),
-    ),
-}
-
 
 def pipeline_spec(plan: Plan) -> dict[str, Any]:
     """Write a plan as a PipelineSpec. Key order is fixed, so equal plans give equal bytes.
@@ -53,9 +33,9 @@ def pipeline_spec(plan: Plan) -> dict[str, Any]:
     With an exit group the others are in a pipeline inside, and the exit task waits for it whatever its outcome: what
     kfp makes of ``dsl.ExitHandler``. Without one the spec is flat.
 
-    :raises ConfigError: a group has settings that only a CustomJob can carry; see :func:`beyond_pipeline_job`.
+    What a container of a PipelineJob has no field for (PipelineContainerSpec), such as a machine type or Spot, is not
+    in it; :mod:`.checks` tells of each such setting.
     """
-    _refuse(beyond_pipeline_job(plan))
     info = {"name": plan.name}
     if plan.config.description:
         info["description"] = plan.config.description
@@ -97,7 +77,7 @@ def pipeline_job(
     :param runtime_params: JSON text, or ``@gs://...`` where it is stored; see :func:`.parameters.to_json`.
     :param display_name: cut to 128 characters.
     :param labels: ready label values, see :func:`.identity.label_value`; they win over ``run_config.labels``.
-    :raises ConfigError: as :func:`pipeline_spec`, or two networks are set.
+    :raises ConfigError: two networks are set.
     """
     config = plan.config
     runtime: dict[str, Any] = {
@@ -127,41 +107,6 @@ def pipeline_job(
 def api_version(config: RunConfig) -> str:
     """The API version that has every field of :func:`pipeline_job`: ``v1``, or ``v1beta1`` for persistent resources."""
     return "v1beta1" if _persistent_resource(config) else "v1"
-
-
-def beyond_pipeline_job(plan: Plan) -> list[tuple[str, str]]:
-    """The settings that a PipelineJob cannot carry and a CustomJob can.
-
-    :return: a group's name and a key of ``run_config``, such as ``("train", "resources.machine_type")``.
-    """
-    groups = [*plan.groups, *([plan.exit_group] if plan.exit_group else [])]
-    found = []
-    for group in groups:
-        for section, (key, names) in _CUSTOM_JOB_ONLY.items():
-            said = getattr(group, section)
-            found += [(group.name, f"{key}.{name}") for name in names if _is_asked(name, getattr(said, name))]
-    return found
-
-
-def _is_asked(name: str, value: Any) -> bool:
-    # A single replica is what a container of a PipelineJob is.
-    return bool(value) and not (name == "replica_count" and value == 1)
-
-
-def _refuse(found: list[tuple[str, str]]) -> None:
-    if not found:
-        return
-    groups: dict[str, list[str]] = {}
-    for group, key in found:
-        groups.setdefault(key, []).append(group)
-    each = "; ".join(
-        f"{key} (of {', '.join(map(repr, names[:3]))}{f' and {len(names) - 3} more' if len(names) > 3 else ''})"
-        for key, names in groups.items()
-    )
-    raise ConfigError(
-        f"The containers of a PipelineJob cannot have these settings of run_config: {each}. Take them out, or use "
-        "mode='custom_job', where each node group is a job that has them."
-    )
 
 
 def _container(group: NodeGroup, *more: str) -> dict[str, Any]:

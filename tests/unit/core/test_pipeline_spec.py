@@ -308,29 +308,6 @@ def test_everything_that_a_job_can_carry(manifest: Manifest) -> None:
         body(manifest, network={"vpc": "n", "psc_interface": {"network_attachment": "a"}})
 
 
-def test_what_only_a_custom_job_can_carry_is_refused_and_not_dropped(manifest: Manifest) -> None:
-    config = manifest.config.overridden(
-        {
-            "resources": {"__default__": {"machine_type": "n1-standard-4"}},
-            "nodes": {
-                "report": {"scheduling": {"strategy": "spot"}, "enable_web_access": True, "replica_count": 2},
-                "clean_orders": {"enable_web_access": False, "replica_count": 1},
-            },
-        }
-    )
-    plan = build_plan(manifest, config=config)
-    assert ("report", "nodes.replica_count") in beyond_pipeline_job(plan)
-    assert not [key for group, key in beyond_pipeline_job(plan) if group == "clean_orders" and "nodes" in key]
-    with pytest.raises(ConfigError) as caught:
-        pipeline_spec(plan)
-    assert str(caught.value) == (
-        "The containers of a PipelineJob cannot have these settings of run_config: resources.machine_type (of "
-        "'clean_orders', 'features.daily.join', 'write_table' and 2 more); nodes.scheduling (of 'report'); "
-        "nodes.enable_web_access (of 'report'); nodes.replica_count (of 'report'). Take them out, or use "
-        "mode='custom_job', where each node group is a job that has them."
-    )
-
-
 def test_no_parameter_is_read_as_a_variable(manifest: Manifest) -> None:
     plan = build_plan(manifest)
     context = RunContext("key", "dag", "run", None, None, None, plan.root, "version", "key-run-1")
