@@ -23,7 +23,6 @@ from airflow_provider_kedro_vertex.core.job_body import environment
 from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.pipeline_spec import (
     api_version,
-    beyond_pipeline_job,
     pipeline_job,
     pipeline_spec,
 )
