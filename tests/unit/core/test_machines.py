@@ -68,11 +68,11 @@ def test_the_machine_that_is_taken(asked: dict[str, str], machine: str) -> None:
         ),
         (
             {"gpu": "3", "accelerator_type": "NVIDIA_L4"},
-            "Node 'x': No machine type of Vertex AI has 3 NVIDIA_L4; there are types with 1, 2, 4, 8.",
+            "Node 'x': No machine type of Vertex AI has 3 NVIDIA_L4. Set gpu to 1, 2, 4, 8.",
         ),
         (
             {"gpu": "3", "accelerator_type": "NVIDIA_TESLA_T4"},
-            "Node 'x': No machine type of Vertex AI has 3 NVIDIA_TESLA_T4; there are types with 1, 2, 4.",
+            "Node 'x': No machine type of Vertex AI has 3 NVIDIA_TESLA_T4. Set gpu to 1, 2, 4.",
         ),
         (
             {"gpu": "1", "accelerator_type": "NVIDIA_TESLA_T40"},
