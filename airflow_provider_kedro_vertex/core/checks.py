@@ -17,6 +17,7 @@ from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.graph import dataset
 from airflow_provider_kedro_vertex.core.grouping import TAG_PREFIXES
+from airflow_provider_kedro_vertex.core.machines import choose
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Dataset, Manifest, Node
 from airflow_provider_kedro_vertex.core.per_node import DEFAULT, PerNode, node_names
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
@@ -196,6 +197,7 @@ def _in_plan(manifest: Manifest, plan: Plan, mode: Mode) -> Iterator[Finding]:
     for each in (_image, _variables, _secrets, _telemetry):
         yield from _once(groups, each)
     yield from _once(groups, _only_in_custom_jobs if mode == "pipeline_job" else _only_in_pipeline_jobs)
+    yield from _machines(groups, plan.config.region)
     yield from _data(manifest, plan, groups)
     if mode == "pipeline_job":
         yield from _size(plan)
@@ -308,6 +310,15 @@ def _only_in_custom_jobs(group: NodeGroup) -> Iterator[Finding]:
         "resources.reservation": resources.reservation,
     }
     yield from _without_effect(given, "pipeline_job", "custom_job")
+
+
+def _machines(groups: Iterable[NodeGroup], region: str | None) -> Iterator[Finding]:
+    for group in groups:
+        try:
+            choose(group.resources, region, f"Group {group.name!r}")
+        except ConfigError as error:
+            message, _, fix = str(error).rpartition(". ")
+            yield Finding("KV011", "error", f"{message}.", fix)
 
 
 def _only_in_pipeline_jobs(group: NodeGroup) -> Iterator[Finding]:
