@@ -67,6 +67,7 @@ class Engine:
         self._custom_jobs = custom_jobs
         self._buckets = buckets
         self._runs: dict[str, Run] = {}
+        self._touched: set[Run] = set()
         self._closing = False
 
     def start(self, job: Message, pipeline: Pipeline) -> None:
@@ -117,6 +118,7 @@ class Engine:
     async def close(self) -> None:
         """End all containers. Their jobs stay as they are; :meth:`recover` says what became of them."""
         self._closing = True
+        self._write_touched()
         attempts = [node.attempt for run in self._runs.values() for node in run.root.everything() if node.attempt]
         for attempt in attempts:
             attempt.cancel()
@@ -226,8 +228,7 @@ class Engine:
     def _attempt(self, run: Run, node: Node, custom_job: Message) -> None:
         def started() -> None:
             move(node, TaskState.RUNNING)
-            run.job.update_time.CopyFrom(now())
-            self._store.save(run.job)
+            self._write_soon(run)
 
         def ended(attempt: asyncio.Task[Outcome]) -> None:
             # A callback, and not the end of the coroutine: one that is cancelled before its first line has no end.
@@ -245,6 +246,22 @@ class Engine:
         attempt = self._custom_jobs.start(custom_job, node.detail.task_name, started)
         node.attempt = attempt
         attempt.add_done_callback(ended)
+
+    def _write_soon(self, run: Run) -> None:
+        """Write a run whose containers have started, once for all that start together.
+
+        Should the emulator be killed before, their CustomJobs tell that they ran.
+        """
+        if not self._touched:
+            asyncio.get_running_loop().call_soon(self._write_touched)
+        self._touched.add(run)
+
+    def _write_touched(self) -> None:
+        with self._store.transaction():
+            for run in self._touched:
+                run.job.update_time.CopyFrom(now())
+                self._store.save(run.job)
+        self._touched.clear()
 
     def _container_ended(self, run: Run, node: Node, outcome: Outcome) -> None:
         if outcome.code is None:
