@@ -143,13 +143,24 @@ def container_error(log: Sequence[str]) -> dict[str, Any] | None:
 
     Lines after it, of a shell or of Vertex AI, do not hide it.
     """
+    return _told(log, "node", "error", "seconds")
+
+
+def mlflow_run_url(log: Sequence[str]) -> str | None:
+    """Where the runtime in the container wrote that its MLflow run is; None if it did not."""
+    told = _told(log, "mlflow_run_id", "mlflow_url")
+    return told["mlflow_url"] if told else None
+
+
+def _told(log: Sequence[str], *keys: str) -> dict[str, Any] | None:
+    """The last line that is a JSON object with these keys."""
     for line in reversed(log):
-        if '"error"' in line and line.lstrip().startswith("{"):
+        if f'"{keys[-1]}"' in line and line.lstrip().startswith("{"):
             try:
                 value = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(value, dict) and value.keys() >= {"node", "error", "seconds"}:
+            if isinstance(value, dict) and value.keys() >= set(keys):
                 return value
     return None
 
