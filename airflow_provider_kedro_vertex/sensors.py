@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensor
 
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError
 from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout
-from airflow_provider_kedro_vertex.links import VertexJobLink, VertexLogsLink
+from airflow_provider_kedro_vertex.links import MlflowLink, VertexJobLink, VertexLogsLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -40,7 +40,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("job", "gcp_conn_id", "impersonation_chain")
-    operator_extra_links = (VertexJobLink(), VertexLogsLink())
+    operator_extra_links = (VertexJobLink(), VertexLogsLink(), MlflowLink())
     ui_color = "#e8f0fe"
 
     def __init__(

@@ -41,6 +41,7 @@ class JobRequest:
     :param attempts: names the task instance's jobs.
     :param body: makes the body from the id of an attempt; its labels have those of ``attempts``.
     :param what: names the work in the task's log.
+    :param mlflow_url: the page of the project's MLflow server; None if it has none.
     """
 
     client: VertexClient
@@ -48,9 +49,10 @@ class JobRequest:
     attempts: Attempts
     body: Body
     what: str
+    mlflow_url: str | None = None
 
 
-def attempts_of(operator: BaseOperator, context: Context) -> Attempts:
+def attempts_of(operator: BaseOperator, context: Context, plan: Plan) -> Attempts:
     """Name the attempts of the task instance that runs."""
     ti = context["ti"]
     return Attempts(
@@ -61,6 +63,7 @@ def attempts_of(operator: BaseOperator, context: Context) -> Attempts:
         # Clearing a task sets max_tries to the tries made so far plus its retries, in Airflow 2 and 3.
         first_try=ti.max_tries - (operator.retries or 0) + 1,
         run_start=identity.label_value(_iso(context["dag_run"].start_date) or ""),
+        prefix=plan.config.job_id_prefix or "",
     )
 
 
@@ -141,6 +144,21 @@ def labels(context: Context, plan: Plan, given: Mapping[str, str], attempts: Att
     return {**own, **given, **attempts.labels}
 
 
+def title_of(operator: BaseOperator, context: Context, plan: Plan) -> str:
+    """A job's display name: ``run_config.scheduled_run_name``, a template of Airflow's, or else what runs and when."""
+    if plan.config.scheduled_run_name:
+        return str(operator.render_template(plan.config.scheduled_run_name, context))
+    # The project's default pipeline needs no name beside the project's.
+    pipeline = plan.pipeline if plan.pipeline != DEFAULT_PIPELINE else ""
+    return " ".join(filter(None, (plan.config.experiment_name or plan.project, pipeline, context["ti"].run_id)))
+
+
+def mlflow_url(plan: Plan) -> str | None:
+    """The page of the project's MLflow server; None if it has none that a browser could open."""
+    uri = plan.config.mlflow.tracking_uri if plan.config.mlflow else None
+    return uri if uri and uri.startswith(("http://", "https://")) else None
+
+
 def pipeline_job_request(operator: KedroVertexPipelineOperator, hook: KedroVertexHook, context: Context) -> JobRequest:
     """Compile the operator's pipeline.
 
@@ -150,9 +168,9 @@ def pipeline_job_request(operator: KedroVertexPipelineOperator, hook: KedroVerte
     plan = build_plan(manifest, operator.pipeline, manifest.config.overridden(operator.run_config or {}))
     checked(manifest, plan, "pipeline_job", operator.log)
     client = hook.client(operator.project_id or plan.config.project_id, operator.region or plan.config.region)
-    attempts = attempts_of(operator, context)
+    attempts = attempts_of(operator, context, plan)
     params = params_argument(client, plan, attempts.run_key, runtime_params(operator, context))
-    title = operator.display_name or _title(plan, context["ti"].run_id)
+    title = operator.display_name or title_of(operator, context, plan)
     own_labels = labels(context, plan, operator.labels or {}, attempts)
 
     def body(job_id: str) -> Mapping[str, Any]:
@@ -167,18 +185,13 @@ def pipeline_job_request(operator: KedroVertexPipelineOperator, hook: KedroVerte
         attempts=attempts,
         body=body,
         what=f"pipeline {plan.pipeline} of {plan.project}, {len(plan.groups)} node groups",
+        mlflow_url=mlflow_url(plan),
     )
 
 
 def _manifest(operator: KedroVertexPipelineOperator) -> Manifest:
     source = ManifestSource(operator.manifest, operator.project, operator.python, operator.kedro_env)
     return source.read(Path(operator.dag.fileloc).parent)
-
-
-def _title(plan: Plan, run_id: str) -> str:
-    # The project's default pipeline needs no name beside the project's.
-    pipeline = plan.pipeline if plan.pipeline != DEFAULT_PIPELINE else ""
-    return " ".join(filter(None, (plan.config.experiment_name or plan.project, pipeline, run_id)))
 
 
 def _iso(moment: datetime | None) -> str | None:

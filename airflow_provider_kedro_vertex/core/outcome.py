@@ -108,7 +108,12 @@ def failure_class(job: Mapping[str, Any]) -> FailureClass:
     return next(one for one in _ORDER if one in classes)
 
 
-def failure(job: Mapping[str, Any], url: str, logs: Mapping[str, Sequence[str]], log_urls: Mapping[str, str]) -> str:
+def failure(
+    job: Mapping[str, Any],
+    url: str,
+    logs: Mapping[str, Sequence[str]] | None = None,
+    log_urls: Mapping[str, str] | None = None,
+) -> str:
     """Say why a job ended without success, for a person who reads the task's log.
 
     :param logs: task id to the last lines of its container's log, for the failed tasks whose log could be read.
@@ -119,14 +124,14 @@ def failure(job: Mapping[str, Any], url: str, logs: Mapping[str, Sequence[str]],
     failed = [task for task in tasks(job) if task.failed]
     for task in failed:
         lines.append(f"  {task.name}: {task.message or 'no message from Vertex AI'}")
-        tail = logs.get(task.name, ())
+        tail = (logs or {}).get(task.name, ())
         if (error := container_error(tail)) is not None:
             lines.append(f"    Error of node {error['node']} after {error['seconds']} s: {error['error']}")
         if tail:
             lines.append(f"    The end of its log ({len(tail)} lines):")
             lines += [f"      {line}" for line in tail]
-        if task.name in log_urls:
-            lines.append(f"    Its log: {log_urls[task.name]}")
+        if page := (log_urls or {}).get(task.name):
+            lines.append(f"    Its log: {page}")
     if not failed and _message(job):
         lines.append(f"  {_message(job)}")
     lines.append(f"See {url}")
@@ -138,13 +143,24 @@ def container_error(log: Sequence[str]) -> dict[str, Any] | None:
 
     Lines after it, of a shell or of Vertex AI, do not hide it.
     """
+    return _told(log, "node", "error", "seconds")
+
+
+def mlflow_run_url(log: Sequence[str]) -> str | None:
+    """Where the runtime in the container wrote that its MLflow run is; None if it did not."""
+    told = _told(log, "mlflow_run_id", "mlflow_url")
+    return told["mlflow_url"] if told else None
+
+
+def _told(log: Sequence[str], *keys: str) -> dict[str, Any] | None:
+    """The last line that is a JSON object with these keys."""
     for line in reversed(log):
-        if '"error"' in line and line.lstrip().startswith("{"):
+        if f'"{keys[-1]}"' in line and line.lstrip().startswith("{"):
             try:
                 value = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(value, dict) and value.keys() >= {"node", "error", "seconds"}:
+            if isinstance(value, dict) and value.keys() >= set(keys):
                 return value
     return None
 
