@@ -100,13 +100,14 @@ def run(request: Request, progress: Progress) -> None:
         ):
             own = [hooks, *more] if alone else [hooks, *more, _EveryPipeline()]
             session = _session(project, conf_source, request, own)
-            names: dict[str, Any] = (
-                {"pipeline_names": [request.pipeline]}
-                if "pipeline_names" in inspect.signature(session.run).parameters
-                else {"pipeline_name": request.pipeline}  # an older Kedro
-            )
-            runner = ThreadRunner() if request.settings.runner == THREAD else SequentialRunner()
-            session.run(**names, node_names=group.nodes, runner=runner)
+            with session:
+                names: dict[str, Any] = (
+                    {"pipeline_names": [request.pipeline]}
+                    if "pipeline_names" in inspect.signature(session.run).parameters
+                    else {"pipeline_name": request.pipeline}  # an older Kedro
+                )
+                runner = ThreadRunner() if request.settings.runner == THREAD else SequentialRunner()
+                session.run(**names, node_names=group.nodes, runner=runner)
     except Exception as error:
         hooks.recover(error)
         if progress.node is None and isinstance(error, _CONFIGURATION_ERRORS):
