@@ -31,7 +31,6 @@ from airflow_provider_kedro_vertex.project.conf import VERTEXAI, open_conf
 from airflow_provider_kedro_vertex.project.datasets import resolve_datasets
 from airflow_provider_kedro_vertex.project.environment import forwarded
 from airflow_provider_kedro_vertex.project.mlflow_yml import with_tracking_uri
-from airflow_provider_kedro_vertex.project.node_groups import GroupOf, group_of
 from airflow_provider_kedro_vertex.project.vertexai_yml import KeyPath, Locate, dotted, read_run_config
 
 _IMPORT_FAILED = IMPORT_ERROR_MESSAGE.partition("{module}")[0]
@@ -55,9 +54,7 @@ def inspect_project(path: Path, env: str | None = None) -> Manifest:
         config = forwarded(with_tracking_uri(config, conf), os.environ)
         parameters = _json_object(conf.load("parameters"), partial(conf.locate, "parameters"))
         catalog = conf.load("catalog", required=True)
-        registered = _registered(metadata)
-        group = group_of(config.grouping)
-        pipelines = {name: _pipeline(name, value, group) for name, value in registered.items()}
+        pipelines = {name: _pipeline(name, value) for name, value in _registered(metadata).items()}
         datasets = resolve_datasets(
             _dataset_names(pipelines.values()), catalog, metadata.project_path, partial(conf.locate, "catalog")
         )
@@ -142,7 +139,7 @@ def _place(error: BaseException, project_path: Path) -> str:
     return ""
 
 
-def _pipeline(name: str, pipeline: Any, group: GroupOf) -> Pipeline:
+def _pipeline(name: str, pipeline: Any) -> Pipeline:
     if not isinstance(pipeline, KedroPipeline):
         raise ProjectError(
             f"The registered pipeline {name!r} is no Kedro Pipeline but of type {type(pipeline).__name__}."
@@ -150,14 +147,7 @@ def _pipeline(name: str, pipeline: Any, group: GroupOf) -> Pipeline:
     return Pipeline(
         name,
         tuple(
-            Node(
-                name=node.name,
-                inputs=tuple(node.inputs),
-                outputs=tuple(node.outputs),
-                tags=tuple(sorted(node.tags)),
-                namespace=node.namespace,
-                group=group(node),
-            )
+            Node(node.name, tuple(node.inputs), tuple(node.outputs), tuple(sorted(node.tags)), node.namespace)
             for node in pipeline.nodes
         ),
     )
