@@ -14,6 +14,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, di
 from airflow_provider_kedro_vertex.core.graph import Graph, dataset, graph_of
 from airflow_provider_kedro_vertex.core.grouping import Group, grouped
 from airflow_provider_kedro_vertex.core.identity import slug
+from airflow_provider_kedro_vertex.core.job_body import json_argument
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest, Node
 from airflow_provider_kedro_vertex.core.per_node import DEFAULT, node_names
 from airflow_provider_kedro_vertex.core.quantities import accelerators
@@ -26,8 +27,9 @@ COMMAND = ("python", "-m", "airflow_provider_kedro_vertex.runtime", "run")
 #: Keeps the names in a spec readable in the console and far below every limit of the API.
 TASK_ID_LENGTH = 80
 
-#: The task of the pipeline that runs last.
+#: The task of the pipeline that runs last, and the task that it waits for, which holds all others.
 EXIT_TASK_ID = "on-exit"
+EXIT_HANDLER_ID = "exit-handler-1"
 
 Entry = TypeVar("Entry")
 LayerType = TypeVar("LayerType", bound=Layer)
@@ -139,7 +141,7 @@ def build_plan(
     groups = _groups(graph, manifest, pipeline, config, in_memory)
     exit_group = _exit_group(manifest, pipeline, config)
     if exit_group is not None:
-        _task_ids([*(group.name for group in groups), EXIT_TASK_ID], "Groups")
+        _task_ids([*(group.name for group in groups), EXIT_TASK_ID, EXIT_HANDLER_ID], "Groups")
     return Plan(
         name="-".join([slug(manifest.project.name), *([slug(pipeline)] if pipeline != DEFAULT_PIPELINE else [])]),
         project=manifest.project.name,
@@ -361,7 +363,7 @@ class _Settings:
         """``--settings`` with what the inside of a container must know; nothing if there is nothing to know."""
         own = {"runner": settings.runner, "secret_env": dict(settings.secret_env)}
         value = {**{key: item for key, item in own.items() if item}, **self._inside}
-        return ("--settings", json.dumps(value, sort_keys=True)) if value else ()
+        return ("--settings", json_argument(json.dumps(value, sort_keys=True))) if value else ()
 
 
 def _inside(config: RunConfig) -> dict[str, Any]:
