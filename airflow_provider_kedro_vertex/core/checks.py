@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -343,12 +343,13 @@ def _data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> Iterat
         described[dataset(name)].append(item)
     nodes = _nodes(manifest, plan)
     maker = {dataset(output): group.name for group in groups for name in group.nodes for output in nodes[name].outputs}
+    taken = {dataset(name) for group in groups for node in group.nodes for name in nodes[node].inputs}
     for group in groups:
         for name in group.inputs:
             for item in described[name]:
                 yield from _crossing(item, maker.get(name), group.name)
         for name in group.nodes:
-            yield from _ends(nodes[name], group, described, maker)
+            yield from _ends(nodes[name], described, maker, taken)
 
 
 def _nodes(manifest: Manifest, plan: Plan) -> dict[str, Node]:
@@ -386,7 +387,7 @@ def _crossing(item: Dataset, maker: str | None, taker: str) -> Iterator[Finding]
 
 
 def _ends(
-    node: Node, group: NodeGroup, described: Mapping[str, list[Dataset]], maker: Mapping[str, str]
+    node: Node, described: Mapping[str, list[Dataset]], maker: Collection[str], taken: Collection[str]
 ) -> Iterator[Finding]:
     """What a node takes from outside of the run, and what nobody in the run takes from it."""
     for name in map(dataset, node.inputs):
@@ -409,7 +410,7 @@ def _ends(
                     "Give it a gs:// path if it changes more often than the image.",
                 )
     for name in map(dataset, node.outputs):
-        for item in described[name] if name not in group.outputs else ():
+        for item in described[name] if name not in taken else ():
             if item.scope == "local" and not _is_shared(item):
                 yield Finding(
                     "KV004",

@@ -52,9 +52,9 @@ def inspect_project(path: Path, env: str | None = None) -> Manifest:
         metadata = _bootstrap(path)
         conf = open_conf(metadata.project_path, env)
         config = read_run_config(conf.load(VERTEXAI), partial(conf.locate, VERTEXAI))
+        config = forwarded(with_tracking_uri(config, conf), os.environ)
         parameters = _json_object(conf.load("parameters"), partial(conf.locate, "parameters"))
         catalog = conf.load("catalog", required=True)
-        config = forwarded(with_tracking_uri(config, conf), os.environ)
         pipelines = {name: _pipeline(name, value) for name, value in _registered(metadata).items()}
         datasets = resolve_datasets(
             _dataset_names(pipelines.values()), catalog, metadata.project_path, partial(conf.locate, "catalog")
