@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_kedro_vertex.core import outcome
+from airflow_provider_kedro_vertex.core import identity, outcome
+from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.states import short, succeeded
 from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
 
@@ -25,18 +26,20 @@ def run_outcome(operator: BaseOperator, client: VertexClient, context: Context) 
         as a whole.
     :raises VertexApiError: the jobs could not be read.
     """
-    from airflow_provider_kedro_vertex.submitting import GROUP_LABEL, attempts_of
+    from airflow_provider_kedro_vertex.submitting import GROUP_LABEL, attempts_of, config_of, rendered
     from airflow_provider_kedro_vertex.vertex.submission import custom_jobs_of_run, pipeline_jobs
 
     before = _before(operator)
-    run_key = attempts_of(operator, context).run_key
-    kinds = {type(task) for task in before}
-    custom_jobs = custom_jobs_of_run(client, run_key) if KedroVertexCustomJobOperator in kinds else {}
+    custom_jobs: Mapping[str, list[dict[str, Any]]] = {}
+    if any(isinstance(task, KedroVertexCustomJobOperator) for task in before):
+        custom_jobs = custom_jobs_of_run(client, identity.run_key(context["ti"].dag_id, context["ti"].run_id))
     last: list[Mapping[str, Any] | None] = []
     for task in before:
-        attempts = attempts_of(task, context)
-        is_pipeline = isinstance(task, KedroVertexPipelineOperator)
-        jobs = pipeline_jobs(client, attempts) if is_pipeline else custom_jobs.get(attempts.key, [])
+        jobs: Sequence[Mapping[str, Any]]
+        if isinstance(task, KedroVertexPipelineOperator):
+            jobs = pipeline_jobs(client, attempts_of(task, context, config_of(rendered(task, context))))
+        else:
+            jobs = custom_jobs.get(attempts_of(task, context, RunConfig()).key, [])
         last.append(jobs[-1] if jobs else None)
     failures = [failure for job in last if job for failure in _failures(job, GROUP_LABEL)]
     return {

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow_provider_kedro_vertex.core.errors import JobError, KedroVertexError, QuotaExceededError
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout
-from airflow_provider_kedro_vertex.links import VertexJobLink, VertexLogsLink
+from airflow_provider_kedro_vertex.links import MlflowLink, VertexJobLink, VertexLogsLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -86,7 +86,7 @@ class VertexJobOperator(BaseOperator):
         "labels": "json",
         "job_overrides": "json",
     }
-    operator_extra_links = (VertexJobLink(), VertexLogsLink())
+    operator_extra_links = (VertexJobLink(), VertexLogsLink(), MlflowLink())
     ui_color = "#d2e3fc"
 
     def __init__(
@@ -212,6 +212,8 @@ class VertexJobOperator(BaseOperator):
             self._cancel(request)
         watch = self._watch()
         self._keep_links(context, watch)
+        if request.mlflow_url is not None:
+            MlflowLink.persist(context, request.mlflow_url)
         self.log.info("See %s", watch.url)
         if not self.wait_for_completion:
             return summary(submitted.job, watch.url)

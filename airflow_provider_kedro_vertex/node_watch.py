@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow import __version__
@@ -17,9 +16,11 @@ from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.submitting import (
     attempts_of,
     client_of,
+    config_of,
     label_of_try,
-    manifest_of,
+    not_its_own,
     pipeline_job_request,
+    rendered,
 )
 from airflow_provider_kedro_vertex.vertex.submission import pipeline_jobs, submit_next
 
@@ -40,14 +41,13 @@ class NodeWatch:
         self._context = context
         self._log = sensor.log
         self._group = sensor.group
-        self.submit = _rendered(sensor, context)
+        self.submit = rendered(_submitting(sensor), context)
         self.hook = KedroVertexHook(
             gcp_conn_id=self.submit.gcp_conn_id, impersonation_chain=self.submit.impersonation_chain
         )
-        config = manifest_of(self.submit).config.overridden(self.submit.run_config or {})
+        config = config_of(self.submit)
         self.client = client_of(self.submit, self.hook, config)
-        # Not one of the submitting task's own tries: it takes none of these jobs for its own if it is run again.
-        self._attempts = replace(attempts_of(self.submit, context), try_number=0)
+        self._attempts = not_its_own(attempts_of(self.submit, context, config))
 
     def look(self) -> resume.Standing:
         """Say where the group stands.
@@ -72,9 +72,7 @@ class NodeWatch:
         """
         jobs = self._jobs()
         if jobs[-1]["name"] == last:
-            request = pipeline_job_request(
-                self.submit, self.hook, self._context, self._attempts, label_of_try(self._context)
-            )
+            request = pipeline_job_request(self.submit, self.hook, self._context, label_of_try(self._context))
             submitted = submit_next(self.client, self._attempts, request.body, jobs)
             jobs.append(dict(submitted.job))
             did = "Submitted" if submitted.created else "Adopted"
@@ -125,8 +123,7 @@ def is_first_look(context: Context) -> bool:
         return session.query(TaskReschedule.id).filter_by(**of_try).first() is None
 
 
-def _rendered(sensor: KedroVertexNodeSensor, context: Context) -> KedroVertexPipelineOperator:
-    """The task that submits, with its templates rendered in the context of the sensor: both are of one DAG run."""
+def _submitting(sensor: KedroVertexNodeSensor) -> KedroVertexPipelineOperator:
     submit = sensor.dag.get_task(sensor.submit_task_id)
     if not isinstance(submit, KedroVertexPipelineOperator):
         raise JobError(
@@ -134,6 +131,4 @@ def _rendered(sensor: KedroVertexNodeSensor, context: Context) -> KedroVertexPip
             f"{type(submit).__name__}.",
             "request",
         )
-    submit = submit.prepare_for_execution()
-    submit.render_template_fields(context)
     return submit

@@ -40,9 +40,9 @@ class KedroVertexPipelineOperator(VertexJobOperator):
 
     def job_request(self, hook: KedroVertexHook, context: Context) -> JobRequest:
         """Compile the pipeline; see :func:`.submitting.pipeline_job_request`."""
-        from airflow_provider_kedro_vertex.submitting import attempts_of, pipeline_job_request
+        from airflow_provider_kedro_vertex.submitting import pipeline_job_request
 
-        return pipeline_job_request(self, hook, context, attempts_of(self, context))
+        return pipeline_job_request(self, hook, context)
 
 
 class KedroVertexCustomJobOperator(VertexJobOperator):

@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
 from airflow_provider_kedro_vertex.core.states import is_over
 from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout
-from airflow_provider_kedro_vertex.links import VertexJobLink, VertexLogsLink
+from airflow_provider_kedro_vertex.links import MlflowLink, VertexJobLink, VertexLogsLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -54,7 +54,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("job", "gcp_conn_id", "impersonation_chain")
-    operator_extra_links = (VertexJobLink(), VertexLogsLink())
+    operator_extra_links = (VertexJobLink(), VertexLogsLink(), MlflowLink())
     ui_color = "#e8f0fe"
 
     def __init__(
@@ -344,9 +344,9 @@ class KedroVertexNodeSensor(BaseSensorOperator):
                 f"Vertex AI did not trigger {self.group}, since another node group of {job['name']} had failed."
             )
         if task is None:
-            raise job_error(watch.hook, watch.client, job)
+            raise job_error(watch.hook, watch.client, job, context)
         if standing.verdict != "done":
-            raise node_error(watch.hook, watch.client, job, task)
+            raise node_error(watch.hook, watch.client, job, task, context)
         if task.state == "SKIPPED":
             self.log.info("%s: Vertex AI took the result from its cache.", self.group)
         else:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_kedro_vertex.core import identity, parameters, resume
 from airflow_provider_kedro_vertex.core.checks import Mode, check, refuse
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.vertex.submission import Body
     from airflow_provider_kedro_vertex.waiting import Log
 
+Operator = TypeVar("Operator", bound="BaseOperator")
+
 #: The label of a CustomJob that names its node group.
 GROUP_LABEL = "kedro-group"
 
@@ -45,6 +47,7 @@ class JobRequest:
     :param attempts: names the task instance's jobs.
     :param body: makes the body of an attempt; its labels have those of ``attempts``.
     :param what: names the work in the task's log.
+    :param mlflow_url: the page of the project's MLflow server; None if it has none.
     """
 
     client: VertexClient
@@ -52,9 +55,10 @@ class JobRequest:
     attempts: Attempts
     body: Body
     what: str
+    mlflow_url: str | None = None
 
 
-def attempts_of(operator: BaseOperator, context: Context) -> Attempts:
+def attempts_of(operator: BaseOperator, context: Context, config: RunConfig) -> Attempts:
     """Name the attempts of an operator's task instance: the one that runs, or another one of its DAG run."""
     ti = context["ti"]
     return Attempts(
@@ -65,13 +69,26 @@ def attempts_of(operator: BaseOperator, context: Context) -> Attempts:
         # Clearing a task sets max_tries to the tries made so far plus its retries, in Airflow 2 and 3.
         first_try=ti.max_tries - (operator.retries or 0) + 1,
         run_start=identity.label_value(_iso(context["dag_run"].start_date) or ""),
+        prefix=config.job_id_prefix or "",
     )
+
+
+def not_its_own(attempts: Attempts) -> Attempts:
+    """The same task instance's attempts, made by another task: none of its own tries takes such a job for its own."""
+    return replace(attempts, try_number=0)
 
 
 def label_of_try(context: Context) -> dict[str, str]:
     """A label that names the try which runs, for a job that another task's attempts count as theirs."""
     ti = context["ti"]
     return {"kedro-asked-by": identity.digest(ti.task_id, str(ti.map_index), str(ti.try_number))[:32]}
+
+
+def rendered(operator: Operator, context: Context) -> Operator:
+    """Another task of the same DAG run with its templates rendered."""
+    operator = operator.prepare_for_execution()
+    operator.render_template_fields(context)
+    return operator
 
 
 def runtime_params(operator: BaseOperator, context: Context) -> dict[str, Any]:
@@ -154,6 +171,21 @@ def labels(context: Context, plan: Plan, given: Mapping[str, str], attempts: Att
     return {**own, **given, **attempts.labels}
 
 
+def title_of(operator: BaseOperator, context: Context, plan: Plan) -> str:
+    """A job's display name: ``run_config.scheduled_run_name``, a template of Airflow's, or else what runs and when."""
+    if plan.config.scheduled_run_name:
+        return str(operator.render_template(plan.config.scheduled_run_name, context))
+    # The project's default pipeline needs no name beside the project's.
+    pipeline = plan.pipeline if plan.pipeline != DEFAULT_PIPELINE else ""
+    return " ".join(filter(None, (plan.config.experiment_name or plan.project, pipeline, context["ti"].run_id)))
+
+
+def mlflow_url(plan: Plan) -> str | None:
+    """The page of the project's MLflow server; None if it has none that a browser could open."""
+    uri = plan.config.mlflow.tracking_uri if plan.config.mlflow else None
+    return uri if uri and uri.startswith(("http://", "https://")) else None
+
+
 def manifest_of(operator: VertexJobOperator) -> Manifest:
     """Read the operator's manifest.
 
@@ -161,6 +193,14 @@ def manifest_of(operator: VertexJobOperator) -> Manifest:
     """
     source = ManifestSource(operator.manifest, operator.project, operator.python, operator.kedro_env)
     return source.read(Path(operator.dag.fileloc).parent)
+
+
+def config_of(operator: VertexJobOperator) -> RunConfig:
+    """The settings of the operator's jobs.
+
+    :raises KedroVertexError: the manifest or a setting is wrong.
+    """
+    return manifest_of(operator).config.overridden(operator.run_config or {})
 
 
 def plan_of(operator: VertexJobOperator, manifest: Manifest) -> Plan:
@@ -183,13 +223,11 @@ def pipeline_job_request(
     operator: KedroVertexPipelineOperator,
     hook: KedroVertexHook,
     context: Context,
-    attempts: Attempts,
-    more_labels: Mapping[str, str] | None = None,
+    asked_by: Mapping[str, str] | None = None,
 ) -> JobRequest:
     """Compile the operator's pipeline, or what earlier attempts left of it.
 
-    :param attempts: names the operator's jobs, and who asks for one.
-    :param more_labels: labels of each job, over all others.
+    :param asked_by: the label of another task's try that asks for the job; see :func:`label_of_try`.
     :raises KedroVertexError: the manifest, a setting or a parameter is wrong.
     """
     manifest = manifest_of(operator)
@@ -198,8 +236,11 @@ def pipeline_job_request(
         plan = replace(plan, exit_group=None)
     checked(manifest, plan, "pipeline_job", operator.log)
     client = client_of(operator, hook, plan.config)
+    attempts = attempts_of(operator, context, plan.config)
+    if asked_by:
+        attempts = not_its_own(attempts)
     params = params_argument(client, plan, attempts.run_key, runtime_params(operator, context))
-    title = operator.display_name or _title(plan, context["ti"].run_id)
+    title = operator.display_name or title_of(operator, context, plan)
     own_labels = labels(context, plan, operator.labels or {}, attempts)
     from_start = boolean(operator.force_full_run, parameters.FORCE_FULL_RUN)
 
@@ -211,7 +252,7 @@ def pipeline_job_request(
             operator.log.info("%d of %d node groups are left to run.", len(left.groups), len(plan.groups))
         made = pipeline_job(left or plan, told, params, title, own_labels)
         changed = with_overrides(made, operator.job_overrides or {}, "pipelineJobs")
-        return {**changed, "labels": {**changed["labels"], **attempts.labels, **resumes, **(more_labels or {})}}
+        return {**changed, "labels": {**changed["labels"], **attempts.labels, **resumes, **(asked_by or {})}}
 
     return JobRequest(
         client=client,
@@ -219,6 +260,7 @@ def pipeline_job_request(
         attempts=attempts,
         body=body,
         what=f"pipeline {plan.pipeline} of {plan.project}, {len(plan.groups)} node groups",
+        mlflow_url=mlflow_url(plan),
     )
 
 
@@ -232,14 +274,14 @@ def custom_job_request(operator: KedroVertexCustomJobOperator, hook: KedroVertex
     checked(manifest, plan, "custom_job", operator.log)
     group = _group(plan, operator.group)
     client = client_of(operator, hook, plan.config)
-    attempts = attempts_of(operator, context)
+    attempts = attempts_of(operator, context, plan.config)
     values = runtime_params(operator, context)
     if group is plan.exit_group:
         from airflow_provider_kedro_vertex.exiting import run_outcome
 
         values["run_outcome"] = run_outcome(operator, client, context)
     params = params_argument(client, plan, attempts.run_key, values)
-    title = operator.display_name or f"{_title(plan, context['ti'].run_id)} {group.name}"
+    title = operator.display_name or f"{title_of(operator, context, plan)} {group.name}"
     own_labels = {**labels(context, plan, operator.labels or {}, attempts), GROUP_LABEL: group.task_id[:63].strip("-")}
     limit = operator.execution_timeout.total_seconds() if operator.execution_timeout else None
 
@@ -255,6 +297,7 @@ def custom_job_request(operator: KedroVertexCustomJobOperator, hook: KedroVertex
         attempts=attempts,
         body=body,
         what=f"{group.name} of pipeline {plan.pipeline} of {plan.project}",
+        mlflow_url=mlflow_url(plan),
     )
 
 
@@ -283,12 +326,6 @@ def _group(plan: Plan, name: str) -> NodeGroup:
         raise ConfigError(f"No on_exit_pipeline is set for pipeline {plan.pipeline!r}, so there is no group {name!r}.")
     known = [known for group in groups for known in (group.name, *group.nodes)]
     raise PlanError(f"Pipeline {plan.pipeline!r} has no node group {name!r}.{did_you_mean(name, known)}")
-
-
-def _title(plan: Plan, run_id: str) -> str:
-    # The project's default pipeline needs no name beside the project's.
-    pipeline = plan.pipeline if plan.pipeline != DEFAULT_PIPELINE else ""
-    return " ".join(filter(None, (plan.config.experiment_name or plan.project, pipeline, run_id)))
 
 
 def _iso(moment: datetime | None) -> str | None:

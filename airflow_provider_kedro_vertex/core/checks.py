@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.graph import dataset
 from airflow_provider_kedro_vertex.core.grouping import TAG_PREFIXES
+from airflow_provider_kedro_vertex.core.machines import choose
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Dataset, Manifest, Node
 from airflow_provider_kedro_vertex.core.per_node import DEFAULT, PerNode, node_names
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
@@ -196,6 +197,7 @@ def _in_plan(manifest: Manifest, plan: Plan, mode: Mode) -> Iterator[Finding]:
     for each in (_image, _variables, _secrets, _telemetry):
         yield from _once(groups, each)
     yield from _once(groups, _only_in_custom_jobs if mode == "pipeline_job" else _only_in_pipeline_jobs)
+    yield from _machines(groups, plan.config.region)
     yield from _data(manifest, plan, groups)
     if mode == "pipeline_job":
         yield from _size(plan)
@@ -310,6 +312,15 @@ def _only_in_custom_jobs(group: NodeGroup) -> Iterator[Finding]:
     yield from _without_effect(given, "pipeline_job", "custom_job")
 
 
+def _machines(groups: Iterable[NodeGroup], region: str | None) -> Iterator[Finding]:
+    for group in groups:
+        try:
+            choose(group.resources, region, f"Group {group.name!r}")
+        except ConfigError as error:
+            message, _, fix = str(error).rpartition(". ")
+            yield Finding("KV011", "error", f"{message}.", fix)
+
+
 def _only_in_pipeline_jobs(group: NodeGroup) -> Iterator[Finding]:
     given = {"nodes.caching": group.settings.caching, "nodes.cache_key": group.settings.cache_key}
     yield from _without_effect(given, "custom_job", "pipeline_job")
@@ -332,12 +343,13 @@ def _data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> Iterat
         described[dataset(name)].append(item)
     nodes = _nodes(manifest, plan)
     maker = {dataset(output): group.name for group in groups for name in group.nodes for output in nodes[name].outputs}
+    taken = {dataset(name) for group in groups for node in group.nodes for name in nodes[node].inputs}
     for group in groups:
         for name in group.inputs:
             for item in described[name]:
                 yield from _crossing(item, maker.get(name), group.name)
         for name in group.nodes:
-            yield from _ends(nodes[name], group, described, maker)
+            yield from _ends(nodes[name], described, maker, taken)
 
 
 def _nodes(manifest: Manifest, plan: Plan) -> dict[str, Node]:
@@ -375,7 +387,7 @@ def _crossing(item: Dataset, maker: str | None, taker: str) -> Iterator[Finding]
 
 
 def _ends(
-    node: Node, group: NodeGroup, described: Mapping[str, list[Dataset]], maker: Mapping[str, str]
+    node: Node, described: Mapping[str, list[Dataset]], maker: Collection[str], taken: Collection[str]
 ) -> Iterator[Finding]:
     """What a node takes from outside of the run, and what nobody in the run takes from it."""
     for name in map(dataset, node.inputs):
@@ -398,7 +410,7 @@ def _ends(
                     "Give it a gs:// path if it changes more often than the image.",
                 )
     for name in map(dataset, node.outputs):
-        for item in described[name] if name not in group.outputs else ():
+        for item in described[name] if name not in taken else ():
             if item.scope == "local" and not _is_shared(item):
                 yield Finding(
                     "KV004",

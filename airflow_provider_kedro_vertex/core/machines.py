@@ -139,7 +139,7 @@ def _no_such_count(kind: str | None, count: int) -> str:
     )
     if not counts:
         return f"The table of machine types ({AS_OF}) has none with {kind}. Name the machine_type too."
-    return f"No machine type of Vertex AI has {count} {kind}; there are types with {', '.join(map(str, counts))}."
+    return f"No machine type of Vertex AI has {count} {kind}. Set gpu to {', '.join(map(str, counts))}."
 
 
 def _explicit(name: str, kind: str | None, count: int) -> Machine:

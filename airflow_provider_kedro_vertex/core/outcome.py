@@ -113,7 +113,12 @@ def failure_class(job: Mapping[str, Any]) -> FailureClass:
     return next(one for one in _ORDER if one in classes)
 
 
-def failure(job: Mapping[str, Any], url: str, logs: Mapping[str, Sequence[str]], log_urls: Mapping[str, str]) -> str:
+def failure(
+    job: Mapping[str, Any],
+    url: str,
+    logs: Mapping[str, Sequence[str]] | None = None,
+    log_urls: Mapping[str, str] | None = None,
+) -> str:
     """Say why a job ended without success, for a person who reads the task's log.
 
     :param logs: task id to the last lines of its container's log, for the failed tasks whose log could be read.
@@ -123,7 +128,10 @@ def failure(job: Mapping[str, Any], url: str, logs: Mapping[str, Sequence[str]],
     lines = [f"Vertex AI job {job['name'].rpartition('/')[2]} ended as {state} ({failure_class(job)})."]
     failed = [task for task in tasks(job) if task.failed]
     for task in failed:
-        lines += [f"  {line}" for line in _task_failure(task, logs.get(task.name, ()), log_urls.get(task.name))]
+        lines += [
+            f"  {line}"
+            for line in _task_failure(task, (logs or {}).get(task.name, ()), (log_urls or {}).get(task.name))
+        ]
     if not failed and _message(job):
         lines.append(f"  {_message(job)}")
     lines.append(f"See {url}")
@@ -170,13 +178,24 @@ def container_error(log: Sequence[str]) -> dict[str, Any] | None:
 
     Lines after it, of a shell or of Vertex AI, do not hide it.
     """
+    return _told(log, "node", "error", "seconds")
+
+
+def mlflow_run_url(log: Sequence[str]) -> str | None:
+    """Where the runtime in the container wrote that its MLflow run is; None if it did not."""
+    told = _told(log, "mlflow_run_id", "mlflow_url")
+    return told["mlflow_url"] if told else None
+
+
+def _told(log: Sequence[str], *keys: str) -> dict[str, Any] | None:
+    """The last line that is a JSON object with these keys."""
     for line in reversed(log):
-        if '"error"' in line and line.lstrip().startswith("{"):
+        if f'"{keys[-1]}"' in line and line.lstrip().startswith("{"):
             try:
                 value = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(value, dict) and value.keys() >= {"node", "error", "seconds"}:
+            if isinstance(value, dict) and value.keys() >= set(keys):
                 return value
     return None
 

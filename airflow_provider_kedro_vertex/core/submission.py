@@ -50,6 +50,7 @@ class Attempts:
     :param first_try: the number of the first try since the task was last cleared; 1 if it never was.
     :param run_start: when the DAG run started, in the form of a label. A run that was deleted and made again, or
         cleared after it had ended, has the same run id and another start.
+    :param prefix: what job ids begin with. A try that has another one does not find the jobs of those before.
     """
 
     run_key: str
@@ -58,6 +59,7 @@ class Attempts:
     try_number: int
     first_try: int
     run_start: str
+    prefix: str = ""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -71,7 +73,7 @@ class Attempts:
 
     def job_id(self, attempt: int) -> str:
         """The id of an attempt's job; see :func:`.identity.job_id`."""
-        return identity.job_id(self.run_key, self.task_id, self.map_index, attempt)
+        return identity.job_id(self.run_key, self.task_id, self.map_index, attempt, self.prefix)
 
     def verdict(self, job: Mapping[str, Any]) -> Verdict:
         """Say what a job of this task instance means for this try.

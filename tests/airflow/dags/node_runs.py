@@ -1,4 +1,4 @@
-"""A pipeline whose nodes are Airflow tasks, in both modes; the tests put `nodes.manifest.json` beside this file's copy."""
+"""A pipeline whose nodes are Airflow tasks; the tests put `nodes.manifest.json` beside the copy of this file."""
 
 from datetime import datetime
 

@@ -74,13 +74,19 @@ class Mortal(VertexClient):
         finally:
             self._boundary()
 
+    @staticmethod
+    def _goes_on(job: Mapping[str, Any]) -> bool:
+        return job["labels"]["image"] == "lives" and not is_over(job["state"]) and not is_ending(job["state"])
+
     def list_jobs(self, *arguments: Any) -> Iterator[dict[str, Any]]:
         jobs = {job["name"]: job for job in super().list_jobs(*arguments)}
         hidden: set[str] = set()
         if self.lagging:
             self.lagging -= 1
-            # A job takes longer than a list lags.
-            hidden = {name for name, job in jobs.items() if job["labels"]["image"] == "lives"} - self._listed
+            # A list is as it was some time ago: what it lacks are the newest jobs. A job takes longer than it lags.
+            new = [job for name, job in jobs.items() if name not in self._listed and self._goes_on(job)]
+            since = min((job["createTime"] for job in new), default="9")
+            hidden = {name for name, job in jobs.items() if job["createTime"] >= since}
         self._listed |= jobs.keys() - hidden
         return iter([job for name, job in jobs.items() if name not in hidden])
 
