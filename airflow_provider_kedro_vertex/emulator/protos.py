@@ -73,10 +73,14 @@ def parse_body(body: bytes) -> Any:
     if not body.strip():
         return {}
     try:
-        return json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        data = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        if b"\\ud" in body or b"\\uD" in body:
+            # Half of a character is no text: protobuf stumbles over it as a field's name.
+            json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         reason = "too deeply nested" if isinstance(error, RecursionError) else str(error)
         raise invalid_argument(Violation("", f"Invalid JSON payload received. {reason}")) from None
+    return data
 
 
 def from_json(message: Message, data: Any, path: str) -> None:

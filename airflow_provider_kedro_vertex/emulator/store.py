@@ -55,7 +55,6 @@ CREATE INDEX jobs_by_spec ON jobs (spec);
 CREATE TABLE operations (name TEXT PRIMARY KEY, operation BLOB NOT NULL);
 CREATE TABLE waits (operation TEXT NOT NULL, job TEXT NOT NULL);
 CREATE TABLE cache (key TEXT PRIMARY KEY, detail BLOB NOT NULL);
-CREATE TABLE processes (job TEXT PRIMARY KEY, pid INTEGER NOT NULL, started TEXT NOT NULL);
 """
 
 
@@ -189,7 +188,7 @@ class Store:
     def clear(self) -> None:
         """Forget everything."""
         with self.transaction():
-            for table in ("jobs", "specs", "operations", "waits", "processes", "cache"):
+            for table in ("jobs", "specs", "operations", "waits", "cache"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def delete(self, name: str) -> None:
@@ -232,18 +231,6 @@ class Store:
         """The outputs kept with a key; None if there are none."""
         row = self._db.execute("SELECT detail FROM cache WHERE key = ?", (key,)).fetchone()
         return None if row is None else PipelineTaskDetail.FromString(row["detail"])
-
-    def add_process(self, job: str, pid: int, started: str) -> None:
-        """Remember a process, so that it can be ended should this one be killed."""
-        self._db.execute("INSERT OR REPLACE INTO processes VALUES (?, ?, ?)", (job, pid, started))
-
-    def remove_process(self, job: str) -> None:
-        """The process has ended."""
-        self._db.execute("DELETE FROM processes WHERE job = ?", (job,))
-
-    def processes(self) -> list[tuple[str, int, str]]:
-        """Processes that were not seen to end: job, process id, and when it started."""
-        return [(row["job"], row["pid"], row["started"]) for row in self._db.execute("SELECT * FROM processes")]
 
     def _add(self, job: Message, collection: str, state: str, digest: str | None, pipeline_name: str) -> None:
         is_pipeline = collection == names.PIPELINE_JOBS
