@@ -72,7 +72,6 @@ class Node:
         for child in self.children.values():
             yield from child.everything()
 
-
     def open_dags(self) -> Iterator[Node]:
         """The node itself and the DAGs inside it that have been opened, at every depth; the node is one of them."""
         yield self
