@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.vertex.client import VertexClient
+from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
 
 CONSOLE_URL = "https://console.cloud.google.com"
 
@@ -13,8 +13,9 @@ CONSOLE_URL = "https://console.cloud.google.com"
 class KedroVertexHook(GoogleBaseHook):
     """Reach Vertex AI with a Google Cloud connection.
 
-    Two keys of the connection's extra are read besides those of every Google connection: ``api_endpoint``, the
-    scheme and host of another Vertex AI (a private endpoint, the emulator), and ``console_url``, the pages to link to.
+    These keys of the connection's extra are read besides those of every Google connection: ``api_endpoint``, another
+    Vertex AI (a private endpoint, the emulator), ``logging_endpoint``, another Cloud Logging, ``storage_endpoint``,
+    another Cloud Storage, each a host or ``scheme://host``; and ``console_url``, the pages to link to.
 
     :param gcp_conn_id: the Airflow connection.
     :param impersonation_chain: service accounts to impersonate, as for every Google operator.
@@ -35,21 +36,25 @@ class KedroVertexHook(GoogleBaseHook):
             )
         if not region:
             raise ConfigError("No region is set. Set it in vertexai.yml or as an argument, such as europe-west1.")
-        return VertexClient(project_id, region, credentials, api_endpoint=self._get_field("api_endpoint"))
+        fields = ("api_endpoint", "logging_endpoint", "storage_endpoint")
+        return VertexClient(project_id, region, credentials, Endpoints(*(self._get_field(name) for name in fields)))
 
     def client_of(self, job_name: str) -> VertexClient:
         """Make a client for the project and region of a job.
 
-        :param job_name: ``projects/../locations/../pipelineJobs/..``.
+        :param job_name: ``projects/../locations/../pipelineJobs/..`` or ``../customJobs/..``.
         :raises ConfigError: it is no such name.
         """
         match job_name.split("/"):
-            case ["projects", project_id, "locations", region, "pipelineJobs", _]:
+            case ["projects", project_id, "locations", region, "pipelineJobs" | "customJobs", _]:
                 return self.client(project_id, region)
-        raise ConfigError(f"{job_name!r} is no PipelineJob: projects/../locations/../pipelineJobs/.. is expected.")
+        raise ConfigError(
+            f"{job_name!r} is no job: projects/../locations/../pipelineJobs/.. or ../customJobs/.. is expected."
+        )
 
     def job_url(self, job_name: str) -> str:
         """The page that shows a job to a person."""
-        _, project_id, _, region, _, job_id = job_name.split("/")
+        _, project_id, _, region, collection, job_id = job_name.split("/")
+        page = "pipelines/runs" if collection == "pipelineJobs" else "training"
         console = (self._get_field("console_url") or CONSOLE_URL).rstrip("/")
-        return f"{console}/vertex-ai/locations/{region}/pipelines/runs/{job_id}?project={project_id}"
+        return f"{console}/vertex-ai/locations/{region}/{page}/{job_id}?project={project_id}"

@@ -65,7 +65,7 @@ class KedroVertexPipelineTrigger(BaseTrigger):
             client = await asyncio.to_thread(self._client)
             while True:
                 try:
-                    job = await asyncio.to_thread(client.get_pipeline_job, self.job)
+                    job = await asyncio.to_thread(client.get_job, self.job)
                     answered = time.monotonic()
                     if is_over(job["state"]):
                         yield TriggerEvent({"name": self.job, "state": job["state"]})
@@ -82,7 +82,7 @@ class KedroVertexPipelineTrigger(BaseTrigger):
         """Cancel the job, since a person ended the deferred task. Restarts of the triggerer do not come here."""
         if self.cancel_on_kill:
             client = await asyncio.to_thread(self._client)
-            await asyncio.to_thread(client.cancel_pipeline_job, self.job)
+            await asyncio.to_thread(client.cancel_job, self.job)
 
     def _client(self) -> Any:
         # Heavy, so it waits until a trigger runs.

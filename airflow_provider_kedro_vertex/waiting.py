@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_kedro_vertex.core import outcome
 from airflow_provider_kedro_vertex.core.errors import JobError, QuotaExceededError, UnavailableError
-from airflow_provider_kedro_vertex.core.states import SUCCEEDED, is_over
+from airflow_provider_kedro_vertex.core.states import is_over, succeeded
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.hooks import KedroVertexHook
@@ -57,7 +57,7 @@ class JobWatch:
 
         :raises VertexApiError: the job is gone, may not be read, or Vertex AI is out of reach.
         """
-        job = self._client.get_pipeline_job(self._job_name)
+        job = self._client.get_job(self._job_name)
         for name, state in outcome.changes(self._seen, job).items():
             self._log.info("%s: %s", name, state)
         self._seen = outcome.task_states(job)
@@ -69,11 +69,11 @@ class JobWatch:
         :return: see :func:`.outcome.summary`.
         :raises JobError: it ended without success; the message names the failed node groups.
         """
-        if job["state"] != SUCCEEDED:
+        if not succeeded(job["state"]):
             raise JobError(outcome.failure(job, self.url))
         return outcome.summary(job, self.url)
 
     def cancel(self) -> None:
         """Ask Vertex AI to cancel the job."""
-        self._client.cancel_pipeline_job(self._job_name)
+        self._client.cancel_job(self._job_name)
         self._log.info("Asked Vertex AI to cancel %s.", self._job_name)

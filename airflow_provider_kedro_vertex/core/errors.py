@@ -13,8 +13,8 @@
         ├── PermissionDeniedError 401, 403
         ├── NotFoundError        404
         ├── AlreadyExistsError   409
-        ├── QuotaExceededError   429
-        └── UnavailableError     500, 502, 503, 504, or no answer at all
+        ├── QuotaExceededError   429, RESOURCE_EXHAUSTED
+        └── UnavailableError     408, 500, 502, 503, 504, ABORTED, or no answer at all
 
 Every message says what is wrong, where, and what to do.
 """
@@ -54,11 +54,13 @@ class VertexApiError(KedroVertexError):
 
     :param message: what failed, where and why.
     :param status: the HTTP status of the answer; None when there was no answer.
+    :param retry_after: seconds before which another try is pointless, as the answer says; None if it does not.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
 
 
 class BadRequestError(VertexApiError):

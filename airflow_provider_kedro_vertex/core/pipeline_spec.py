@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_kedro_vertex.core.config import Resources, cores, gigabytes
+from airflow_provider_kedro_vertex.core.config import Resources
 from airflow_provider_kedro_vertex.core.identity import DISPLAY_NAME_LENGTH, RunContext
 from airflow_provider_kedro_vertex.core.plan import COMMAND, NodeGroup, Plan
+from airflow_provider_kedro_vertex.core.quantities import cores, gigabytes
 from airflow_provider_kedro_vertex.version import __version__
 
 SCHEMA_VERSION = "2.1.0"

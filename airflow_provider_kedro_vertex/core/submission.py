@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from airflow_provider_kedro_vertex.core.errors import AlreadyExistsError, JobError
 from airflow_provider_kedro_vertex.core.identity import job_id
-from airflow_provider_kedro_vertex.core.states import SUCCEEDED, is_over
+from airflow_provider_kedro_vertex.core.states import is_over, succeeded
 
 #: The label that tells which Airflow try made a job.
 TRY_LABEL = "airflow-try"
@@ -33,7 +33,7 @@ class PipelineJobs(Protocol):
     def create_pipeline_job(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create a job, or raise AlreadyExistsError."""
 
-    def get_pipeline_job(self, name: str) -> dict[str, Any]:
+    def get_job(self, name: str) -> dict[str, Any]:
         """Read a job."""
 
 
@@ -75,7 +75,7 @@ class Attempts:
             try:
                 return client.create_pipeline_job(new_id, body(new_id)), True
             except AlreadyExistsError:
-                job = client.get_pipeline_job(f"{client.parent}/pipelineJobs/{new_id}")
+                job = client.get_job(f"{client.parent}/pipelineJobs/{new_id}")
                 if self._is_ours(job):
                     return job, False
         raise JobError(f"Task {self.task_id!r} has made {MAX_ATTEMPTS} jobs in this DAG run; it makes no more.")
@@ -92,4 +92,4 @@ class Attempts:
         if made_by == self.try_number:
             return True
         # An earlier try made it and died before it could tell; clearing the task afterwards asks for a new one.
-        return bool(job["state"] == SUCCEEDED and made_by >= self.first_try)
+        return bool(succeeded(job["state"]) and made_by >= self.first_try)

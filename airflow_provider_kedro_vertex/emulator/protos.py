@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
+from google.cloud.aiplatform_v1.types import artifact, job_service, operation, pipeline_job, pipeline_service
 from google.cloud.aiplatform_v1.types import custom_job as custom_job_types
-from google.cloud.aiplatform_v1.types import job_service, operation, pipeline_job, pipeline_service
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, field_mask_pb2, json_format, message_factory, struct_pb2, timestamp_pb2
 
@@ -31,6 +31,7 @@ def _plain(wrapper: Any) -> Any:
 
 
 PipelineJob = _plain(pipeline_job.PipelineJob)
+Artifact = _plain(artifact.Artifact)
 PipelineTaskDetail = _plain(pipeline_job.PipelineTaskDetail)
 CreatePipelineJobRequest = _plain(pipeline_service.CreatePipelineJobRequest)
 GetPipelineJobRequest = _plain(pipeline_service.GetPipelineJobRequest)
@@ -162,9 +163,8 @@ def masked(mask: Any, message: Message) -> Message:
 
 def now() -> Any:
     """The time, as a Timestamp in whole microseconds, as Vertex AI gives them."""
-    stamp = timestamp_pb2.Timestamp()
-    stamp.FromDatetime(datetime.now(timezone.utc))
-    return stamp
+    seconds, rest = divmod(time.time_ns() // 1000, 1_000_000)
+    return timestamp_pb2.Timestamp(seconds=seconds, nanos=rest * 1000)
 
 
 def microseconds(message: Message, field: str) -> int | None:

@@ -21,6 +21,7 @@ from typing import IO, Any
 import uvicorn
 from starlette.applications import Starlette
 
+from airflow_provider_kedro_vertex.emulator.buckets import Buckets
 from airflow_provider_kedro_vertex.emulator.connections import TrackedProtocol
 from airflow_provider_kedro_vertex.emulator.console import Console
 from airflow_provider_kedro_vertex.emulator.control import METHOD_NAMES, Control
@@ -194,7 +195,7 @@ class VertexEmulator:
             ProcessExecutor(projects, self.data, self._env, self._max_parallel, self._grace),
         )
         custom_jobs = CustomJobs(store, executor, self._faults)
-        engine = Engine(store, custom_jobs)
+        engine = Engine(store, custom_jobs, Buckets(self.data / "gcs"))
         service = Service(store, engine, custom_jobs)
         keys = None if tls is None else (tls.key.read_bytes(), tls.certificate.read_bytes())
 
@@ -210,6 +211,7 @@ class VertexEmulator:
             self._faults.clear()
             for log in (self.data / "logs").glob("*.log"):
                 log.unlink(missing_ok=True)
+            shutil.rmtree(self.data / "gcs", ignore_errors=True)
 
         @asynccontextmanager
         async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -24,6 +24,7 @@ from airflow_provider_kedro_vertex.emulator.errors import (
     wrong_state,
 )
 from airflow_provider_kedro_vertex.emulator.filters import Kind, compile_filter
+from airflow_provider_kedro_vertex.emulator.graph import Pipeline, bind
 from airflow_provider_kedro_vertex.emulator.paging import page, page_size, parse_order
 from airflow_provider_kedro_vertex.emulator.protos import (
     BatchCancelPipelineJobsOperationMetadata,
@@ -42,7 +43,7 @@ from airflow_provider_kedro_vertex.emulator.protos import (
     now,
     to_json,
 )
-from airflow_provider_kedro_vertex.emulator.spec import SPEC_PATH, Pipeline, bind, read_pipeline
+from airflow_provider_kedro_vertex.emulator.spec import SPEC_PATH, read_pipeline
 from airflow_provider_kedro_vertex.emulator.states import JOB_FINAL, PIPELINE_FINAL, JobState, PipelineState
 from airflow_provider_kedro_vertex.emulator.store import TIMES, Store
 

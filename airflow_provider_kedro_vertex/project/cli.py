@@ -114,7 +114,7 @@ def write_spec(project: Path, env: str | None, pipeline: str, output: Path) -> N
 def _inspect(project: Path, env: str | None) -> Manifest:
     try:
         from airflow_provider_kedro_vertex.project.inspect import inspect_project
-        from airflow_provider_kedro_vertex.project.schema import ConfigWarning
+        from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
     except ModuleNotFoundError as error:
         raise ProjectError(f"{error}. Install airflow-provider-kedro-vertex[kedro] beside the project.") from error
     with warnings.catch_warnings(record=True) as caught:

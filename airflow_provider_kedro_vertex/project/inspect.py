@@ -28,7 +28,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, ProjectError
 from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.project.conf import VERTEXAI, open_conf
 from airflow_provider_kedro_vertex.project.datasets import resolve_datasets
-from airflow_provider_kedro_vertex.project.schema import KeyPath, Locate, dotted, read_run_config
+from airflow_provider_kedro_vertex.project.vertexai_yml import KeyPath, Locate, dotted, read_run_config
 
 _IMPORT_FAILED = IMPORT_ERROR_MESSAGE.partition("{module}")[0]
 

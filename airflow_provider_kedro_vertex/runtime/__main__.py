@@ -3,7 +3,7 @@
 ::
 
     python -m airflow_provider_kedro_vertex.runtime run
-        --pipeline P [--env E] --node N [--node N ...] --params JSON --context JSON
+        --pipeline P [--env E] --node N [--node N ...] [--settings JSON] --params JSON --context JSON
 
 The current folder is the Kedro project's root. Exit codes: 0 the nodes ran; 1 the user's code failed; 2 an argument or
 the project's configuration is wrong; 3 an input that an earlier node should have stored is missing or damaged; 4
@@ -33,6 +33,7 @@ from typing import Any, NoReturn
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.identity import RunContext
 from airflow_provider_kedro_vertex.runtime.progress import Progress
+from airflow_provider_kedro_vertex.runtime.settings import Settings
 
 #: 128 and the signal's number, as a shell reports it.
 TERMINATED = 128 + signal.SIGTERM
@@ -66,6 +67,7 @@ def _run(argv: list[str] | None, progress: Progress) -> int:
     arguments = _parser().parse_args(argv)
     context = RunContext.from_json(arguments.context)
     params = _params(arguments.params)
+    settings = Settings.from_json(arguments.settings)
     _set_environment(context, arguments.env)
     try:
         # Now, and not above: Kedro takes most of a second, and reads the environment when it is imported.
@@ -75,7 +77,7 @@ def _run(argv: list[str] | None, progress: Progress) -> int:
             f"This image has no package {error.name!r}. Install airflow-provider-kedro-vertex[runtime] in it."
         ) from error
     level = store.compression(os.environ.get("KEDRO_VERTEX_COMPRESSION", ""))
-    request = run.Request(arguments.pipeline, tuple(arguments.node), arguments.env, params, context, level)
+    request = run.Request(arguments.pipeline, tuple(arguments.node), arguments.env, params, context, settings, level)
     try:
         run.run(request, progress)
     except SystemExit as error:
@@ -105,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--pipeline", required=True, help="a registered pipeline")
     run.add_argument("--env", help="the configuration environment")
     run.add_argument("--node", action="append", required=True, help="the name of a node; once for each")
+    run.add_argument("--settings", default="{}", help="JSON object: runner, secret_env, host_aliases and the like")
     run.add_argument("--params", required=True, help="JSON object: runtime parameters, nested")
     run.add_argument("--context", required=True, help="JSON object: the Airflow run")
     return parser

@@ -17,7 +17,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 from kedro.pipeline import Pipeline
-from kedro.runner import SequentialRunner
+from kedro.runner import SequentialRunner, ThreadRunner
 from kedro.utils import is_kedro_project
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -27,6 +27,7 @@ from airflow_provider_kedro_vertex.core.identity import RunContext
 from airflow_provider_kedro_vertex.runtime.group import node_group
 from airflow_provider_kedro_vertex.runtime.hooks import GroupHooks
 from airflow_provider_kedro_vertex.runtime.progress import Progress
+from airflow_provider_kedro_vertex.runtime.settings import THREAD, Settings
 
 #: What Kedro raises before the first node when the project's configuration is wrong.
 _CONFIGURATION_ERRORS = (MissingConfigException, DatasetError, OmegaConfBaseException, YAMLError)
@@ -41,6 +42,7 @@ class Request:
     :param env: the configuration environment; None for the project's default.
     :param params: Kedro's runtime parameters, nested.
     :param context: the Airflow run.
+    :param settings: what vertexai.yml says about this container.
     :param level: zstd's compression level for undeclared datasets; None stores without compression.
     """
 
@@ -49,6 +51,7 @@ class Request:
     env: str | None
     params: Mapping[str, Any]
     context: RunContext
+    settings: Settings
     level: int | None
 
 
@@ -85,7 +88,8 @@ def run(request: Request, progress: Progress) -> None:
                 if "pipeline_names" in inspect.signature(session.run).parameters
                 else {"pipeline_name": request.pipeline}  # an older Kedro
             )
-            session.run(**names, node_names=group.nodes, runner=SequentialRunner())
+            runner = ThreadRunner() if request.settings.runner == THREAD else SequentialRunner()
+            session.run(**names, node_names=group.nodes, runner=runner)
     except Exception as error:
         hooks.recover(error)
         if progress.node is None and isinstance(error, _CONFIGURATION_ERRORS):

@@ -11,7 +11,6 @@ import pytest
 
 from airflow_provider_kedro_vertex import triggers
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.states import SUCCEEDED
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.hooks import KedroVertexHook
 from airflow_provider_kedro_vertex.triggers import KedroVertexPipelineTrigger
@@ -60,14 +59,16 @@ def test_the_hook_takes_project_and_endpoint_from_the_connection(hook: KedroVert
 def test_the_hook_says_what_is_missing(hook: KedroVertexHook, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"^No region is set\. Set it in vertexai\.yml or as an argument"):
         hook.client(None, None)
-    with pytest.raises(ConfigError, match=r"^'job-1' is no PipelineJob: "):
+    with pytest.raises(ConfigError, match=r"^'job-1' is no job: "):
         hook.client_of("job-1")
     connect(monkeypatch, "http://127.0.0.1:1", project=None)
     with pytest.raises(ConfigError, match=r"^No project_id is set\. .* connection 'local'\.$"):
         KedroVertexHook(gcp_conn_id="local").client(None, "europe-west1")
 
 
-@pytest.mark.parametrize(("code", "state"), [("print(1)", SUCCEEDED), ("raise SystemExit(3)", "PIPELINE_STATE_FAILED")])
+@pytest.mark.parametrize(
+    ("code", "state"), [("print(1)", "PIPELINE_STATE_SUCCEEDED"), ("raise SystemExit(3)", "PIPELINE_STATE_FAILED")]
+)
 def test_the_trigger_fires_when_the_job_has_ended(hook: KedroVertexHook, code: str, state: str) -> None:
     name = hook.client(None, "europe-west1").create_pipeline_job(f"trigger-{state[-6:].lower()}", body(code))["name"]
 

@@ -131,7 +131,7 @@ def test_after_kill_9_no_job_is_lost_none_runs_twice_and_no_process_stays(start:
     job = second.job("long")
     assert job["state"] == "PIPELINE_STATE_FAILED"
     assert job["jobDetail"]["taskDetails"][1]["error"]["code"] == 13
-    assert "stopped or killed while this container ran" in job["error"]["message"]
+    assert "stopped or killed while this container ran" in job["jobDetail"]["taskDetails"][1]["error"]["message"]
     assert marker.read_text().split() == [str(pid)]
     assert end_orphans(tmp_path / "data" / "work") == set()
     assert not (tmp_path / "data" / "work").exists()

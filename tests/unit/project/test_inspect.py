@@ -13,7 +13,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, Pr
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Node, Project
 from airflow_provider_kedro_vertex.core.plan import build_plan
 from airflow_provider_kedro_vertex.project.inspect import inspect_project
-from airflow_provider_kedro_vertex.project.schema import ConfigWarning
+from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
 
 MakeProject = Callable[..., Path]
 
@@ -86,8 +86,6 @@ def test_everything_of_a_project_is_in_its_manifest(shop: Path) -> None:
         "image": "registry.test/shop:latest",
         "root": "gs://shop/runs",
         "experiment_name": "shop",
-        "description": None,
-        "service_account": None,
         "resources": [
             ["__default__", {"cpu": "1", "memory": "2Gi"}],
             ["wide", {"memory": "8Gi"}],
@@ -148,12 +146,13 @@ def test_a_project_without_configuration_of_ours(make_project: MakeProject) -> N
         build_plan(manifest, config=manifest.config.overridden({"image": "x"}))
 
 
-def test_unused_keys_warn_with_their_place(make_project: MakeProject) -> None:
-    project = make_project({"conf/base/vertexai.yml": "run_config:\n  image: x\n  ttl: 604800\n"})
+def test_ignored_keys_warn_with_their_place(make_project: MakeProject) -> None:
+    project = make_project({"conf/base/vertexai.yml": "run_config:\n  image: x\n  volume: {}\n"})
     with pytest.warns(ConfigWarning) as caught:
         inspect_project(project)
     assert [str(item.message) for item in caught] == [
-        "conf/base/vertexai.yml, line 3: run_config.ttl is not used by this version."
+        "conf/base/vertexai.yml, line 3: run_config.volume is ignored: nodes share no volume; intermediate data is "
+        "stored below root."
     ]
 
 

@@ -149,13 +149,15 @@ def test_the_environment_is_the_options_or_kedros_variable(
 
 
 def test_warnings_are_lines_on_stderr(make_project: MakeProject, tmp_path: Path, vertex: Vertex) -> None:
-    project = make_project({"conf/base/vertexai.yml": "host: x\nrun_config:\n  ttl: 5\n"})
+    project = make_project({"conf/base/vertexai.yml": "host: x\nrun_config:\n  volume: {}\n"})
     result = vertex(project, "manifest", "-o", str(tmp_path / "m.json"))
     assert (result.exit_code, result.stderr.splitlines()) == (
         0,
         [
-            "Warning: conf/base/vertexai.yml, line 3: run_config.ttl is not used by this version.",
-            "Warning: conf/base/vertexai.yml, line 1: host is not used by this version.",
+            "Warning: conf/base/vertexai.yml, line 1: host is ignored: there is no server of one's own to name; "
+            "project_id and region say where.",
+            "Warning: conf/base/vertexai.yml, line 3: run_config.volume is ignored: nodes share no volume; "
+            "intermediate data is stored below root.",
         ],
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_kedro_vertex.core.states import SUCCEEDED
+from airflow_provider_kedro_vertex.core.states import succeeded
 from airflow_provider_kedro_vertex.core.submission import Attempts
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
 from tests.unit.jobs import body
@@ -43,12 +43,12 @@ def test_a_retry_adopts_a_job_that_goes_on(client: VertexClient) -> None:
     first = submit(client, attempts("running"), LONG)[0]
 
     assert submit(client, attempts("running", try_number=2), LONG) == (first, False)
-    client.cancel_pipeline_job(f"{client.parent}/pipelineJobs/{first}")
+    client.cancel_job(f"{client.parent}/pipelineJobs/{first}")
 
 
 def test_a_retry_takes_a_job_that_succeeded_before_its_try_could_tell(client: VertexClient) -> None:
     first = submit(client, attempts("succeeded"), OK)[0]
-    assert end(client, first)["state"] == SUCCEEDED
+    assert succeeded(end(client, first)["state"])
 
     assert submit(client, attempts("succeeded", try_number=2), OK) == (first, False)
 
