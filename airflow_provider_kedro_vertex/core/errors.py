@@ -5,6 +5,7 @@
     KedroVertexError
     ├── ManifestError            the manifest is missing, damaged, or of a newer schema
     ├── ConfigError              a setting is missing or wrong (vertexai.yml, run_config=, an argument)
+    │   └── ParameterError       a parameter of the project is no JSON value
     ├── PlanError                the pipeline cannot become a plan: unknown, empty, names that collide
     ├── ProjectError             the Kedro project could not be inspected
     ├── JobError                 a job on Vertex AI ended without success
@@ -37,6 +38,10 @@ class ConfigError(KedroVertexError):
     """A setting is missing or wrong."""
 
 
+class ParameterError(ConfigError):
+    """A parameter of the project is no JSON value."""
+
+
 class PlanError(KedroVertexError):
     """A pipeline cannot become a plan."""
 
@@ -46,7 +51,15 @@ class ProjectError(KedroVertexError):
 
 
 class JobError(KedroVertexError):
-    """A job on Vertex AI ended without success."""
+    """A job on Vertex AI ended without success.
+
+    :param message: what failed, where and why.
+    :param failure_class: who has to act; see :data:`.outcome.FailureClass`.
+    """
+
+    def __init__(self, message: str, failure_class: str = "request") -> None:
+        super().__init__(message)
+        self.failure_class = failure_class
 
 
 class VertexApiError(KedroVertexError):

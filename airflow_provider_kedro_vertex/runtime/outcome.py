@@ -11,6 +11,7 @@ import kedro
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.runtime.hooks import MissingInputError
 from airflow_provider_kedro_vertex.runtime.progress import Progress
+from airflow_provider_kedro_vertex.runtime.services import ServiceError
 from airflow_provider_kedro_vertex.runtime.store import DamagedDatasetError, NotStorableError, StorageError
 
 FAILED = 1
@@ -24,6 +25,7 @@ _EXPLAINED: dict[type[Exception], int] = {
     MissingInputError: INPUT_MISSING,
     DamagedDatasetError: INPUT_MISSING,
     NotStorableError: FAILED,
+    ServiceError: UNREACHABLE,
     StorageError: UNREACHABLE,
 }
 _FRAMEWORK = tuple(str(Path(file).parent) for file in (kedro.__file__, __file__))
