@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from yaml import YAMLError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.runtime import plugins, resolver
 from airflow_provider_kedro_vertex.runtime.group import node_group
 from airflow_provider_kedro_vertex.runtime.hooks import GroupHooks
 from airflow_provider_kedro_vertex.runtime.progress import Progress
@@ -40,6 +42,8 @@ class Request:
     :param pipeline: a registered pipeline.
     :param nodes: the names of the nodes to run, in any order.
     :param env: the configuration environment; None for the project's default.
+    :param store: outputs that are for another pipeline of the run; see :func:`.group.node_group`.
+    :param given: datasets that no node of the run makes, though the pipeline has one that would.
     :param params: Kedro's runtime parameters, nested.
     :param context: the Airflow run.
     :param settings: what vertexai.yml says about this container.
@@ -48,6 +52,8 @@ class Request:
 
     pipeline: str
     nodes: tuple[str, ...]
+    store: tuple[str, ...]
+    given: tuple[str, ...]
     env: str | None
     params: Mapping[str, Any]
     context: RunContext
@@ -66,6 +72,7 @@ def run(request: Request, progress: Progress) -> None:
     :raises MissingInputError: an earlier node group did not store what this one needs.
     :raises Exception: whatever the project's own code raises.
     """
+    resolver.register()
     project = Path.cwd()
     if not is_kedro_project(project):
         raise ConfigError(
@@ -78,10 +85,11 @@ def run(request: Request, progress: Progress) -> None:
         raise ConfigError(f"The Kedro project {project} is not complete: {error}") from error
 
     pipeline, alone = _registered(request.pipeline, request.nodes)
-    group = node_group(pipeline.nodes, request.nodes)
+    group = node_group(pipeline.nodes, request.nodes, request.store, request.given)
     hooks = GroupHooks(group, request.context, progress, request.level)
     try:
-        session = _session(project, request, [hooks] if alone else [hooks, _EveryPipeline()])
+        own = (hooks, _Started()) if alone else (hooks, _Started(), _EveryPipeline())
+        session = _session(project, request, own)
         with session:
             names: dict[str, Any] = (
                 {"pipeline_names": [request.pipeline]}
@@ -92,7 +100,7 @@ def run(request: Request, progress: Progress) -> None:
             session.run(**names, node_names=group.nodes, runner=runner)
     except Exception as error:
         hooks.recover(error)
-        if progress.node is None and isinstance(error, _CONFIGURATION_ERRORS):
+        if progress.place.node is None and isinstance(error, _CONFIGURATION_ERRORS):
             raise ConfigError(f"The project's configuration is wrong: {error}") from error
         raise
 
@@ -120,6 +128,16 @@ def _registered(name: str, nodes: tuple[str, ...]) -> tuple[Pipeline, bool]:
     return everything[name], False
 
 
+class _Started:
+    """Begins to collect garbage, which the command puts off until everything is imported and configured."""
+
+    @hook_impl(trylast=True)
+    def before_pipeline_run(self) -> None:
+        """Leave alone for good what is there now: it is no garbage, and there is much of it."""
+        gc.freeze()
+        gc.enable()
+
+
 class _EveryPipeline:
     """Lets ``KedroSession.run`` load all pipelines, where it would ask for the one alone."""
 
@@ -130,7 +148,7 @@ class _EveryPipeline:
             pipelines.set_requested(None)
 
 
-def _session(project: Path, request: Request, hooks: list[object]) -> KedroSession:
+def _session(project: Path, request: Request, hooks: Iterable[object]) -> KedroSession:
     """Make a session of the class that the project asks for.
 
     Kedro has no public way to say a run's version, nor to add hooks to one run, so two private names of
@@ -139,6 +157,7 @@ def _session(project: Path, request: Request, hooks: list[object]) -> KedroSessi
     """
     wanted = getattr(settings, "SESSION_CLASS", KedroSession)  # an older Kedro has no choice
     session_class = wanted if issubclass(wanted, KedroSession) else KedroSession
+    plugins.import_only_enabled()
     session: KedroSession = session_class.create(
         project_path=project, env=request.env, runtime_params=dict(request.params)
     )
