@@ -5,6 +5,7 @@
     KedroVertexError
     ├── ManifestError            the manifest is missing, damaged, or of a newer schema
     ├── ConfigError              a setting is missing or wrong (vertexai.yml, run_config=, an argument)
+    │   └── ParameterError       a parameter of the project is no JSON value
     ├── PlanError                the pipeline cannot become a plan: unknown, empty, names that collide
     ├── ProjectError             the Kedro project could not be inspected
     ├── JobError                 a job on Vertex AI ended without success
@@ -13,8 +14,8 @@
         ├── PermissionDeniedError 401, 403
         ├── NotFoundError        404
         ├── AlreadyExistsError   409
-        ├── QuotaExceededError   429
-        └── UnavailableError     500, 502, 503, 504, or no answer at all
+        ├── QuotaExceededError   429, RESOURCE_EXHAUSTED
+        └── UnavailableError     408, 500, 502, 503, 504, ABORTED, or no answer at all
 
 Every message says what is wrong, where, and what to do.
 """
@@ -37,6 +38,10 @@ class ConfigError(KedroVertexError):
     """A setting is missing or wrong."""
 
 
+class ParameterError(ConfigError):
+    """A parameter of the project is no JSON value."""
+
+
 class PlanError(KedroVertexError):
     """A pipeline cannot become a plan."""
 
@@ -46,7 +51,15 @@ class ProjectError(KedroVertexError):
 
 
 class JobError(KedroVertexError):
-    """A job on Vertex AI ended without success."""
+    """A job on Vertex AI ended without success.
+
+    :param message: what failed, where and why.
+    :param failure_class: who has to act; see :data:`.outcome.FailureClass`.
+    """
+
+    def __init__(self, message: str, failure_class: str = "request") -> None:
+        super().__init__(message)
+        self.failure_class = failure_class
 
 
 class VertexApiError(KedroVertexError):
@@ -54,11 +67,13 @@ class VertexApiError(KedroVertexError):
 
     :param message: what failed, where and why.
     :param status: the HTTP status of the answer; None when there was no answer.
+    :param retry_after: seconds before which another try is pointless, as the answer says; None if it does not.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
 
 
 class BadRequestError(VertexApiError):

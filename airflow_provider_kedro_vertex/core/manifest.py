@@ -55,13 +55,17 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Node:
-    """One Kedro node. ``inputs`` keep ``params:`` names and the transcoding of datasets (``table@pandas``)."""
+    """One Kedro node. ``inputs`` keep ``params:`` names and the transcoding of datasets (``table@pandas``).
+
+    ``group`` is what the project's own grouping function (``grouping: {kind: callable}``) answered for the node.
+    """
 
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     tags: tuple[str, ...] = ()
     namespace: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,7 @@ def _content(manifest: Manifest) -> dict[str, Any]:
                         "tags": list(node.tags),
                         "inputs": list(node.inputs),
                         "outputs": list(node.outputs),
+                        **({} if node.group is None else {"group": node.group}),
                     }
                     for node in pipeline.nodes
                 ]
@@ -229,7 +234,8 @@ def _manifest(value: Any) -> Manifest:
         datasets={name: _dataset(name, item) for name, item in _items(value, "datasets")},
         pipelines={name: _pipeline(name, item) for name, item in _items(value, "pipelines")},
     )
-    if value.get("digest") != manifest.digest:
+    # Over what is written and not over what it means: settings that are new since then change no old digest.
+    if value.get("digest") != _digest({key: item for key, item in value.items() if key != "digest"}):
         raise _ShapeError("at digest: it does not match the content, so the file was edited or damaged")
     return manifest
 
@@ -257,15 +263,18 @@ def _pipeline(name: str, value: Mapping[str, Any]) -> Pipeline:
 def _node(where: str, value: Any) -> Node:
     if not isinstance(value, dict):
         raise _ShapeError(f"at {where}: it must be an object")
-    namespace = value.get("namespace")
+    namespace, group = value.get("namespace"), value.get("group")
     if namespace is not None and not isinstance(namespace, str):
         raise _ShapeError(f"at {where}.namespace: it must be a string or null")
+    if group is not None and not isinstance(group, str):
+        raise _ShapeError(f"at {where}.group: it must be a string or null")
     return Node(
         name=_string(value, "name", where),
         inputs=_strings(value, "inputs", where),
         outputs=_strings(value, "outputs", where),
         tags=_strings(value, "tags", where),
         namespace=namespace,
+        group=group,
     )
 
 

@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any, TypeVar
 
-from airflow_provider_kedro_vertex.core.config import Resources, RunConfig
-from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError
+from airflow_provider_kedro_vertex.core.config import Grouping, NodeSettings, Resources, RetryPolicy, RunConfig
+from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
+from airflow_provider_kedro_vertex.core.graph import Graph, dataset, graph_of
+from airflow_provider_kedro_vertex.core.grouping import Group, grouped
 from airflow_provider_kedro_vertex.core.identity import slug
+from airflow_provider_kedro_vertex.core.job_body import json_argument
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest, Node
+from airflow_provider_kedro_vertex.core.per_node import DEFAULT, node_names
+from airflow_provider_kedro_vertex.core.quantities import accelerators
+from airflow_provider_kedro_vertex.core.sections import Layer
+from airflow_provider_kedro_vertex.core.selection import Selection, registered, select
+from airflow_provider_kedro_vertex.core.sharing import agreed, shared
 
 COMMAND = ("python", "-m", "airflow_provider_kedro_vertex.runtime", "run")
 
 #: Keeps the names in a spec readable in the console and far below every limit of the API.
 TASK_ID_LENGTH = 80
 
+#: The task of the pipeline that runs last, and the task that it waits for, which holds all others.
+EXIT_TASK_ID = "on-exit"
+EXIT_HANDLER_ID = "exit-handler-1"
+
+Entry = TypeVar("Entry")
+LayerType = TypeVar("LayerType", bound=Layer)
+
 
 @dataclass(frozen=True)
 class NodeGroup:
     """Nodes that run one after another in one container.
 
-    :param name: Kedro's name for it: the node's own.
+    :param name: what the user calls it: a node's name, a namespace, the rest of a tag.
     :param task_id: its name on Vertex AI: lower case letters, digits and dashes, unique in the plan.
     :param nodes: the names of its nodes, in order.
     :param upstream: the task ids that must succeed first, sorted.
@@ -30,6 +47,10 @@ class NodeGroup:
     :param outputs: datasets that other groups take from it, sorted.
     :param image: the container image.
     :param resources: what the container asks for.
+    :param settings: how the container runs.
+    :param retry: how often Vertex AI tries it again; None for never.
+    :param namespace: the namespace that all of its nodes are in, the deepest one; None if there is none.
+    :param tags: the tags of its nodes, sorted.
     :param arguments: what follows :data:`COMMAND`, without ``--params`` and ``--context``.
     """
 
@@ -41,16 +62,22 @@ class NodeGroup:
     outputs: tuple[str, ...]
     image: str
     resources: Resources
+    settings: NodeSettings
+    retry: RetryPolicy | None
+    namespace: str | None
+    tags: tuple[str, ...]
     arguments: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One registered pipeline, ready to become a job.
+    """One pipeline, or a slice of it, ready to become jobs.
 
     :param name: the pipeline's name on Vertex AI: project and pipeline, lower case letters, digits and dashes.
-    :param pipeline: Kedro's name of the pipeline.
+    :param pipeline: Kedro's name of the pipeline; several have commas between them.
     :param root: ``gs://bucket/prefix``.
+    :param groups: each after those that it depends on.
+    :param exit_group: what runs last, whatever the outcome of the others; None if there is no such pipeline.
     """
 
     name: str
@@ -60,43 +87,61 @@ class Plan:
     root: str
     config: RunConfig
     groups: tuple[NodeGroup, ...]
+    exit_group: NodeGroup | None = None
+
+    def only(self, task_ids: Collection[str]) -> Plan:
+        """The plan of some of the groups: what the others make is taken as stored, by an earlier job of the same run.
+
+        :raises PlanError: there is no group of that id, or none is given.
+        """
+        known = {group.task_id for group in self.groups}
+        for task_id in sorted(set(task_ids) - known):
+            raise PlanError(f"Plan {self.name!r} has no group {task_id!r}.{did_you_mean(task_id, known)}")
+        if not task_ids:
+            raise PlanError(f"No group of plan {self.name!r} is chosen, so nothing would run.")
+        wanted = frozenset(task_ids)
+        return replace(
+            self,
+            groups=tuple(
+                replace(group, upstream=tuple(upstream for upstream in group.upstream if upstream in wanted))
+                for group in self.groups
+                if group.task_id in wanted
+            ),
+        )
 
 
-def build_plan(manifest: Manifest, pipeline: str = DEFAULT_PIPELINE, config: RunConfig | None = None) -> Plan:
-    """Plan a registered pipeline, one group for each node. Costs time linear in nodes and edges.
+def build_plan(
+    manifest: Manifest,
+    pipeline: str = DEFAULT_PIPELINE,
+    config: RunConfig | None = None,
+    selection: Selection | None = None,
+) -> Plan:
+    """Plan a registered pipeline. Costs time linear in nodes and edges.
 
+    :param pipeline: a registered pipeline, or several with commas between them.
     :param config: the settings to use; the manifest's own by default.
-    :raises PlanError: the pipeline is unknown or empty, or two names become the same on Vertex AI.
-    :raises ConfigError: no ``image`` or no ``root`` is set.
+    :param selection: the slice to run; all of the pipeline by default.
+    :raises PlanError: the pipeline or a name of the selection is unknown, nothing would run, the slice lacks data that
+        a node outside of it makes in memory, groups depend on each other in a circle, or two names become the same on
+        Vertex AI.
+    :raises ConfigError: no ``image`` or no ``root`` is set, or the nodes of a group ask for different things.
     """
     config = config or manifest.config
-    nodes = manifest.pipeline(pipeline).nodes
-    if not nodes:
+    whole = registered(manifest, pipeline)
+    if not whole.nodes:
         raise PlanError(
             f"Pipeline {pipeline!r} of project {manifest.project.name!r} has no nodes, so nothing would run."
         )
-    image = _required(config.image, "image", "the container image that holds the Kedro project")
+    nodes = select(whole, selection) if selection else whole.nodes
+    in_memory = _in_memory(manifest, whole.nodes)
+    graph = graph_of(nodes)
+    if len(nodes) < len(whole.nodes):
+        _complete(graph, whole.nodes, in_memory, pipeline)
+    groups = _groups(graph, manifest, pipeline, config, in_memory)
+    exit_group = _exit_group(manifest, pipeline, config)
+    if exit_group is not None:
+        _task_ids([*(group.name for group in groups), EXIT_TASK_ID, EXIT_HANDLER_ID], "Groups")
     root = _required(config.root, "root", "the Cloud Storage place where runs keep their data, gs://bucket/prefix")
-
-    task_ids = _task_ids(nodes)
-    producer = {_dataset(output): node.name for node in nodes for output in node.outputs}
-    consumed = {_dataset(name) for node in nodes for name in node.inputs}
-    groups = []
-    for node in nodes:
-        inputs = sorted({dataset for name in node.inputs if (dataset := _dataset(name)) in producer})
-        groups.append(
-            NodeGroup(
-                name=node.name,
-                task_id=task_ids[node.name],
-                nodes=(node.name,),
-                upstream=tuple(sorted({task_ids[producer[dataset]] for dataset in inputs})),
-                inputs=tuple(inputs),
-                outputs=tuple(sorted({_dataset(output) for output in node.outputs} & consumed)),
-                image=image,
-                resources=_resources(config, node, task_ids[node.name]),
-                arguments=_arguments(pipeline, manifest.env, [node.name]),
-            )
-        )
     return Plan(
         name="-".join([slug(manifest.project.name), *([slug(pipeline)] if pipeline != DEFAULT_PIPELINE else [])]),
         project=manifest.project.name,
@@ -104,7 +149,8 @@ def build_plan(manifest: Manifest, pipeline: str = DEFAULT_PIPELINE, config: Run
         env=manifest.env,
         root=root,
         config=config,
-        groups=tuple(groups),
+        groups=groups,
+        exit_group=exit_group,
     )
 
 
@@ -117,46 +163,224 @@ def _required(value: str | None, key: str, what: str) -> str:
     )
 
 
-def _arguments(pipeline: str, env: str | None, nodes: Iterable[str]) -> tuple[str, ...]:
-    arguments = ["--pipeline", pipeline]
-    if env is not None:
-        arguments += ["--env", env]
-    for node in nodes:
-        arguments += ["--node", node]
-    return tuple(arguments)
+def _in_memory(manifest: Manifest, nodes: Iterable[Node]) -> frozenset[str]:
+    """The datasets that nodes make and that live in memory only, without transcoding."""
+    stored = {dataset(name) for name, described in manifest.datasets.items() if described.scope != "memory"}
+    return frozenset(name for node in nodes for name in map(dataset, node.outputs) if name not in stored)
 
 
-def _dataset(name: str) -> str:
-    """A dataset's name without its transcoding: ``table@pandas`` and ``table@spark`` are the same data."""
-    return name.partition("@")[0]
+def _complete(graph: Graph, whole: Iterable[Node], in_memory: Collection[str], pipeline: str) -> None:
+    """Refuse a slice that needs data which only a node outside of it makes, and nobody keeps."""
+    makers = {dataset(output): node.name for node in whole for output in node.outputs}
+    for node in graph.nodes:
+        for name in map(dataset, node.inputs):
+            if name in in_memory and name not in graph.makers:
+                raise PlanError(
+                    f"Node {node.name!r} needs dataset {name!r}, which node {makers[name]!r} makes in memory and which "
+                    f"is not part of this slice of pipeline {pipeline!r}. Declare {name!r} in the catalog with a place "
+                    "in shared storage, or select that node too."
+                )
 
 
-def _task_ids(nodes: Iterable[Node]) -> dict[str, str]:
-    """Name each node on Vertex AI.
+def _groups(
+    graph: Graph, manifest: Manifest, pipeline: str, config: RunConfig, in_memory: Collection[str]
+) -> tuple[NodeGroup, ...]:
+    grouping = config.grouping or Grouping("none")
+    if grouping.kind == "callable" and all(node.group is None for node in graph.nodes):
+        raise PlanError(
+            f"The manifest has no groups of {grouping.callable}, since the project's own function is called when the "
+            "manifest is written. Set run_config.grouping in conf/base/vertexai.yml and write the manifest again."
+        )
+    settings = _Settings(config, graph.nodes)
+    alike = settings.alike() if grouping.kind == "auto" else ()
+    groups = grouped(graph, grouping, pipeline, in_memory, alike)
+    task_ids = _task_ids([group.name for group in groups], "Nodes" if grouping.kind == "none" else "Groups")
+    owner = {at: index for index, group in enumerate(groups) for at in group.nodes}
+    found = []
+    for index, group in enumerate(groups):
+        members = [graph.nodes[at] for at in group.nodes]
+        taken = {
+            name
+            for node in members
+            for name in map(dataset, node.inputs)
+            if name in graph.makers and owner[graph.makers[name]] != index
+        }
+        given_to = {consumer for at in group.nodes for consumer in graph.consumers[at] if owner[consumer] != index}
+        made = {dataset(output) for node in members for output in node.outputs}
+        given = {name for at in given_to for name in map(dataset, graph.nodes[at].inputs)} & made
+        found.append(
+            settings.group(
+                group,
+                task_id=task_ids[index],
+                upstream=sorted({task_ids[owner[graph.makers[name]]] for name in taken}),
+                inputs=sorted(taken),
+                outputs=sorted(given),
+                command=_command(pipeline, manifest),
+            )
+        )
+    return tuple(found)
 
-    :raises PlanError: two nodes would get the same name.
+
+def _exit_group(manifest: Manifest, pipeline: str, config: RunConfig) -> NodeGroup | None:
+    name = config.on_exit_pipeline
+    if not name or name == pipeline:
+        return None
+    nodes = manifest.pipeline(name).nodes
+    if not nodes:
+        raise PlanError(f"The on_exit_pipeline {name!r} of project {manifest.project.name!r} has no nodes.")
+    return _Settings(config, nodes).group(
+        Group(name, tuple(range(len(nodes)))),
+        task_id=EXIT_TASK_ID,
+        upstream=(),
+        inputs=(),
+        outputs=(),
+        command=_command(name, manifest),
+    )
+
+
+def _command(pipeline: str, manifest: Manifest) -> tuple[str, ...]:
+    """What is the same in each of a pipeline's commands."""
+    several = [pipeline] if pipeline in manifest.pipelines else [part.strip() for part in pipeline.split(",")]
+    names = (argument for part in dict.fromkeys(filter(None, several)) for argument in ("--pipeline", part))
+    return (*names, *(("--env", manifest.env) if manifest.env is not None else ()))
+
+
+def _task_ids(names: Sequence[str], what: str) -> list[str]:
+    """Name groups on Vertex AI.
+
+    :raises PlanError: two groups would get the same name.
     """
     owner: dict[str, str] = {}
-    for node in nodes:
-        task_id = slug(node.name)
+    found = []
+    for name in names:
+        task_id = slug(name)
         if len(task_id) > TASK_ID_LENGTH:
-            digest = hashlib.sha256(node.name.encode()).hexdigest()[:8]
+            digest = hashlib.sha256(name.encode()).hexdigest()[:8]
             task_id = f"{task_id[: TASK_ID_LENGTH - 9].strip('-')}-{digest}"
-        other = owner.setdefault(task_id, node.name)
-        if other != node.name:
+        if task_id in owner:
             raise PlanError(
-                f"Nodes {other!r} and {node.name!r} would both be named {task_id!r} on Vertex AI. Rename one of them."
+                f"{what} {owner[task_id]!r} and {name!r} would both be named {task_id!r} on Vertex AI. "
+                "Rename one of them."
             )
-    return {name: task_id for task_id, name in owner.items()}
+        owner[task_id] = name
+        found.append(task_id)
+    return found
 
 
-def _resources(config: RunConfig, node: Node, task_id: str) -> Resources:
-    # kedro-vertexai looked a node up by its cleaned name, its documents wrote the raw one: all work, raw wins.
-    cleaned = re.sub(r"[\W_]+", "-", node.name).strip("-")
-    wanted = config.resources_for([task_id, cleaned, node.name], frozenset(node.tags))
-    if wanted.gpu not in (None, "0") and not wanted.accelerator_type:
-        raise ConfigError(
-            f"Node {node.name!r} asks for {wanted.gpu} gpu but names no accelerator_type. "
-            "Set resources.<node>.accelerator_type, such as NVIDIA_TESLA_T4."
+class _Settings:
+    """What the settings say for each node, and for nodes that share a container."""
+
+    def __init__(self, config: RunConfig, nodes: Sequence[Node]) -> None:
+        self._config = config
+        self._nodes = nodes
+        self._inside = _inside(config)
+        called = [node_names(node.name) for node in nodes]
+        self._resources = [config.resources_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
+        self._settings = [config.settings_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
+        self._retries = [config.retry_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
+
+    def alike(self) -> list[str]:
+        """For each node a text that is equal for nodes which may share a container without asking for more."""
+        texts: dict[tuple[int, int, int], str] = {}
+        found = []
+        for parts in zip(self._resources, self._settings, self._retries, strict=True):
+            key = (id(parts[0]), id(parts[1]), id(parts[2]))
+            if key not in texts:
+                texts[key] = json.dumps([part and part.to_dict() for part in parts], sort_keys=True)
+            found.append(texts[key])
+        return found
+
+    def group(
+        self,
+        group: Group,
+        *,
+        task_id: str,
+        upstream: Iterable[str],
+        inputs: Iterable[str],
+        outputs: Iterable[str],
+        command: Iterable[str],
+    ) -> NodeGroup:
+        """Describe a group.
+
+        :raises ConfigError: it has no image, or its nodes ask for things that one container cannot give.
+        """
+        members = [self._nodes[at] for at in group.nodes]
+        settings = self._shared(group, "nodes", self._settings, self._config.nodes, NodeSettings())
+        resources = self._shared(group, "resources", self._resources, self._config.resources, Resources())
+        if resources.gpu and accelerators(resources.gpu, "gpu") and not resources.accelerator_type:
+            what = "Node" if len(members) == 1 else "Group"
+            raise ConfigError(
+                f"{what} {group.name!r} asks for {resources.gpu} gpu but names no accelerator_type. "
+                "Set resources.<node>.accelerator_type, such as NVIDIA_TESLA_T4."
+            )
+        return NodeGroup(
+            name=group.name,
+            task_id=task_id,
+            nodes=tuple(node.name for node in members),
+            upstream=tuple(upstream),
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            image=settings.image
+            or _required(self._config.image, "image", "the container image that holds the Kedro project"),
+            resources=resources,
+            settings=settings,
+            retry=self._retry(group),
+            namespace=_common_namespace([node.namespace for node in members]),
+            tags=tuple(sorted({tag for node in members for tag in node.tags})),
+            arguments=(
+                *command,
+                *(argument for node in members for argument in ("--node", node.name)),
+                *self._settings_argument(settings),
+            ),
         )
-    return wanted
+
+    def _own(self, group: Group, entries: Mapping[str, Entry]) -> list[Entry]:
+        """What is said for a group by its own name, the weakest first; a group without one is called like a node."""
+        if not entries or group.name == DEFAULT or any(self._nodes[at].name == group.name for at in group.nodes):
+            return []
+        return [entries[name] for name in dict.fromkeys(node_names(group.name)) if name in entries]
+
+    def _shared(
+        self,
+        group: Group,
+        section: str,
+        of_nodes: Sequence[LayerType],
+        entries: Mapping[str, LayerType],
+        none: LayerType,
+    ) -> LayerType:
+        own = self._own(group, entries)
+        if len(group.nodes) == 1 and not own:
+            return of_nodes[group.nodes[0]]
+        said = [(self._nodes[at].name, of_nodes[at]) for at in group.nodes]
+        return shared(group.name, section, said, reduce(lambda base, more: more.over(base), own, none))
+
+    def _retry(self, group: Group) -> RetryPolicy | None:
+        own = self._own(group, self._config.retry_policy)
+        said = [(self._nodes[at].name, retry) for at in group.nodes if (retry := self._retries[at]) is not None]
+        return own[-1] if own else agreed(group.name, "retry_policy", said)
+
+    def _settings_argument(self, settings: NodeSettings) -> tuple[str, ...]:
+        """``--settings`` with what the inside of a container must know; nothing if there is nothing to know."""
+        own = {"runner": settings.runner, "secret_env": dict(settings.secret_env)}
+        value = {**{key: item for key, item in own.items() if item}, **self._inside}
+        return ("--settings", json_argument(json.dumps(value, sort_keys=True))) if value else ()
+
+
+def _inside(config: RunConfig) -> dict[str, Any]:
+    """What every container of a run must know: a part of ``--settings``."""
+    network = config.network.to_dict() if config.network else {}
+    value = {
+        "host_aliases": network.get("host_aliases"),
+        "dynamic_config_providers": [provider.to_dict() for provider in config.dynamic_config_providers],
+        "mlflow": config.mlflow and replace(config.mlflow, tracking_uri=None).to_dict(),
+    }
+    return {key: item for key, item in value.items() if item}
+
+
+def _common_namespace(namespaces: Sequence[str | None]) -> str | None:
+    if len(namespaces) == 1 or not all(namespaces):
+        return namespaces[0] if len(namespaces) == 1 else None
+    shortest, *others = sorted({tuple((namespace or "").split(".")) for namespace in namespaces}, key=len)
+    while not all(other[: len(shortest)] == shortest for other in others):
+        shortest = shortest[:-1]
+    return ".".join(shortest) or None

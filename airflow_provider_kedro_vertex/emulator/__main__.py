@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
 import resource
 import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_kedro_vertex.emulator.errors import ApiError
 from airflow_provider_kedro_vertex.emulator.images import Image, ImageError, Noop, parse_flag, parse_noop
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.emulator.server import VertexEmulator
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     # Only now: this import takes about a second, and a bad flag has been refused before.
     from airflow_provider_kedro_vertex.emulator.server import StartError, VertexEmulator
 
+    # What was imported stays for good: collections need not look at it again, which is a tenth of a create.
+    gc.collect()
+    gc.freeze()
     # uvicorn ends everything in order on a signal, and then passes the signal on to these.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
@@ -42,17 +48,20 @@ def main(arguments: list[str] | None = None) -> int:
             port=options.port,
             max_parallel=options.max_parallel,
             faults=options.faults,
+            grpc_port=options.grpc_port,
+            tls=options.tls,
         )
     except ApiError as error:
         print(f"{parser.prog}: error: --faults: {'; '.join(str(error).splitlines())}", file=sys.stderr)
         return 2
     try:
-        emulator.run(lambda: _announce(emulator.url, emulator.data, emulator.loopback, emulator.images))
+        emulator.run(lambda: _announce(emulator))
     except StartError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
     finally:
-        (emulator.data / "url").unlink(missing_ok=True)
+        for name in ("url", "grpc"):
+            (emulator.data / name).unlink(missing_ok=True)
     return 0
 
 
@@ -66,12 +75,21 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m airflow_provider_kedro_vertex.emulator",
-        description="A local Vertex AI: PipelineJobs over REST, run as processes here, and a page to look at.",
+        description="A local Vertex AI: PipelineJobs and CustomJobs over REST and gRPC, run as processes here, and a "
+        "page to look at.",
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to bind (default: %(default)s, which this machine alone can reach)"
     )
     parser.add_argument("--port", type=_port, default=8787, help="port, 0 for a free one (default: %(default)s)")
+    parser.add_argument(
+        "--grpc-port", type=_port, default=0, metavar="PORT",
+        help="port for gRPC, 0 for a free one (default: %(default)s); the data folder's file `grpc` says where it is",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tls", action="store_true",
+        help="serve both protocols with TLS; clients must trust the data folder's `ca.pem`",
+    )  # fmt: skip
     parser.add_argument(
         "--data", default=".vertex-emulator", metavar="DIR",
         help="folder for jobs and logs; its file `url` says where it serves (default: %(default)s)",
@@ -101,13 +119,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _announce(url: str, data: Path, loopback: bool, images: Mapping[str, Image | Noop]) -> None:
-    temporary = data / "url.new"
-    temporary.write_text(f"{url}\n", encoding="utf-8")
-    temporary.replace(data / "url")
-    reach = "this machine only" if loopback else "WARNING: whoever can reach it can run commands on this machine"
-    known = ", ".join(f"{name} = {image}" for name, image in images.items()) or "none, see --image"
-    print(f"Vertex AI emulator at {url} ({reach}); images: {known}; data: {data}; end it with Ctrl-C.", flush=True)
+def _announce(emulator: VertexEmulator) -> None:
+    # The URL comes last: whoever waits for it finds the other too.
+    for name, text in (("grpc", emulator.grpc_target), ("url", emulator.url)):
+        temporary = emulator.data / f"{name}.new"
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+        temporary.replace(emulator.data / name)
+    local = emulator.loopback
+    reach = "this machine only" if local else "WARNING: whoever can reach it can run commands on this machine"
+    known = ", ".join(f"{name} = {image}" for name, image in emulator.images.items()) or "none, see --image"
+    trust = "" if emulator.ca is None else f"; TLS, trust {emulator.ca}"
+    print(
+        f"Vertex AI emulator at {emulator.url}, gRPC at {emulator.grpc_target} ({reach}){trust}; images: {known}; "
+        f"data: {emulator.data}; end it with Ctrl-C.",
+        flush=True,
+    )
 
 
 def _allow_many_connections() -> None:

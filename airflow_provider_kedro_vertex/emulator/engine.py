@@ -5,43 +5,49 @@ change goes through the tables of :mod:`.states` and is written before anything 
 that a restarted emulator needs to go on.
 
 Where it decides what Google's documents leave open: every task of a DAG is listed from the DAG's start, PENDING until
-its turn; a task that can no longer run is NOT_TRIGGERED; with FAIL_FAST no new task starts after a failure, except
-those that ask to run whatever became of the others; a cancelled job starts nothing more, also no exit task.
+its turn; a task that can no longer run is NOT_TRIGGERED, and so is one after it; with FAIL_FAST no new task starts
+after a failure, except those that ask to run whatever became of the others; a cancelled job starts nothing more, also
+no exit task; a container that does not write an output it declares succeeds, and a task that needs that output fails.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_kedro_vertex.emulator import names, placeholders
+from airflow_provider_kedro_vertex.emulator import names
+from airflow_provider_kedro_vertex.emulator.arguments import ArgumentError, resolve
+from airflow_provider_kedro_vertex.emulator.buckets import Buckets
+from airflow_provider_kedro_vertex.emulator.caching import cache_key
+from airflow_provider_kedro_vertex.emulator.conditions import ConditionError
+from airflow_provider_kedro_vertex.emulator.container_io import ContainerError, ContainerIO
 from airflow_provider_kedro_vertex.emulator.custom_jobs import CustomJobs, outcome_of
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
 from airflow_provider_kedro_vertex.emulator.executors import Outcome, Work
-from airflow_provider_kedro_vertex.emulator.names import ResourceName
+from airflow_provider_kedro_vertex.emulator.graph import NO_RETRY, Container, Dag, Pipeline, bind
+from airflow_provider_kedro_vertex.emulator.outputs import dag_outputs, made_by, show_inputs, write_outputs
 from airflow_provider_kedro_vertex.emulator.protos import Message, now, to_json
-from airflow_provider_kedro_vertex.emulator.spec import (
-    NO_RETRY,
-    Component,
-    ComponentInput,
-    Container,
-    Dag,
-    Pipeline,
-    Task,
-    bind,
-    read_pipeline,
-    type_fault,
+from airflow_provider_kedro_vertex.emulator.runs import (
+    Inputs,
+    Node,
+    Run,
+    end_cancelled,
+    fail,
+    move,
+    move_job,
+    new_run,
+    open_dag,
+    stored_run,
 )
+from airflow_provider_kedro_vertex.emulator.spec import read_pipeline
 from airflow_provider_kedro_vertex.emulator.states import (
     JOB_FINAL,
     PIPELINE_FINAL,
-    PIPELINE_MOVES,
     TASK_BAD,
     TASK_FINAL,
-    TASK_MOVES,
     PipelineState,
     TaskState,
 )
@@ -49,70 +55,19 @@ from airflow_provider_kedro_vertex.emulator.store import Store
 
 logger = logging.getLogger(__name__)
 
-FAIL_FAST = 2
-"""PIPELINE_FAILURE_POLICY_FAIL_FAST."""
-
-# A job's detail repeats its tasks' inputs; a longer one is cut there. The container gets all of it.
-_SHOWN_INPUT = 1000
-
-
-class TaskError(Exception):
-    """A task cannot be started, because of its arguments."""
-
-
-@dataclass(eq=False)
-class _Node:
-    """One task in one run: the spec's task, the detail that clients see, and where it stands."""
-
-    component: Component
-    detail: Message
-    values: Mapping[str, Any]
-    task: Task | None = None
-    children: dict[str, _Node] = field(default_factory=dict)
-    attempt: asyncio.Task[Any] | None = None
-
-    @property
-    def state(self) -> TaskState:
-        return TaskState(self.detail.state)
-
-    @property
-    def final(self) -> bool:
-        return self.detail.state in TASK_FINAL
-
-    def everything(self) -> Iterator[_Node]:
-        """The node itself and all inside it."""
-        yield self
-        for child in self.children.values():
-            yield from child.everything()
-
-
-@dataclass(eq=False)
-class _Run:
-    """One PipelineJob that has not ended. ``job`` is without its spec."""
-
-    job: Message
-    pipeline: Pipeline
-    root: _Node
-
-    @property
-    def cancelling(self) -> bool:
-        return bool(self.job.state == PipelineState.PIPELINE_STATE_CANCELLING)
-
-    @property
-    def stopped(self) -> bool:
-        """Whether a failure keeps new tasks from starting."""
-        return self.job.runtime_config.failure_policy == FAIL_FAST and any(
-            node.state == TaskState.FAILED for node in self.root.everything()
-        )
+RUN_LABELS = "VERTEX_AI_PIPELINES_RUN_LABELS"
+"""The variable that gives every container of a pipeline its job's labels in JSON."""
 
 
 class Engine:
     """Runs the PipelineJobs of one emulator. Its methods are called in the event loop."""
 
-    def __init__(self, store: Store, custom_jobs: CustomJobs) -> None:
+    def __init__(self, store: Store, custom_jobs: CustomJobs, buckets: Buckets) -> None:
         self._store = store
         self._custom_jobs = custom_jobs
-        self._runs: dict[str, _Run] = {}
+        self._buckets = buckets
+        self._runs: dict[str, Run] = {}
+        self._touched: set[Run] = set()
         self._closing = False
 
     def start(self, job: Message, pipeline: Pipeline) -> None:
@@ -120,7 +75,7 @@ class Engine:
 
         :param job: the job without its spec; the engine changes it from now on.
         """
-        self._runs[job.name] = self._new_run(job, pipeline)
+        self._runs[job.name] = new_run(job, pipeline, _root_parameters(job, pipeline))
         asyncio.get_running_loop().call_soon(self._begin, job.name)
 
     def cancel(self, name: str) -> None:
@@ -129,14 +84,14 @@ class Engine:
         if run.cancelling:
             return
         with self._store.transaction():
-            self._move_job(run, PipelineState.PIPELINE_STATE_CANCELLING)
+            move_job(run, PipelineState.PIPELINE_STATE_CANCELLING)
             for node in list(run.root.everything()):
                 if node.state == TaskState.RUNNING:
-                    self._move(node, TaskState.CANCELLING)
+                    move(node, TaskState.CANCELLING)
                 if node.attempt is not None:
                     node.attempt.cancel()
                 elif node.state == TaskState.PENDING:
-                    self._end_cancelled(node)
+                    end_cancelled(node)
             self._advance(run)
 
     def recover(self) -> None:
@@ -155,15 +110,15 @@ class Engine:
             if job.state == PipelineState.PIPELINE_STATE_PENDING:
                 self.start(job, pipeline)
                 continue
-            self._runs[name] = run = self._stored_run(job, pipeline)
+            self._runs[name] = run = stored_run(job, pipeline, _root_parameters(job, pipeline))
             with self._store.transaction():
-                for node in list(run.root.everything()):
-                    self._resume(run, node)
+                self._resume(run, run.root)
                 self._advance(run)
 
     async def close(self) -> None:
         """End all containers. Their jobs stay as they are; :meth:`recover` says what became of them."""
         self._closing = True
+        self._write_touched()
         attempts = [node.attempt for run in self._runs.values() for node in run.root.everything() if node.attempt]
         for attempt in attempts:
             attempt.cancel()
@@ -175,54 +130,18 @@ class Engine:
         self._runs.clear()
         self._closing = False
 
-    # How a run is built, new or from the store.
-
-    def _new_run(self, job: Message, pipeline: Pipeline) -> _Run:
-        parent, _, job_id = job.name.rpartition(f"/{names.PIPELINE_JOBS}/")
-        for context, name, title in (
-            (job.job_detail.pipeline_context, pipeline.name, "system.Pipeline"),
-            (job.job_detail.pipeline_run_context, job_id, "system.PipelineRun"),
-        ):
-            context.name, context.schema_title = f"{parent}/metadataStores/default/contexts/{name}", title
-        detail = job.job_detail.task_details.add(task_id=int(names.generated_number()), task_name=job_id)
-        root = _Node(pipeline.root, detail, self._root_values(job, pipeline))
-        self._move(root, TaskState.PENDING)
-        return _Run(job, pipeline, root)
-
-    def _stored_run(self, job: Message, pipeline: Pipeline) -> _Run:
-        inside: dict[int, list[Message]] = {}
-        for detail in job.job_detail.task_details:
-            inside.setdefault(detail.parent_task_id, []).append(detail)
-
-        def restore(node: _Node) -> _Node:
-            for detail in inside.get(node.detail.task_id, []):
-                body = node.component.body
-                task = body.tasks[detail.task_name] if isinstance(body, Dag) else None
-                if task is not None:
-                    child = _Node(task.component, detail, {}, task)
-                    if isinstance(task.component.body, Dag) and detail.task_id in inside:
-                        child.values = self._arguments(node, child, job)
-                    node.children[task.name] = restore(child)
-            return node
-
-        return _Run(job, pipeline, restore(_Node(pipeline.root, inside[0][0], self._root_values(job, pipeline))))
-
-    def _root_values(self, job: Message, pipeline: Pipeline) -> Mapping[str, Any]:
-        given = {name: to_json(value) for name, value in job.runtime_config.parameter_values.items()}
-        return bind(pipeline.root, given, "pipeline_job.runtime_config.parameter_values")
-
     def _begin(self, name: str) -> None:
         run = self._runs.get(name)
         if run is None or self._closing or run.cancelling:
             return
         with self._store.transaction():
-            self._move_job(run, PipelineState.PIPELINE_STATE_RUNNING)
-            self._open(run, run.root)
+            move_job(run, PipelineState.PIPELINE_STATE_RUNNING)
+            open_dag(run, run.root)
             self._advance(run)
 
     # How a run goes on. Everything below leaves the run in a state from which `_advance` finds the next thing to do.
 
-    def _advance(self, run: _Run) -> None:
+    def _advance(self, run: Run) -> None:
         """Start what may start, end what has ended, until nothing changes; then write the job."""
         while any(
             self._settle(run, node) for node in list(run.root.everything()) if isinstance(node.component.body, Dag)
@@ -233,7 +152,7 @@ class Engine:
         run.job.update_time.CopyFrom(now())
         self._store.save(run.job)
 
-    def _settle(self, run: _Run, dag: _Node) -> bool:
+    def _settle(self, run: Run, dag: Node) -> bool:
         """Look at one open DAG. Returns whether something changed."""
         if dag.state not in (TaskState.RUNNING, TaskState.CANCELLING):
             return False
@@ -244,9 +163,9 @@ class Engine:
             upstream = [dag.children[name].state for name in node.task.upstream]
             barred = stopped or not TASK_BAD.isdisjoint(upstream)
             if run.cancelling:
-                self._end_cancelled(node)
+                end_cancelled(node)
             elif barred and not node.task.after_failures:
-                self._move(node, TaskState.NOT_TRIGGERED)
+                move(node, TaskState.NOT_TRIGGERED)
             elif all(state in TASK_FINAL for state in upstream):
                 self._trigger(run, dag, node)
             else:
@@ -257,71 +176,59 @@ class Engine:
             changed = True
         return changed
 
-    def _trigger(self, run: _Run, dag: _Node, node: _Node) -> None:
+    def _trigger(self, run: Run, dag: Node, node: Node) -> None:
+        """A task's turn has come: it starts, or its condition, its arguments or the cache say otherwise."""
+        condition = node.task.condition if node.task is not None else None
         try:
-            node.values = self._arguments(dag, node, run.job)
-        except TaskError as error:
-            self._fail(node, Code.INVALID_ARGUMENT, str(error))
+            inputs = resolve(run, dag, node)
+            if condition is not None and not condition.holds(inputs.parameters):
+                move(node, TaskState.NOT_TRIGGERED)
+                return
+        except ArgumentError as error:
+            fail(node, Code.INVALID_ARGUMENT, str(error))
             return
-        for name, value in node.values.items():
-            if value is not None:
-                shown = (
-                    value if not isinstance(value, str) or len(value) <= _SHOWN_INPUT else f"{value[:_SHOWN_INPUT]}..."
-                )
-                node.detail.execution.metadata.update({f"input:{name}": shown})
+        except ConditionError as error:
+            text = condition.text if condition is not None else ""
+            fail(node, Code.INVALID_ARGUMENT, f'The condition "{text[:200]}" has no value: {error}.')
+            return
+        _describe(run, node)
+        show_inputs(node.detail, inputs)
         if isinstance(node.component.body, Dag):
-            self._open(run, node)
-        else:
-            self._launch(run, node, node.component.body)
+            node.inputs = inputs
+            open_dag(run, node)
+        elif not self._found_in_cache(run, node, inputs):
+            self._launch(run, node, node.component.body, inputs)
 
-    def _open(self, run: _Run, node: _Node) -> None:
-        """Start a DAG: list its tasks."""
-        self._move(node, TaskState.RUNNING)
-        node.detail.execution.schema_title = "system.DagExecution"
-        body = node.component.body
-        for task in body.tasks.values() if isinstance(body, Dag) else ():
-            prefix = f"{node.detail.task_unique_name}." if node.task is not None else ""
-            detail = run.job.job_detail.task_details.add(
-                task_id=int(names.generated_number()),
-                parent_task_id=node.detail.task_id,
-                task_name=task.name,
-                task_unique_name=prefix + task.name,
-            )
-            node.children[task.name] = child = _Node(task.component, detail, {}, task)
-            self._move(child, TaskState.PENDING)
+    def _found_in_cache(self, run: Run, node: Node, inputs: Inputs) -> bool:
+        if node.task is None or not node.task.cached:
+            return False
+        kept = self._store.remembered(cache_key(run, node.task, inputs))
+        if kept is None:
+            return False
+        node.detail.MergeFrom(kept)
+        move(node, TaskState.SKIPPED)
+        return True
 
-    def _launch(self, run: _Run, node: _Node, container: Container) -> None:
+    def _launch(self, run: Run, node: Node, container: Container, inputs: Inputs) -> None:
         """Store the CustomJob of a container task's next try, and start it."""
-        job = ResourceName(*_name_parts(run.job.name))
-        parameters = node.component.parameters
-
-        def parameter(name: str) -> str:
-            if node.values.get(name) is None:
-                raise TaskError(f'The container uses the input "{name}", which is optional and was not given.')
-            return placeholders.as_text(node.values[name], parameters[name].type)
-
-        context = _names_of(run.job, node.detail)
         try:
-            image, *argv = (
-                placeholders.render(text, parameter, context)
-                for text in (container.image, *container.command, *container.args)
-            )
-            env = tuple((name, placeholders.render(value, parameter, context)) for name, value in container.env)
-        except TaskError as error:
-            self._fail(node, Code.INVALID_ARGUMENT, str(error))
+            image, argv, env = self._io(run, node, inputs).rendered(container)
+        except ContainerError as error:
+            fail(node, Code.INVALID_ARGUMENT, str(error))
             return
-        work = Work(names.generated_number(), image, tuple(argv), env)
+        # kfp knows by this variable that it runs on Vertex AI, and leaves the naming of artifacts to it.
+        own = (RUN_LABELS, json.dumps(dict(run.job.labels), sort_keys=True))
+        work = Work(names.generated_number(), image, tuple(argv), (own, *env))
+        job = names.resource(run.job.name, names.PIPELINE_JOBS)
         labels = {names.BILLING_LABEL: run.job.labels[names.BILLING_LABEL]}
         custom_job = self._custom_jobs.add(job.parent, f"{job.id}-{node.detail.task_name}", labels, work)
         node.detail.executor_detail.container_detail.main_job = custom_job.name
-        node.detail.execution.schema_title = "system.ContainerExecution"
         self._attempt(run, node, custom_job)
 
-    def _attempt(self, run: _Run, node: _Node, custom_job: Message) -> None:
+    def _attempt(self, run: Run, node: Node, custom_job: Message) -> None:
         def started() -> None:
-            self._move(node, TaskState.RUNNING)
-            run.job.update_time.CopyFrom(now())
-            self._store.save(run.job)
+            move(node, TaskState.RUNNING)
+            self._write_soon(run)
 
         def ended(attempt: asyncio.Task[Outcome]) -> None:
             # A callback, and not the end of the coroutine: one that is cancelled before its first line has no end.
@@ -331,7 +238,7 @@ class Engine:
                 node.attempt = None
                 if attempt.cancelled():
                     self._custom_jobs.cancelled(custom_job)
-                    self._end_cancelled(node)
+                    end_cancelled(node)
                 else:
                     self._container_ended(run, node, attempt.result())
                 self._advance(run)
@@ -340,27 +247,56 @@ class Engine:
         node.attempt = attempt
         attempt.add_done_callback(ended)
 
-    def _container_ended(self, run: _Run, node: _Node, outcome: Outcome) -> None:
+    def _write_soon(self, run: Run) -> None:
+        """Write a run whose containers have started, once for all that start together.
+
+        Should the emulator be killed before, their CustomJobs tell that they ran.
+        """
+        if not self._touched:
+            asyncio.get_running_loop().call_soon(self._write_touched)
+        self._touched.add(run)
+
+    def _write_touched(self) -> None:
+        with self._store.transaction():
+            for run in self._touched:
+                run.job.update_time.CopyFrom(now())
+                self._store.save(run.job)
+        self._touched.clear()
+
+    def _container_ended(self, run: Run, node: Node, outcome: Outcome) -> None:
         if outcome.code is None:
-            self._move(node, TaskState.SUCCEEDED)
+            self._succeeded(run, node)
             return
         if run.cancelling and outcome.code == Code.CANCELLED:
-            self._end_cancelled(node)
+            end_cancelled(node)
             return
         retry = node.task.retry if node.task is not None else NO_RETRY
         container = node.detail.executor_detail.container_detail
         if not outcome.retry or run.cancelling or len(container.failed_main_jobs) >= retry.limit:
-            self._fail(node, outcome.code, outcome.message)
+            fail(node, outcome.code, outcome.message)
             return
         container.failed_main_jobs.append(container.main_job)
         container.main_job = ""
         if node.state == TaskState.RUNNING:
-            self._move(node, TaskState.PENDING)
+            move(node, TaskState.PENDING)
         node.detail.pipeline_task_status[-1].error.code = int(outcome.code)
         node.detail.pipeline_task_status[-1].error.message = outcome.message
         self._try_again(run, node)
 
-    def _try_again(self, run: _Run, node: _Node) -> None:
+    def _succeeded(self, run: Run, node: Node) -> None:
+        """A container has ended well: its outputs are read."""
+        if node.component.has_outputs:
+            try:
+                write_outputs(node.detail, self._io(run, node, Inputs()).read())
+            except ContainerError as error:
+                fail(node, Code.INVALID_ARGUMENT, str(error))
+                return
+        if node.task is not None and node.task.cached and not run.cancelling:
+            inputs = resolve(run, _parent(run, node), node)
+            self._store.remember(cache_key(run, node.task, inputs), made_by(node.detail))
+        move(node, TaskState.SUCCEEDED)
+
+    def _try_again(self, run: Run, node: Node) -> None:
         retry = node.task.retry if node.task is not None else NO_RETRY
         delay = retry.delay(len(node.detail.executor_detail.container_detail.failed_main_jobs))
 
@@ -370,168 +306,107 @@ class Engine:
             with self._store.transaction():
                 node.attempt = None
                 if attempt.cancelled():
-                    self._end_cancelled(node)
+                    end_cancelled(node)
                 elif isinstance(node.component.body, Container):
-                    self._launch(run, node, node.component.body)
+                    self._launch(run, node, node.component.body, resolve(run, _parent(run, node), node))
                 self._advance(run)
 
         attempt = asyncio.get_running_loop().create_task(asyncio.sleep(delay))
         node.attempt = attempt
         attempt.add_done_callback(waited)
 
-    def _resume(self, run: _Run, node: _Node) -> None:
-        """Go on with a container task of a stored run; its CustomJob says how far it came."""
-        if node.final or not isinstance(node.component.body, Container):
-            return
+    def _io(self, run: Run, node: Node, inputs: Inputs) -> ContainerIO:
+        return ContainerIO.of(run.job, node.detail, node.component, inputs, self._buckets)
+
+    # How a stored run goes on.
+
+    def _resume(self, run: Run, dag: Node) -> None:
+        """Go on with the tasks of an open DAG of a stored run."""
+        for node in dag.children.values():
+            if node.final:
+                continue
+            if isinstance(node.component.body, Container):
+                self._resume_container(run, node)
+            elif node.state != TaskState.PENDING:
+                node.inputs = resolve(run, dag, node)
+                self._resume(run, node)
+
+    def _resume_container(self, run: Run, node: Node) -> None:
+        """Go on with a container task; its CustomJob says how far it came."""
         container = node.detail.executor_detail.container_detail
         custom_job = self._store.custom_job(container.main_job) if container.main_job else None
         if custom_job is None and not container.failed_main_jobs:
             return  # its turn has not come
-        parent = next(dag for dag in run.root.everything() if node in dag.children.values())
         if custom_job is not None and custom_job.state in JOB_FINAL:
             if run.cancelling:
-                self._end_cancelled(node)
-                return
-            node.values = self._arguments(parent, node, run.job)
-            self._container_ended(run, node, outcome_of(custom_job))
+                end_cancelled(node)
+            else:
+                self._container_ended(run, node, outcome_of(custom_job))
         elif run.cancelling:
             if custom_job is not None:
                 self._custom_jobs.cancelled(custom_job)
-            self._end_cancelled(node)
+            end_cancelled(node)
+        elif custom_job is not None:
+            self._attempt(run, node, custom_job)
         else:
-            node.values = self._arguments(parent, node, run.job)
-            if custom_job is not None:
-                self._attempt(run, node, custom_job)
-            else:
-                self._try_again(run, node)
+            self._try_again(run, node)
 
     # How things end.
 
-    def _end_dag(self, run: _Run, dag: _Node) -> None:
+    def _end_dag(self, run: Run, dag: Node) -> None:
         failed = [name for name, node in dag.children.items() if node.state == TaskState.FAILED]
         if run.cancelling and any(node.state == TaskState.CANCELLED for node in dag.children.values()):
-            self._end_cancelled(dag)
-        elif failed:
-            self._fail(dag, Code.FAILED_PRECONDITION, _failure(dag, failed))
+            end_cancelled(dag)
+            return
+        write_outputs(dag.detail, dag_outputs(dag))
+        if failed:
+            fail(dag, Code.FAILED_PRECONDITION, _failure(failed))
         else:
-            self._move(dag, TaskState.SUCCEEDED)
+            move(dag, TaskState.SUCCEEDED)
 
-    def _finish(self, run: _Run) -> None:
+    def _finish(self, run: Run) -> None:
         ends = {
             TaskState.SUCCEEDED: PipelineState.PIPELINE_STATE_SUCCEEDED,
             TaskState.FAILED: PipelineState.PIPELINE_STATE_FAILED,
             TaskState.CANCELLED: PipelineState.PIPELINE_STATE_CANCELLED,
         }
-        self._move_job(run, ends[run.root.state])
+        move_job(run, ends[run.root.state])
         if run.root.detail.HasField("error"):
             run.job.error.CopyFrom(run.root.detail.error)
+        if run.root.state == TaskState.FAILED:
+            run.job.error.message += _job_failure(run.job)
         del self._runs[run.job.name]
 
-    def _fail(self, node: _Node, code: Code, message: str) -> None:
-        node.detail.error.code, node.detail.error.message = int(code), message
-        self._move(node, TaskState.FAILED)
 
-    def _end_cancelled(self, node: _Node) -> None:
-        node.detail.error.code, node.detail.error.message = int(Code.CANCELLED), "Cancelled by a request."
-        if node.state == TaskState.RUNNING:
-            self._move(node, TaskState.CANCELLING)
-        self._move(node, TaskState.CANCELLED)
-
-    def _move(self, node: _Node, state: TaskState) -> None:
-        detail = node.detail
-        if state not in TASK_MOVES.get(node.state, frozenset()):
-            raise AssertionError(f"task {detail.task_name}: {node.state.name} does not go to {state.name}")
-        moment = now()
-        if state == TaskState.PENDING and not detail.HasField("create_time"):
-            detail.create_time.CopyFrom(moment)
-        if state == TaskState.RUNNING and not detail.HasField("start_time"):
-            detail.start_time.CopyFrom(moment)
-        if state in TASK_FINAL:
-            detail.end_time.CopyFrom(moment)
-        detail.state = state
-        status = detail.pipeline_task_status.add(state=state, update_time=moment)
-        if state in TASK_FINAL and detail.HasField("error"):
-            status.error.CopyFrom(detail.error)
-
-    def _move_job(self, run: _Run, state: PipelineState) -> None:
-        found = PipelineState(run.job.state)
-        if state not in PIPELINE_MOVES.get(found, frozenset()):
-            raise AssertionError(f"{run.job.name}: {found.name} does not go to {state.name}")
-        moment = now()
-        if state == PipelineState.PIPELINE_STATE_RUNNING:
-            run.job.start_time.CopyFrom(moment)
-        if state in PIPELINE_FINAL:
-            run.job.end_time.CopyFrom(moment)
-        run.job.state = state
-
-    # What a task is given.
-
-    def _arguments(self, dag: _Node, node: _Node, job: Message) -> dict[str, Any]:
-        """A task's inputs by name: its arguments, and the defaults of its component.
-
-        :raises TaskError: if an argument that a placeholder filled is not of the input's type.
-        """
-        task = node.task
-        given = {} if task is None else dict(task.arguments)
-        context = _names_of(job, node.detail)
-        values: dict[str, Any] = {
-            name: dag.values.get(argument.name)
-            for name, argument in given.items()
-            if isinstance(argument, ComponentInput)
-        }
-
-        def parameter(name: str) -> str:
-            if name not in values:
-                argument = given[name]
-                values[name] = None  # a constant that names itself finds nothing
-                values[name] = None if isinstance(argument, ComponentInput) else fill(argument.value)
-            return "" if values[name] is None else placeholders.as_text(values[name], _type_of(dag, given[name]))
-
-        def fill(value: Any) -> Any:
-            if isinstance(value, str):
-                return placeholders.render(placeholders.parse(value), parameter, context)
-            if isinstance(value, list):
-                return [fill(item) for item in value]
-            if isinstance(value, dict):
-                return {key: fill(item) for key, item in value.items()}
-            return value
-
-        for name in given:
-            parameter(name)
-        inputs = {}
-        for name, declared in node.component.parameters.items():
-            value = values.get(name)
-            inputs[name] = declared.default if value is None else value
-            if inputs[name] is not None and (fault := type_fault(inputs[name], declared)):
-                raise TaskError(f'The input "{name}" {fault}')
-        return inputs
+def _root_parameters(job: Message, pipeline: Pipeline) -> Mapping[str, Any]:
+    given = {name: to_json(value) for name, value in job.runtime_config.parameter_values.items()}
+    return bind(pipeline.root, given, "pipeline_job.runtime_config.parameter_values")
 
 
-def _type_of(dag: _Node, argument: Any) -> str:
-    if isinstance(argument, ComponentInput) and argument.name in dag.component.parameters:
-        return dag.component.parameters[argument.name].type
-    return "STRING"
+def _parent(run: Run, node: Node) -> Node:
+    """The DAG that a task is in."""
+    return next(dag for dag in run.root.everything() if node in dag.children.values())
 
 
-def _names_of(job: Message, detail: Message) -> dict[str, str]:
-    return {
-        "pipeline_job_name": job.name.rpartition("/")[2],
-        "pipeline_job_uuid": str(job.job_detail.task_details[0].task_id),
-        "pipeline_job_resource_name": job.name,
-        "pipeline_task_name": detail.task_name,
-        "pipeline_task_uuid": str(detail.task_id),
-    }
+def _describe(run: Run, node: Node) -> None:
+    """Name the metadata execution of a task that starts."""
+    parent = run.job.name.rpartition(f"/{names.PIPELINE_JOBS}/")[0]
+    execution = node.detail.execution
+    execution.name = f"{parent}/metadataStores/default/executions/{node.detail.task_id}"
+    execution.display_name = node.detail.task_name
+    is_dag = isinstance(node.component.body, Dag)
+    execution.schema_title = "system.DagExecution" if is_dag else "system.ContainerExecution"
 
 
-def _name_parts(name: str) -> tuple[str, str, str, str]:
-    _, project, _, location, collection, job_id = name.split("/")
-    return project, location, collection, job_id
+def _failure(failed: list[str]) -> str:
+    """Which tasks of a DAG failed, in Vertex AI's words."""
+    return f"The DAG failed because some tasks failed. The failed tasks are: [{', '.join(failed)}]."
 
 
-def _failure(dag: _Node, failed: list[str]) -> str:
-    """Which tasks failed, and why the first one did."""
-    why = dag.children[failed[0]].detail.error.message
-    if len(failed) == 1:
-        return f'The task "{failed[0]}" failed: {why}'
-    named = ", ".join(failed[:20]) + (", ..." if len(failed) > 20 else "")
-    return f'{len(failed)} of {len(dag.children)} tasks failed: {named}. The task "{failed[0]}": {why}'
+def _job_failure(job: Message) -> str:
+    """What Vertex AI's text about a failed job goes on with."""
+    project, number = job.name.split("/")[1], job.job_detail.task_details[0].task_id
+    return (
+        f"; Job (project_id = {project}, job_id = {number}) is failed due to the above error."
+        f"; Failed to handle the job: {{project_number = {project}, job_id = {number}}}"
+    )

@@ -1,13 +1,15 @@
 """The RPCs of PipelineService and JobService (v1) with their REST bindings, from the services' ``google.api.http``.
 
 Each has a request type and a handler if it is served; the others are known by name, so that they answer UNIMPLEMENTED
-and not NOT_FOUND. The table knows no protocol: gRPC finds its methods here too.
+and not NOT_FOUND. The table knows no protocol: gRPC finds its methods here too. With them go those of
+``google.longrunning.Operations``.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from airflow_provider_kedro_vertex.emulator import protos
@@ -15,7 +17,7 @@ from airflow_provider_kedro_vertex.emulator.errors import unimplemented
 from airflow_provider_kedro_vertex.emulator.protos import Message
 from airflow_provider_kedro_vertex.emulator.service import Service
 
-Handler = Callable[[Service, Message], Message]
+Handler = Callable[[Service, Message], Message | Awaitable[Message]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Method:
         """
         if self.handler is None:
             raise unimplemented(self.name)
-        return self.handler(service, request)
+        answer = self.handler(service, request)
+        return await answer if inspect.isawaitable(answer) else answer
 
     def pattern(self) -> re.Pattern[str]:
         """A regular expression for the path, with a group for each field of the request that the path fills."""
@@ -74,6 +77,20 @@ def _crud(service: str, resource: str, collection: str, field: str, cancel: bool
     if cancel:
         methods.append(Method(f"{service}.Cancel{resource}", "POST", f"{name}:cancel", "*"))
     return methods
+
+
+def _operations(parent: str) -> list[Method]:
+    """The methods of ``google.longrunning.Operations`` for the operations of one kind of resource."""
+    name = f"/v1/{{name={parent}/operations/*}}"
+    return [
+        Method("Operations.GetOperation", "GET", name, "", protos.GetOperationRequest, Service.get_operation),
+        Method(
+            "Operations.WaitOperation", "POST", f"{name}:wait", "", protos.WaitOperationRequest, Service.wait_operation
+        ),
+        Method("Operations.ListOperations", "GET", f"/v1/{{name={parent}}}/operations"),
+        Method("Operations.DeleteOperation", "DELETE", name),
+        Method("Operations.CancelOperation", "POST", f"{name}:cancel"),
+    ]
 
 
 _PIPELINE_JOBS = f"/v1/{{parent={_LOCATION}}}/pipelineJobs"
@@ -152,16 +169,7 @@ METHODS: tuple[Method, ...] = (
     ),
     Method("JobService.PauseModelDeploymentMonitoringJob", "POST", f"/v1/{{name={_MONITORING_JOB}}}:pause", "*"),
     Method("JobService.ResumeModelDeploymentMonitoringJob", "POST", f"/v1/{{name={_MONITORING_JOB}}}:resume", "*"),
-    Method(
-        "Operations.GetOperation", "GET", f"/v1/{{name={_LOCATION}/pipelineJobs/*/operations/*}}", "",
-        protos.GetOperationRequest, Service.get_operation,
-    ),
-    Method(
-        "Operations.GetOperation", "GET", f"/v1/{{name={_LOCATION}/customJobs/*/operations/*}}", "",
-        protos.GetOperationRequest, Service.get_operation,
-    ),
-    Method(
-        "Operations.GetOperation", "GET", f"/v1/{{name={_LOCATION}/operations/*}}", "",
-        protos.GetOperationRequest, Service.get_operation,
-    ),
+    *_operations(f"{_LOCATION}/pipelineJobs/*"),
+    *_operations(f"{_LOCATION}/customJobs/*"),
+    *_operations(_LOCATION),
 )  # fmt: skip

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import fcntl
 import ipaddress
+import logging
 import os
 import shutil
 import socket
@@ -20,6 +21,7 @@ from typing import IO, Any
 import uvicorn
 from starlette.applications import Starlette
 
+from airflow_provider_kedro_vertex.emulator.buckets import Buckets
 from airflow_provider_kedro_vertex.emulator.connections import TrackedProtocol
 from airflow_provider_kedro_vertex.emulator.console import Console
 from airflow_provider_kedro_vertex.emulator.control import METHOD_NAMES, Control
@@ -27,12 +29,20 @@ from airflow_provider_kedro_vertex.emulator.custom_jobs import CustomJobs
 from airflow_provider_kedro_vertex.emulator.engine import Engine
 from airflow_provider_kedro_vertex.emulator.executors import GRACE_SECONDS, ProcessExecutor
 from airflow_provider_kedro_vertex.emulator.faults import Faults, parse_faults
+from airflow_provider_kedro_vertex.emulator.grpc_api import start_server
 from airflow_provider_kedro_vertex.emulator.images import Image, Noop, read_image
 from airflow_provider_kedro_vertex.emulator.log_entries import LogEntries
 from airflow_provider_kedro_vertex.emulator.noop import NoopExecutor
+from airflow_provider_kedro_vertex.emulator.processes import end_orphans
 from airflow_provider_kedro_vertex.emulator.rest import application
 from airflow_provider_kedro_vertex.emulator.service import Service
 from airflow_provider_kedro_vertex.emulator.store import Store, StoreError
+from airflow_provider_kedro_vertex.emulator.tls import Certificates, certificates
+
+logger = logging.getLogger(__name__)
+
+# Seconds for requests under way when it ends; a queued delay may be longer.
+GRPC_GRACE_SECONDS = 1.0
 
 
 class StartError(Exception):
@@ -58,6 +68,9 @@ class VertexEmulator:
     :param max_parallel: containers that run at the same time; by default as many as there are cores.
     :param grace: seconds from SIGTERM to SIGKILL when a container is cancelled.
     :param faults: what is to go wrong, in the form of :mod:`.faults`; more can be sent to ``/_emulator/faults``.
+    :param grpc_port: the port for gRPC; by default a free one; see ``grpc_target``.
+    :param tls: serve both protocols with TLS only; ``ca`` is then the authority that clients must trust, also for
+        names below ``googleapis.com``.
     :raises ApiError: if the faults are of another form.
     :raises ImageError: if an image's folder or Python is not there.
     :raises StartError: on entering, if the port or the data folder cannot be used.
@@ -75,6 +88,8 @@ class VertexEmulator:
         max_parallel: int | None = None,
         grace: float = GRACE_SECONDS,
         faults: Mapping[str, Any] | None = None,
+        grpc_port: int = 0,
+        tls: bool = False,
     ) -> None:
         self._images = {
             name: image if isinstance(image, Image | Noop) else read_image(image)
@@ -83,7 +98,9 @@ class VertexEmulator:
         self._noop = noop
         self._env = dict(env or {})
         self._given_data = data
-        self._host, self._port = host, port
+        self._host, self._port, self._grpc_port = host, port, grpc_port
+        self._tls = tls
+        self._address = host
         self._max_parallel = max_parallel or os.cpu_count() or 1
         self._grace = grace
         self._faults = Faults()
@@ -93,7 +110,11 @@ class VertexEmulator:
         self.data = Path()
         """The data folder."""
         self.url = ""
-        """Where it serves, as in ``http://127.0.0.1:8787``."""
+        """Where it serves REST, as in ``http://127.0.0.1:8787``; https with TLS."""
+        self.grpc_target = ""
+        """Where it serves gRPC, as in ``127.0.0.1:8788``."""
+        self.ca: Path | None = None
+        """With TLS, the certificate that clients must trust."""
 
     @property
     def images(self) -> Mapping[str, Image | Noop]:
@@ -145,22 +166,28 @@ class VertexEmulator:
         """Take the port and the data folder, and put the parts together."""
         listening = _listen(self._host, self._port)
         try:
+            if self._grpc_port:
+                # gRPC binds its port itself, later, and does not say why it cannot.
+                _listen(self._host, self._grpc_port).close()
             self.data = _folder(self._given_data)
             lock = _locked(self.data)
             try:
                 store = Store(self.data / "jobs.sqlite")
-            except StoreError as error:
+                tls = certificates(self.data, self._host) if self._tls else None
+            except (StoreError, OSError) as error:
                 lock.close()
                 raise StartError(str(error)) from error
         except StartError:
             listening.close()
             raise
         host, port = listening.getsockname()[:2]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        self._server = _Server(self._config(store), on_ready)
+        self._address = f"[{host}]" if ":" in host else host
+        self.url = f"http{'s' if self._tls else ''}://{self._address}:{port}"
+        self.ca = None if tls is None else tls.authority
+        self._server = _Server(self._config(store, tls), on_ready)
         return self._server, listening, lock
 
-    def _config(self, store: Store) -> uvicorn.Config:
+    def _config(self, store: Store, tls: Certificates | None) -> uvicorn.Config:
         projects = {name: image for name, image in self._images.items() if isinstance(image, Image)}
         executor = NoopExecutor(
             self._images,
@@ -168,7 +195,9 @@ class VertexEmulator:
             ProcessExecutor(projects, self.data, self._env, self._max_parallel, self._grace),
         )
         custom_jobs = CustomJobs(store, executor, self._faults)
-        engine = Engine(store, custom_jobs)
+        engine = Engine(store, custom_jobs, Buckets(self.data / "gcs"))
+        service = Service(store, engine, custom_jobs)
+        keys = None if tls is None else (tls.key.read_bytes(), tls.certificate.read_bytes())
 
         async def close() -> None:
             await engine.close()
@@ -182,28 +211,37 @@ class VertexEmulator:
             self._faults.clear()
             for log in (self.data / "logs").glob("*.log"):
                 log.unlink(missing_ok=True)
+            shutil.rmtree(self.data / "gcs", ignore_errors=True)
 
         @asynccontextmanager
         async def lifespan(app: Starlette) -> AsyncIterator[None]:
+            orphans = end_orphans(self.data / "work")
+            if orphans:
+                logger.warning("Ended %d processes that the last emulator had left running", len(orphans))
             custom_jobs.recover()
             # Now that nothing of a killed emulator runs any more, its work folders are of no use to anybody.
             shutil.rmtree(self.data / "work", ignore_errors=True)
             engine.recover()
+            server, port = await start_server(service, self._faults, f"{self._address}:{self._grpc_port}", keys)
+            self.grpc_target = f"{self._address}:{port}"
             try:
                 yield
             finally:
+                await server.stop(GRPC_GRACE_SECONDS)
                 await close()
                 store.close()
 
         return uvicorn.Config(
             application(
-                Service(store, engine, custom_jobs),
+                service,
                 LogEntries(store, self.data),
                 self._faults,
                 [*Console(store, self.data, self._images).routes(), *Control(self._faults, reset).routes()],
                 self.loopback,
                 lifespan,
             ),
+            ssl_keyfile=None if tls is None else tls.key,
+            ssl_certfile=None if tls is None else tls.certificate,
             http=TrackedProtocol,
             # It would believe a header about who the client is.
             proxy_headers=False,
@@ -259,7 +297,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _folder(given: str | os.PathLike[str] | None) -> Path:
-    path = Path(tempfile.mkdtemp(prefix="vertex-emulator-") if given is None else given).absolute()
+    path = Path(tempfile.mkdtemp(prefix="vertex-emulator-") if given is None else given).resolve()
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         (path / "logs").mkdir(exist_ok=True)

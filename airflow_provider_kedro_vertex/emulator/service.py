@@ -1,11 +1,13 @@
 """PipelineService and JobService (v1) as far as they are served: one method for each RPC, protos in and out.
 
-No protocol is known here: REST calls these methods now, and gRPC can with the same messages. A refusal is an
+No protocol is known here: REST and gRPC call these methods with the same messages. A refusal is an
 :class:`.ApiError`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -23,6 +25,7 @@ from airflow_provider_kedro_vertex.emulator.errors import (
     wrong_state,
 )
 from airflow_provider_kedro_vertex.emulator.filters import Kind, compile_filter
+from airflow_provider_kedro_vertex.emulator.graph import Pipeline, bind
 from airflow_provider_kedro_vertex.emulator.paging import page, page_size, parse_order
 from airflow_provider_kedro_vertex.emulator.protos import (
     BatchCancelPipelineJobsOperationMetadata,
@@ -41,7 +44,7 @@ from airflow_provider_kedro_vertex.emulator.protos import (
     now,
     to_json,
 )
-from airflow_provider_kedro_vertex.emulator.spec import SPEC_PATH, Pipeline, bind, read_pipeline
+from airflow_provider_kedro_vertex.emulator.spec import SPEC_PATH, read_pipeline
 from airflow_provider_kedro_vertex.emulator.states import JOB_FINAL, PIPELINE_FINAL, JobState, PipelineState
 from airflow_provider_kedro_vertex.emulator.store import TIMES, Store
 
@@ -78,12 +81,16 @@ _CUSTOM_JOB_OUTPUT_ONLY = (
     "satisfies_pzs", "satisfies_pzi",
 )  # fmt: skip
 
+LONGEST_WAIT = 60.0
+"""Seconds that WaitOperation waits at most."""
+_POLL_SECONDS = 0.05
+
 MOST_IN_BATCH = 32
 """The names that BatchCancelPipelineJobs and BatchDeletePipelineJobs take at once."""
 
 
 class Service:
-    """The RPCs. Its methods are called in the event loop and do not wait."""
+    """The RPCs. Its methods are called in the event loop; of them only WaitOperation waits."""
 
     def __init__(self, store: Store, engine: Engine, custom_jobs: CustomJobs) -> None:
         self._store = store
@@ -199,6 +206,18 @@ class Service:
                 operation.done = True
                 operation.response.Pack(BatchCancelPipelineJobsResponse(pipeline_jobs=jobs))
                 self._store.save_operation(operation)
+        return operation
+
+    async def wait_operation(self, request: Message) -> Message:
+        """``google.longrunning.Operations.WaitOperation``: for a minute at most, so the answer may not be done yet."""
+        seconds = LONGEST_WAIT
+        if request.HasField("timeout"):
+            seconds = min(request.timeout.ToNanoseconds() / 1e9, LONGEST_WAIT)
+        if seconds < 0:
+            raise invalid_argument(Violation("timeout", "is negative."))
+        deadline = time.monotonic() + seconds
+        while not (operation := self.get_operation(request)).done and time.monotonic() < deadline:
+            await asyncio.sleep(_POLL_SECONDS)
         return operation
 
     def create_custom_job(self, request: Message) -> Message:

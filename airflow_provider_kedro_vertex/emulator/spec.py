@@ -1,192 +1,73 @@
-"""A PipelineSpec 2.1.0 read into a graph that the engine can run.
+"""A PipelineSpec 2.1.0, checked and read into the :mod:`.graph` that the engine runs.
 
-What it runs: container executors, nested DAGs with input parameters, ``dependentTasks``, constants and component inputs
-as arguments, both trigger strategies (so exit handlers too), retry policies, the placeholders of :mod:`.placeholders`.
+What it runs: container executors; nested DAGs; parameters and artifacts, in and out; ``dependentTasks``; constants,
+component inputs, other tasks' outputs and final statuses as arguments; conditions; both trigger strategies (so exit
+handlers); retry policies; caching; the placeholders of :mod:`.placeholders`.
 
-What it refuses at create, by name, with UNIMPLEMENTED: loops, conditions, importers, resolvers, custom job executors,
-artifacts, output parameters, final statuses, parameter expressions, cache keys and lifecycle hooks. Nothing is skipped
-silently, with one exception that changes no result: ``enableCache`` and ``resources`` are accepted, every run is a
-cache miss, and a process may use what the machine has.
+What it refuses at create, by name, with INVALID_ARGUMENT and the field's path: loops, importers, resolvers, custom job
+executors, lists of artifacts, artifacts as inputs of the whole pipeline, parameter expressions, retry policies of
+nested DAGs and lifecycle hooks. Nothing is skipped silently, with two exceptions that change no result: ``resources``
+are accepted and a process may use what the machine has; ``cachingOptions`` of a nested DAG are accepted and its tasks
+have their own.
 """
 
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from airflow_provider_kedro_vertex.emulator import placeholders
-from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code, Violation, invalid_argument
+from airflow_provider_kedro_vertex.emulator import conditions, placeholders
+from airflow_provider_kedro_vertex.emulator.conditions import Condition, ConditionError
+from airflow_provider_kedro_vertex.emulator.errors import Violation, invalid_argument
+from airflow_provider_kedro_vertex.emulator.graph import (
+    NO_RETRY,
+    PARAMETER_TYPES,
+    Argument,
+    ArtifactArgument,
+    ArtifactType,
+    Component,
+    ComponentInput,
+    Constant,
+    Container,
+    Dag,
+    FinalStatus,
+    Parameter,
+    Pipeline,
+    Retry,
+    Task,
+    TaskOutput,
+    type_fault,
+)
 from airflow_provider_kedro_vertex.emulator.pipeline_schema import normalise
-from airflow_provider_kedro_vertex.emulator.placeholders import PlaceholderError, Template
+from airflow_provider_kedro_vertex.emulator.placeholders import PlaceholderError, Ref, Source, Template, Word
 
 SCHEMA_VERSION = "2.1.0"
 SPEC_PATH = "pipeline_job.pipeline_spec"
+DEEPEST = 50
+"""How many DAGs may stand inside each other."""
+MOST_TASKS = 10_000
+"""How many tasks a job may have in all, each nested DAG counted as often as it is used."""
 
 # An f-string in kfp's DSL becomes a constant that names such an input, which the component itself does not declare.
 _CHANNEL = "pipelinechannel--"
-_JSON_TYPES: Mapping[str, tuple[type, ...]] = {
-    "STRING": (str,),
-    "NUMBER_INTEGER": (int, float),
-    "NUMBER_DOUBLE": (int, float),
-    "BOOLEAN": (bool,),
-    "LIST": (list,),
-    "STRUCT": (dict,),
-}
 _LEGACY_TYPES = {"INT": "NUMBER_INTEGER", "DOUBLE": "NUMBER_DOUBLE", "STRING": "STRING"}
+_NO_PARTS: tuple[Any, ...] = ()
 
-
-@dataclass(frozen=True)
-class Parameter:
-    """An input that a component declares."""
-
-    name: str
-    type: str
-    optional: bool
-    default: Any
-    literals: tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Constant:
-    """An argument that stands in the spec; its texts may hold placeholders over the task's other arguments."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class ComponentInput:
-    """An argument that is an input of the component around the task."""
-
-    name: str
-
-
-Argument = Constant | ComponentInput
-
-
-@dataclass(frozen=True)
-class Container:
-    """One container executor."""
-
-    image: Template
-    command: tuple[Template, ...]
-    args: tuple[Template, ...]
-    env: tuple[tuple[str, Template], ...]
-
-
-@dataclass(frozen=True)
-class Dag:
-    """Tasks by name, each after all that it waits for."""
-
-    tasks: Mapping[str, Task]
-
-
-@dataclass(frozen=True)
-class Component:
-    """A component: its inputs, and what runs."""
-
-    name: str
-    parameters: Mapping[str, Parameter]
-    body: Container | Dag
-
-
-@dataclass(frozen=True)
-class Retry:
-    """Tries after the first one, and the seconds before each: first, first * factor, ... up to longest."""
-
-    limit: int
-    first: float
-    factor: float
-    longest: float
-
-    def delay(self, failures: int) -> float:
-        """Seconds to wait after this many failures."""
-        return float(min(self.first * self.factor ** min(failures - 1, 100), self.longest))
-
-
-NO_RETRY = Retry(0, 0.0, 1.0, 0.0)
-
-
-@dataclass(frozen=True)
-class Task:
-    """One task of a DAG.
-
-    ``after_failures`` is the strategy ALL_UPSTREAM_TASKS_COMPLETED: it runs whatever became of its upstream tasks.
-    """
-
-    name: str
-    component: Component
-    arguments: Mapping[str, Argument]
-    upstream: tuple[str, ...]
-    after_failures: bool
-    retry: Retry
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """A whole pipeline."""
-
-    name: str
-    root: Component
-    default_root: str
+_Text = TypeVar("_Text", Template, Word)
 
 
 def read_pipeline(spec: Any) -> Pipeline:
     """Read a spec as it comes out of a Struct's JSON.
 
-    :raises ApiError: INVALID_ARGUMENT with each field that is wrong, UNIMPLEMENTED with each feature that is not run.
+    :raises ApiError: INVALID_ARGUMENT with each field that is wrong, or each feature that is not run.
     """
     faults: list[Violation] = []
     checked = normalise(spec, "PipelineSpec", SPEC_PATH, faults)
     if faults:
         raise invalid_argument(*faults)
     return _Reader(checked).pipeline()
-
-
-def bind(component: Component, given: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Give each input of a component its value: the one given, or its default. An optional one without either is None.
-
-    :raises ApiError: INVALID_ARGUMENT for an unknown name, a missing value or a wrong type.
-    """
-    faults = []
-    for name in given:
-        if name not in component.parameters:
-            known = ", ".join(component.parameters) or "none"
-            faults.append(
-                Violation(f"{path}.{name}", f"the pipeline has no input parameter of this name; it has: {known}.")
-            )
-    values: dict[str, Any] = {}
-    for name, parameter in component.parameters.items():
-        value = given.get(name)
-        if value is None:
-            value = parameter.default
-        if value is None:
-            if not parameter.optional:
-                faults.append(Violation(f"{path}.{name}", f"this input parameter ({parameter.type}) is required."))
-            values[name] = None
-            continue
-        fault = type_fault(value, parameter)
-        if fault:
-            faults.append(Violation(f"{path}.{name}", fault))
-        values[name] = value
-    if faults:
-        raise invalid_argument(*faults)
-    return values
-
-
-def type_fault(value: Any, parameter: Parameter) -> str:
-    """Why a value is not one for this parameter; empty if it is."""
-    right = isinstance(value, _JSON_TYPES[parameter.type])
-    if isinstance(value, bool) and parameter.type != "BOOLEAN":
-        right = False
-    if right and parameter.type == "NUMBER_INTEGER" and not float(value).is_integer():
-        right = False
-    if not right:
-        return f"must be a {parameter.type}, not {type(value).__name__}."
-    if parameter.literals and value not in parameter.literals:
-        return f"must be one of {', '.join(map(repr, parameter.literals))}."
-    return ""
 
 
 def constant_texts(value: Any) -> Iterator[str]:
@@ -199,6 +80,14 @@ def constant_texts(value: Any) -> Iterator[str]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from constant_texts(item)
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What the tasks of one DAG may refer to: the component around them, and each other."""
+
+    around: Component
+    tasks: Mapping[str, Component]
 
 
 @dataclass
@@ -223,40 +112,53 @@ class _Reader:
             self._fault("root.dag", "is required.")
             root = {"dag": {}}
         component = self._component("root", root, f"{SPEC_PATH}.root")
-        if self.faults:
-            raise invalid_argument(*self.faults)
-        if self.not_run:
-            shown = "\n".join(f"{v.field}: {v.description}" for v in self.not_run[:20])
-            raise ApiError(
-                Code.UNIMPLEMENTED, f"This emulator does not run all of the pipeline:\n{shown}", self.not_run
-            )
+        for artifact in component.artifacts:
+            path = f"{SPEC_PATH}.root.input_definitions.artifacts.{artifact}"
+            self._not_run(path, "artifacts as inputs of the pipeline")
+        if _tasks_in(component, {}) > MOST_TASKS:
+            self._fault("root.dag", f"has more than {MOST_TASKS} tasks in all.")
+        # What is wrong comes first: with it, what is not run may be no more than a consequence.
+        if self.faults or self.not_run:
+            raise invalid_argument(*(self.faults or self.not_run))
         return Pipeline(name, component, self.spec.get("defaultPipelineRoot", ""))
 
+    # Components and their interfaces.
+
     def _component(self, name: str, data: dict[str, Any], path: str) -> Component:
-        inputs = data.get("inputDefinitions", {})
-        for artifact in inputs.get("artifacts", {}):
-            self._not_run(f"{path}.input_definitions.artifacts.{artifact}", "input artifacts")
-        outputs = data.get("outputDefinitions", {})
-        for kind in ("artifacts", "parameters"):
-            for output in outputs.get(kind, {}):
-                self._not_run(f"{path}.output_definitions.{kind}.{output}", f"output {kind}")
-        declared = {
-            key: self._parameter(key, value, f"{path}.input_definitions.parameters.{key}")
-            for key, value in inputs.get("parameters", {}).items()
-        }
-        body: Container | Dag
-        if "dag" in data:
-            body = self._dag(data["dag"], declared, f"{path}.dag")
-        else:
-            body = self._container(data.get("executorLabel", ""), declared, path)
-        return Component(name, declared, body)
+        inputs, outputs = data.get("inputDefinitions", {}), data.get("outputDefinitions", {})
+        interface = Component(
+            name,
+            self._each(inputs, "parameters", f"{path}.input_definitions", self._parameter),
+            Dag({}),
+            self._each(inputs, "artifacts", f"{path}.input_definitions", self._artifact),
+            self._each(outputs, "parameters", f"{path}.output_definitions", self._parameter),
+            self._each(outputs, "artifacts", f"{path}.output_definitions", self._artifact),
+        )
+        body = (
+            self._dag(data["dag"], interface, f"{path}.dag")
+            if "dag" in data
+            else self._container(data.get("executorLabel", ""), interface, path)
+        )
+        return Component(
+            name,
+            interface.parameters,
+            body,
+            interface.artifacts,
+            interface.output_parameters,
+            interface.output_artifacts,
+        )
+
+    def _each(
+        self, data: dict[str, Any], kind: str, path: str, read: Callable[[str, dict[str, Any], str], Any]
+    ) -> dict[str, Any]:
+        return {key: read(key, value, f"{path}.{kind}.{key}") for key, value in data.get(kind, {}).items()}
 
     def _parameter(self, name: str, data: dict[str, Any], path: str) -> Parameter:
         kind = data.get("parameterType") or _LEGACY_TYPES.get(data.get("type", ""), "")
-        if kind in ("TASK_FINAL_STATUS", "TASK_CONFIG"):
+        if kind == "TASK_CONFIG":
             self._not_run(path, f"parameters of type {kind}")
             kind = "STRUCT"
-        elif kind not in _JSON_TYPES:
+        elif kind not in PARAMETER_TYPES:
             self._fault_at(path, "needs a parameterType.")
             kind = "STRING"
         default = data.get("defaultValue")
@@ -267,59 +169,14 @@ class _Reader:
             self._fault_at(f"{path}.default_value", fault)
         return parameter
 
-    def _dag(self, data: dict[str, Any], around: Mapping[str, Parameter], path: str) -> Dag:
-        for kind, outputs in data.get("outputs", {}).items():
-            for output in outputs:
-                self._not_run(f"{path}.outputs.{kind}.{output}", f"output {kind}")
-        given = data.get("tasks", {})
-        # A Struct has no order; by name, a spec gives the same graph each time.
-        tasks = {
-            name: self._task(name, task, given, around, f"{path}.tasks.{name}") for name, task in sorted(given.items())
-        }
-        try:
-            order = list(
-                graphlib.TopologicalSorter({name: sorted(task.upstream) for name, task in tasks.items()}).static_order()
-            )
-        except graphlib.CycleError as error:
-            self._fault_at(f"{path}.tasks", f"the tasks wait for each other in a circle: {' -> '.join(error.args[1])}.")
-            order = list(tasks)
-        # Unknown upstream tasks are faults of their own, and no tasks.
-        return Dag({name: tasks[name] for name in order if name in tasks})
-
-    def _task(
-        self, name: str, data: dict[str, Any], siblings: Mapping[str, Any], around: Mapping[str, Parameter], path: str
-    ) -> Task:
-        for key, what in (
-            ("artifactIterator", "loops"), ("parameterIterator", "loops"), ("iteratorPolicy", "loops"),
-        ):  # fmt: skip
-            if key in data:
-                self._not_run(path, f"{what} ({key})")
-        trigger = data.get("triggerPolicy", {})
-        if trigger.get("condition"):
-            self._not_run(f"{path}.trigger_policy.condition", "conditions")
-        if data.get("cachingOptions", {}).get("cacheKey"):
-            self._not_run(f"{path}.caching_options.cache_key", "cache keys")
-        upstream = data.get("dependentTasks", [])
-        for other in upstream:
-            if other not in siblings:
-                self._fault_at(f"{path}.dependent_tasks", f'there is no task "{other[:100]}" in this DAG.')
-        component = self._referenced(data.get("componentRef", {}).get("name", ""), f"{path}.component_ref.name")
-        retry = data.get("retryPolicy", {})
-        return Task(
-            name,
-            component,
-            self._arguments(data.get("inputs", {}), component, around, f"{path}.inputs"),
-            tuple(dict.fromkeys(upstream)),
-            trigger.get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED",
-            # The defaults of backoff are those written in pipeline_spec.proto.
-            Retry(
-                max(retry.get("maxRetryCount", 0), 0),
-                retry.get("backoffDuration", 0.0),
-                retry.get("backoffFactor") or 2.0,
-                retry.get("backoffMaxDuration") or 3600.0,
-            )
-            if retry
-            else NO_RETRY,
+    def _artifact(self, name: str, data: dict[str, Any], path: str) -> ArtifactType:
+        if data.get("isArtifactList"):
+            self._not_run(path, "lists of artifacts")
+        for key in ("properties", "customProperties"):
+            if data.get(key):
+                self._not_run(f"{path}.{key}", "properties of schema 2.0.0")
+        return ArtifactType(
+            name, data.get("artifactType", {}), data.get("isOptional", False), data.get("metadata") or {}
         )
 
     def _referenced(self, name: str, path: str) -> Component:
@@ -327,6 +184,8 @@ class _Reader:
             self._fault_at(path, f'the component "{name[:100]}" contains itself.')
         elif name in self.done:
             return self.done[name]
+        elif len(self.inside) >= DEEPEST:
+            self._fault_at(path, f"more than {DEEPEST} DAGs stand inside each other.")
         elif name not in self.spec.get("components", {}):
             self._fault_at(path, f'there is no component "{name[:100]}".')
         else:
@@ -336,38 +195,127 @@ class _Reader:
             return self.done[name]
         return Component(name, {}, Dag({}))
 
+    # DAGs and their tasks.
+
+    def _dag(self, data: dict[str, Any], around: Component, path: str) -> Dag:
+        given = data.get("tasks", {})
+        scope = _Scope(
+            around,
+            {
+                name: self._referenced(
+                    task.get("componentRef", {}).get("name", ""), f"{path}.tasks.{name}.component_ref.name"
+                )
+                # A Struct has no order; by name, a spec gives the same graph each time.
+                for name, task in sorted(given.items())
+            },
+        )
+        tasks = {name: self._task(name, given[name], scope, f"{path}.tasks.{name}") for name in scope.tasks}
+        try:
+            order = list(
+                graphlib.TopologicalSorter({name: sorted(task.upstream) for name, task in tasks.items()}).static_order()
+            )
+        except graphlib.CycleError as error:
+            self._fault_at(f"{path}.tasks", f"the tasks wait for each other in a circle: {' -> '.join(error.args[1])}.")
+            order = list(tasks)
+        parameters, artifacts = self._dag_outputs(data.get("outputs", {}), scope, f"{path}.outputs")
+        # Unknown upstream tasks are faults of their own, and no tasks.
+        return Dag({name: tasks[name] for name in order if name in tasks}, parameters, artifacts)
+
+    def _dag_outputs(
+        self, data: dict[str, Any], scope: _Scope, path: str
+    ) -> tuple[dict[str, tuple[TaskOutput, ...]], dict[str, tuple[TaskOutput, ...]]]:
+        parameters, artifacts = {}, {}
+        for name, output in data.get("parameters", {}).items():
+            at = f"{path}.parameters.{name}"
+            self._declared(name, scope.around.output_parameters, scope.around, "output", at)
+            selectors = output.get("valueFromOneof", {}).get("parameterSelectors", [])
+            if "valueFromParameter" in output:
+                selectors = [output["valueFromParameter"]]
+            parameters[name] = tuple(
+                self._output(
+                    item.get("producerSubtask", ""), item.get("outputParameterKey", ""), "parameter", scope, at
+                )
+                for item in selectors
+            )
+        for name, output in data.get("artifacts", {}).items():
+            at = f"{path}.artifacts.{name}"
+            self._declared(name, scope.around.output_artifacts, scope.around, "output", at)
+            artifacts[name] = tuple(
+                self._output(one.get("producerSubtask", ""), one.get("outputArtifactKey", ""), "artifact", scope, at)
+                for one in output.get("artifactSelectors", [])
+            )
+        return parameters, artifacts
+
+    def _task(self, name: str, data: dict[str, Any], scope: _Scope, path: str) -> Task:
+        for key in ("artifactIterator", "parameterIterator", "iteratorPolicy"):
+            if key in data:
+                self._not_run(path, f"loops ({key})")
+        component = scope.tasks[name]
+        upstream = data.get("dependentTasks", [])
+        for other in upstream:
+            if other not in scope.tasks:
+                self._fault_at(f"{path}.dependent_tasks", f'there is no task "{other[:100]}" in this DAG.')
+        trigger, caching = data.get("triggerPolicy", {}), data.get("cachingOptions", {})
+        inputs = data.get("inputs", {})
+        if "retryPolicy" in data and isinstance(component.body, Dag) and component.body.tasks:
+            self._not_run(f"{path}.retry_policy", "retry policies of nested DAGs")
+        arguments = self._arguments(inputs.get("parameters", {}), component, scope, upstream, f"{path}.inputs")
+        return Task(
+            name,
+            component,
+            arguments,
+            tuple(dict.fromkeys(upstream)),
+            trigger.get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED",
+            _retry(data.get("retryPolicy", {})),
+            self._artifact_arguments(inputs.get("artifacts", {}), component, scope, upstream, f"{path}.inputs"),
+            self._condition(trigger.get("condition", ""), arguments, component, f"{path}.trigger_policy.condition"),
+            caching.get("enableCache", False),
+            caching.get("cacheKey", ""),
+        )
+
+    def _condition(
+        self, text: str, arguments: Mapping[str, Argument], component: Component, path: str
+    ) -> Condition | None:
+        if not text:
+            return None
+        try:
+            condition = conditions.parse(text)
+        except ConditionError as error:
+            self._fault_at(path, f"the condition {text[:200]!r} cannot be run: {error}.")
+            return None
+        for name in condition.inputs:
+            if name not in arguments and name not in component.parameters:
+                self._fault_at(path, f'the condition names an input "{name[:100]}" that the task does not have.')
+        return condition
+
+    # Arguments.
+
     def _arguments(
-        self, data: dict[str, Any], component: Component, around: Mapping[str, Parameter], path: str
+        self, given: dict[str, Any], component: Component, scope: _Scope, upstream: Sequence[str], path: str
     ) -> dict[str, Argument]:
-        for artifact in data.get("artifacts", {}):
-            self._not_run(f"{path}.artifacts.{artifact}", "input artifacts")
-        given = data.get("parameters", {})
         arguments: dict[str, Argument] = {}
         for name, source in given.items():
             at = f"{path}.parameters.{name}"
-            if name not in component.parameters and not name.startswith(_CHANNEL) and component.name in self.done:
-                self._fault_at(at, f'the component "{component.name}" has no such input.')
-            argument = self._argument(source, around, at)
+            if not name.startswith(_CHANNEL) and component.name in self.done:
+                self._declared(name, component.parameters, component, "input", at)
+            argument = self._argument(source, scope, upstream, at)
             if argument is None:
                 continue
             arguments[name] = argument
             if isinstance(argument, Constant):
                 for text in constant_texts(argument.value):
-                    self._template(text, given, at)
+                    self._constant_text(text, given, at)
                 self._check_constant(argument.value, component.parameters.get(name), at)
         for name, parameter in component.parameters.items():
             if name not in given and not parameter.optional:
                 self._fault_at(f"{path}.parameters", f'the input "{name}" of "{component.name}" is required.')
         return arguments
 
-    def _argument(self, source: dict[str, Any], around: Mapping[str, Parameter], path: str) -> Argument | None:
+    def _argument(self, source: dict[str, Any], scope: _Scope, upstream: Sequence[str], path: str) -> Argument | None:
         if source.get("parameterExpressionSelector"):
             self._not_run(f"{path}.parameter_expression_selector", "parameter expressions")
         if "componentInputParameter" in source:
-            name = source["componentInputParameter"]
-            if name not in around:
-                self._fault_at(path, f'the component around this task has no input "{name[:100]}".')
-            return ComponentInput(name)
+            return self._component_input(source["componentInputParameter"], scope.around.parameters, path)
         if "runtimeValue" in source:
             value = source["runtimeValue"]
             if "constant" in value:
@@ -376,22 +324,81 @@ class _Reader:
                 return Constant(next(iter(value["constantValue"].values())))
             self._not_run(f"{path}.runtime_value", "runtime parameters of schema 2.0.0")
         elif "taskOutputParameter" in source:
-            self._not_run(f"{path}.task_output_parameter", "output parameters")
+            output = source["taskOutputParameter"]
+            at, producer = f"{path}.task_output_parameter", output.get("producerTask", "")
+            self._depends(producer, upstream, at)
+            return self._output(producer, output.get("outputParameterKey", ""), "parameter", scope, at)
         elif "taskFinalStatus" in source:
-            self._not_run(f"{path}.task_final_status", "final statuses")
+            producer = source["taskFinalStatus"].get("producerTask", "")
+            self._depends(producer, upstream, f"{path}.task_final_status")
+            return FinalStatus(producer)
         else:
             self._fault_at(path, "has no source.")
         return None
 
+    def _artifact_arguments(
+        self, given: dict[str, Any], component: Component, scope: _Scope, upstream: Sequence[str], path: str
+    ) -> dict[str, ArtifactArgument]:
+        arguments: dict[str, ArtifactArgument] = {}
+        for name, source in given.items():
+            at = f"{path}.artifacts.{name}"
+            if not name.startswith(_CHANNEL) and component.name in self.done:
+                self._declared(name, component.artifacts, component, "input", at)
+            if "componentInputArtifact" in source:
+                arguments[name] = self._component_input(source["componentInputArtifact"], scope.around.artifacts, at)
+            elif "taskOutputArtifact" in source:
+                output = source["taskOutputArtifact"]
+                at, producer = f"{at}.task_output_artifact", output.get("producerTask", "")
+                self._depends(producer, upstream, at)
+                arguments[name] = self._output(producer, output.get("outputArtifactKey", ""), "artifact", scope, at)
+            else:
+                self._fault_at(at, "has no source.")
+        for name, artifact in component.artifacts.items():
+            if name not in given and not artifact.optional:
+                self._fault_at(f"{path}.artifacts", f'the input "{name}" of "{component.name}" is required.')
+        return arguments
+
+    def _component_input(self, name: str, known: Mapping[str, Any], path: str) -> ComponentInput:
+        if name not in known:
+            self._fault_at(path, f'the component around this task has no input "{name[:100]}".')
+        return ComponentInput(name)
+
+    def _output(self, task: str, name: str, kind: str, scope: _Scope, path: str) -> TaskOutput:
+        if task not in scope.tasks:
+            self._fault_at(path, f'there is no task "{task[:100]}" in this DAG.')
+        else:
+            component = scope.tasks[task]
+            known = component.output_parameters if kind == "parameter" else component.output_artifacts
+            if name not in known and component.name in self.done:
+                self._fault_at(path, f'the task "{task[:100]}" has no output {kind} "{name[:100]}".')
+        return TaskOutput(task, name)
+
+    def _depends(self, producer: str, upstream: Sequence[str], path: str) -> None:
+        if producer not in upstream:
+            self._fault_at(f"{path}.producer_task", f'the task does not depend on a task "{producer[:100]}".')
+
+    def _declared(self, name: str, known: Mapping[str, Any], component: Component, what: str, path: str) -> None:
+        if name not in known:
+            self._fault_at(path, f'the component "{component.name}" has no such {what}.')
+
     def _check_constant(self, value: Any, parameter: Parameter | None, path: str) -> None:
         if parameter is None or value is None:
             return
-        if isinstance(value, str) and any("{{$" in text for text in constant_texts(value)):
+        if isinstance(value, str) and "{{$" in value:
             return  # its type is known when it is filled
         if fault := type_fault(value, parameter):
             self._fault_at(path, fault)
 
-    def _container(self, label: str, declared: Mapping[str, Parameter], path: str) -> Container:
+    def _constant_text(self, text: str, given: Mapping[str, Any], path: str) -> None:
+        for ref in self._refs(placeholders.parse, text, path):
+            if ref.source is Source.INPUT and ref.name not in given:
+                self._fault_at(path, f'the placeholder names an input "{ref.name[:100]}" that does not exist.')
+            elif ref.source not in (Source.INPUT, Source.RUN):
+                self._not_run(path, f"a placeholder for {ref.source.value}, in an argument,")
+
+    # Executors.
+
+    def _container(self, label: str, interface: Component, path: str) -> Container:
         nothing = Container((), (), (), ())
         executors = self.spec.get("deploymentSpec", {}).get("executors", {})
         if label not in executors:
@@ -410,39 +417,51 @@ class _Reader:
             self._not_run(f"{at}.container.lifecycle", "lifecycle hooks")
         env = []
         for index, variable in enumerate(container.get("env", [])):
-            name = variable.get("name", "")
+            name, where = variable.get("name", ""), f"{at}.container.env[{index}]"
             if not name.isidentifier() or not name.isascii():
-                self._fault_at(f"{at}.container.env[{index}].name", f'"{name[:100]}" is no C identifier.')
-            env.append(
-                (name, self._template(variable.get("value", ""), declared, f"{at}.container.env[{index}].value"))
-            )
+                self._fault_at(f"{where}.name", f'"{name[:100]}" is no C identifier.')
+            value = self._text(placeholders.parse, variable.get("value", ""), interface, f"{where}.value")
+            env.append((name, value))
 
-        def texts(key: str) -> tuple[Template, ...]:
+        def words(key: str) -> tuple[Word, ...]:
             return tuple(
-                self._template(text, declared, f"{at}.container.{key}[{index}]")
+                self._text(placeholders.parse_word, text, interface, f"{at}.container.{key}[{index}]")
                 for index, text in enumerate(container.get(key, []))
             )
 
-        return Container(
-            self._template(container["image"], declared, f"{at}.container.image"),
-            texts("command"),
-            texts("args"),
-            tuple(env),
-        )
+        image = self._text(placeholders.parse, container["image"], interface, f"{at}.container.image")
+        return Container(image, words("command"), words("args"), tuple(env))
 
-    def _template(self, text: str, known: Mapping[str, Any], path: str) -> Template:
+    def _text(self, parse: Callable[[str], _Text], text: str, interface: Component, path: str) -> _Text:
+        known: dict[Source, Mapping[str, Any]] = {
+            Source.INPUT: interface.parameters,
+            Source.INPUT_URI: interface.artifacts,
+            Source.INPUT_PATH: interface.artifacts,
+            Source.INPUT_METADATA: interface.artifacts,
+            Source.OUTPUT_FILE: interface.output_parameters,
+            Source.OUTPUT_URI: interface.output_artifacts,
+            Source.OUTPUT_PATH: interface.output_artifacts,
+        }
+        for ref in self._refs(parse, text, path):
+            if ref.name not in known.get(ref.source, (ref.name,)) and not (
+                # The structure IfPresent may ask for an artifact too.
+                ref.source is Source.INPUT and ref.name in interface.artifacts and "IfPresent" in text
+            ):
+                way = "output" if ref.source in (Source.OUTPUT_FILE, Source.OUTPUT_URI, Source.OUTPUT_PATH) else "input"
+                self._fault_at(path, f'the placeholder names an {way} "{ref.name[:100]}" that does not exist.')
         try:
-            template = placeholders.parse(text)
+            return parse(text)
+        except PlaceholderError:
+            return _NO_PARTS
+
+    def _refs(self, parse: Callable[[str], Any], text: str, path: str) -> Iterator[Ref]:
+        try:
+            yield from placeholders.refs(parse(text))
         except PlaceholderError as error:
             if error.known:
                 self._not_run(path, f"the placeholder {error}")
             else:
                 self._fault_at(path, f"there is no placeholder {error}.")
-            return ()
-        for name in placeholders.parameters(template):
-            if name not in known:
-                self._fault_at(path, f'the placeholder names an input "{name[:100]}" that does not exist.')
-        return template
 
     def _fault(self, where: str, what: str) -> None:
         self._fault_at(f"{SPEC_PATH}.{where}", what)
@@ -451,4 +470,26 @@ class _Reader:
         self.faults.append(Violation(path, what))
 
     def _not_run(self, path: str, what: str) -> None:
-        self.not_run.append(Violation(path, f"{what} are not run." if what.endswith("s") else f"{what} is not run."))
+        verb = "are" if what.endswith("s") else "is"
+        self.not_run.append(Violation(path, f"{what} {verb} not run by this emulator."))
+
+
+def _retry(data: dict[str, Any]) -> Retry:
+    if not data:
+        return NO_RETRY
+    # The defaults of backoff are those written in pipeline_spec.proto.
+    return Retry(
+        max(data.get("maxRetryCount", 0), 0),
+        data.get("backoffDuration", 0.0),
+        data.get("backoffFactor") or 2.0,
+        data.get("backoffMaxDuration") or 3600.0,
+    )
+
+
+def _tasks_in(component: Component, known: dict[int, int]) -> int:
+    """How many tasks a component has, at every depth."""
+    if isinstance(component.body, Container):
+        return 0
+    if id(component) not in known:
+        known[id(component)] = sum(1 + _tasks_in(task.component, known) for task in component.body.tasks.values())
+    return known[id(component)]

@@ -90,6 +90,12 @@ JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
     _J.JOB_STATE_CANCELLING: frozenset({_J.JOB_STATE_SUCCEEDED, _J.JOB_STATE_FAILED, _J.JOB_STATE_CANCELLED}),
 }  # fmt: skip
 
+# Execution.State (``execution.proto``): RUNNING 2, COMPLETE 3, FAILED 4, CACHED 5, CANCELLED 6.
+EXECUTION_STATES: Mapping[TaskState, int] = {
+    _T.RUNNING: 2, _T.SUCCEEDED: 3, _T.FAILED: 4, _T.SKIPPED: 5, _T.CANCELLED: 6,
+}  # fmt: skip
+"""The state of a task's metadata execution; a task that waits or is not triggered has none."""
+
 PIPELINE_FINAL = frozenset({_P.PIPELINE_STATE_SUCCEEDED, _P.PIPELINE_STATE_FAILED, _P.PIPELINE_STATE_CANCELLED})
 TASK_FINAL = frozenset({_T.SUCCEEDED, _T.FAILED, _T.CANCELLED, _T.SKIPPED, _T.NOT_TRIGGERED})
 TASK_GOOD = frozenset({_T.SUCCEEDED, _T.SKIPPED})

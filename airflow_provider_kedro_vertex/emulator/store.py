@@ -16,10 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_kedro_vertex.emulator import names
-from airflow_provider_kedro_vertex.emulator.protos import CustomJob, Message, Operation, PipelineJob, microseconds
+from airflow_provider_kedro_vertex.emulator.protos import (
+    CustomJob,
+    Message,
+    Operation,
+    PipelineJob,
+    PipelineTaskDetail,
+    microseconds,
+)
 from airflow_provider_kedro_vertex.emulator.states import JobState, PipelineState
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 TIMES = ("create_time", "start_time", "end_time", "update_time")
 
@@ -47,7 +54,7 @@ CREATE INDEX jobs_by_state ON jobs (collection, state);
 CREATE INDEX jobs_by_spec ON jobs (spec);
 CREATE TABLE operations (name TEXT PRIMARY KEY, operation BLOB NOT NULL);
 CREATE TABLE waits (operation TEXT NOT NULL, job TEXT NOT NULL);
-CREATE TABLE processes (job TEXT PRIMARY KEY, pid INTEGER NOT NULL, started TEXT NOT NULL);
+CREATE TABLE cache (key TEXT PRIMARY KEY, detail BLOB NOT NULL);
 """
 
 
@@ -181,7 +188,7 @@ class Store:
     def clear(self) -> None:
         """Forget everything."""
         with self.transaction():
-            for table in ("jobs", "specs", "operations", "waits", "processes"):
+            for table in ("jobs", "specs", "operations", "waits", "cache"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def delete(self, name: str) -> None:
@@ -216,17 +223,14 @@ class Store:
         row = self._db.execute("SELECT operation FROM operations WHERE name = ?", (name,)).fetchone()
         return None if row is None else Operation.FromString(row["operation"])
 
-    def add_process(self, job: str, pid: int, started: str) -> None:
-        """Remember a process, so that it can be ended should this one be killed."""
-        self._db.execute("INSERT OR REPLACE INTO processes VALUES (?, ?, ?)", (job, pid, started))
+    def remember(self, key: str, detail: Message) -> None:
+        """Keep a task's outputs, in place of earlier ones with the same key."""
+        self._db.execute("INSERT OR REPLACE INTO cache VALUES (?, ?)", (key, detail.SerializeToString()))
 
-    def remove_process(self, job: str) -> None:
-        """The process has ended."""
-        self._db.execute("DELETE FROM processes WHERE job = ?", (job,))
-
-    def processes(self) -> list[tuple[str, int, str]]:
-        """Processes that were not seen to end: job, process id, and when it started."""
-        return [(row["job"], row["pid"], row["started"]) for row in self._db.execute("SELECT * FROM processes")]
+    def remembered(self, key: str) -> Message | None:
+        """The outputs kept with a key; None if there are none."""
+        row = self._db.execute("SELECT detail FROM cache WHERE key = ?", (key,)).fetchone()
+        return None if row is None else PipelineTaskDetail.FromString(row["detail"])
 
     def _add(self, job: Message, collection: str, state: str, digest: str | None, pipeline_name: str) -> None:
         is_pipeline = collection == names.PIPELINE_JOBS

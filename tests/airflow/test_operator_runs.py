@@ -118,7 +118,10 @@ def test_a_failed_node_is_named(run: DagRun, task_id: str) -> None:
             r"Vertex AI refused POST projects/demo-project/locations/nowhere!/pipelineJobs with status 400: .+",
         ),
         ("no_job", r"Vertex AI refused GET \S+/pipelineJobs/none with status 404: .+"),
-        ("no_name", r"'job-1' is no PipelineJob: projects/\.\./locations/\.\./pipelineJobs/\.\. is expected\."),
+        (
+            "no_name",
+            r"'job-1' is no job: projects/\.\./locations/\.\./pipelineJobs/\.\. or \.\./customJobs/\.\. is expected\.",
+        ),
         (
             "nobody_answers",
             r"Vertex AI does not answer at http://127\.0\.0\.1:\d+ \(Connection refused\)\. "

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_kedro_vertex.emulator.buckets import Buckets
 from airflow_provider_kedro_vertex.emulator.custom_jobs import INTERRUPTED, MOST_RESTARTS, CustomJobs
 from airflow_provider_kedro_vertex.emulator.engine import Engine
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
@@ -46,7 +47,8 @@ class Emulator:
         self.faults = Faults()
         self.store = Store(folder / "jobs.sqlite")
         self.custom_jobs = CustomJobs(self.store, self.script, self.faults)
-        self.service = Service(self.store, Engine(self.store, self.custom_jobs), self.custom_jobs)
+        engine = Engine(self.store, self.custom_jobs, Buckets(folder / "gcs"))
+        self.service = Service(self.store, engine, self.custom_jobs)
 
     def create(self, name: str, **spec: Any) -> str:
         request = CreateCustomJobRequest(parent=PARENT)

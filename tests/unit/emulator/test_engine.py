@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import Coroutine
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_kedro_vertex.emulator.buckets import Buckets
 from airflow_provider_kedro_vertex.emulator.custom_jobs import INTERRUPTED, CustomJobs
-from airflow_provider_kedro_vertex.emulator.engine import Engine
+from airflow_provider_kedro_vertex.emulator.engine import RUN_LABELS, Engine
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
 from airflow_provider_kedro_vertex.emulator.executors import Outcome
 from airflow_provider_kedro_vertex.emulator.faults import Faults
@@ -46,7 +48,7 @@ class Emulator:
         self.faults = Faults()
         self.store = Store(folder / "jobs.sqlite")
         self.custom_jobs = CustomJobs(self.store, self.script, self.faults)
-        self.engine = Engine(self.store, self.custom_jobs)
+        self.engine = Engine(self.store, self.custom_jobs, Buckets(folder / "gcs"))
         self.service = Service(self.store, self.engine, self.custom_jobs)
 
     def create(self, spec: dict[str, Any], values: dict[str, Any] | None = None, **config: Any) -> Message:
@@ -195,7 +197,10 @@ def test_a_container_gets_its_placeholders_filled_and_values_untouched(emulator:
     run(scenario())
     (work,) = emulator.script.works
     assert work.argv == ("python", "a", f"--t={value}", '{"a": null, "b": [1, 2.5]}', "1.0", "run-1/a")
-    assert work.env == (("X", value),)
+    labels, own = work.env
+    assert own == ("X", value)
+    assert labels[0] == RUN_LABELS
+    assert json.loads(labels[1]) == dict(emulator.job.labels)
 
 
 def test_constants_may_hold_placeholders_over_other_arguments(emulator: Emulator) -> None:
@@ -250,7 +255,10 @@ def test_with_slow_failure_all_that_can_runs(emulator: Emulator) -> None:
     good = dict.fromkeys(["a", "c", "other", "more"], "SUCCEEDED")
     assert emulator.states == {**good, "b": "FAILED", "d": "NOT_TRIGGERED"}
     job = emulator.job
-    assert (job.error.code, job.error.message) == (9, 'The task "b" failed: exited with 1')
+    said = (
+        "The DAG failed because some tasks failed. The failed tasks are: [b].; Job (project_id = demo-project, job_id ="
+    )
+    assert (job.error.code, job.error.message[: len(said)]) == (9, said)
     assert (emulator.task("b").error.code, emulator.task("b").error.message) == (3, "exited with 1")
 
 
@@ -306,6 +314,36 @@ def test_nested_dags_succeed_and_fail_as_one_task(emulator: Emulator, good: bool
     assert emulator.task("b").task_unique_name == "group.b"
     assert emulator.task("b").parent_task_id == emulator.task("group").task_id
     assert to_json(emulator.task("b").execution.metadata) == {"input:p": "x"}
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_an_exit_task_learns_how_the_others_ended(emulator: Emulator, good: bool) -> None:
+    made = nested_spec(spec({"a": []}), AFTER_FAILURES)
+    made["components"]["comp-last"]["inputDefinitions"] = {
+        "parameters": {"status": {"parameterType": "TASK_FINAL_STATUS", "isOptional": True}}
+    }
+    made["root"]["dag"]["tasks"]["last"]["inputs"] = {
+        "parameters": {"status": {"taskFinalStatus": {"producerTask": "group"}}}
+    }
+    made["deploymentSpec"]["executors"]["exec-last"]["container"]["args"].append("{{$.inputs.parameters['status']}}")
+
+    async def scenario() -> None:
+        emulator.create(made)
+        await emulator.until("a")
+        await emulator.end("a", Outcome() if good else FAILED)
+        await emulator.until("last")
+        await emulator.end("last")
+        await emulator.done()
+
+    run(scenario())
+    status = json.loads(emulator.script.works[1].argv[2])
+    shape = {"pipelineJobResourceName": NAME, "pipelineTaskName": "group"}
+    message = "The DAG failed because some tasks failed. The failed tasks are: [a]."
+    if good:
+        assert status == {**shape, "state": "SUCCEEDED"}
+    else:
+        assert status == {**shape, "state": "FAILED", "error": {"code": 9, "message": message}}
+    assert emulator.state == ("SUCCEEDED" if good else "FAILED")
 
 
 RETRY = {"a": {"retryPolicy": {"maxRetryCount": 2, "backoffDuration": "0.01s"}}}

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,46 +14,9 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_kedro_vertex.emulator.processes import end_orphan, start_mark
+from airflow_provider_kedro_vertex.emulator.processes import MARK, end_orphans
 
-from .specs import PARENT, body, container_spec
-
-COMMAND = [sys.executable, "-m", "airflow_provider_kedro_vertex.emulator"]
-JOBS = f"/v1/{PARENT}/pipelineJobs"
-
-
-class Process:
-    """An emulator started by its command line."""
-
-    def __init__(self, data: Path, *flags: str) -> None:
-        (data / "url").unlink(missing_ok=True)
-        self.data = data
-        self.popen = subprocess.Popen(
-            [*COMMAND, "--port", "0", "--data", str(data), *flags],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        deadline = time.monotonic() + 60
-        while not (data / "url").exists():
-            assert self.popen.poll() is None, self.popen.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        self.url = (data / "url").read_text().strip()
-
-    def job(self, job_id: str) -> Any:
-        return requests.get(f"{self.url}{JOBS}/{job_id}", timeout=30).json()
-
-    def create(self, job_id: str, *args: str) -> None:
-        data = body(container_spec({"a": []}, args={"a": list(args)}))
-        response = requests.post(f"{self.url}{JOBS}", params={"pipelineJobId": job_id}, json=data, timeout=30)
-        assert response.status_code == 200, response.text
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
-        if self.popen.poll() is None:
-            self.popen.send_signal(number)
-        out, err = self.popen.communicate(timeout=60)
-        return self.popen.returncode, out, err
+from .command import COMMAND, JOBS, Process
 
 
 @pytest.fixture
@@ -80,13 +42,15 @@ def start(tmp_path: Path, project: Path) -> Iterator[Any]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_where_it_serves_and_ends_in_order(start: Any, number: signal.Signals, project: Path) -> None:
     process = start("--env", "A=1", "--max-parallel", "1")
+    target = (process.data / "grpc").read_text().strip()
     assert requests.get(f"{process.url}/_emulator/health", timeout=30).json()["status"] == "ok"
     code, out, err = process.end(number)
     assert (code, err) == (0, "")
     (line,) = out.splitlines()
-    for said in (process.url, "this machine only", f"image = {project}", str(process.data)):
+    for said in (process.url, f"gRPC at {target}", "this machine only", f"image = {project}", str(process.data)):
         assert said in line
     assert not (process.data / "url").exists()
+    assert not (process.data / "grpc").exists()
 
 
 @pytest.mark.parametrize(
@@ -113,6 +77,16 @@ def test_a_flag_that_cannot_be_used_gets_one_line_and_at_once(flags: list[str], 
     assert os.listdir(tmp_path) == []
 
 
+def test_with_tls_it_says_whom_to_trust(start: Any) -> None:
+    process = start("--tls")
+    authority = process.data / "ca.pem"
+    assert requests.get(f"{process.url}/_emulator/health", verify=str(authority), timeout=30).status_code == 200
+    code, out, err = process.end()
+    assert (code, err) == (0, "")
+    assert process.url.startswith("https://")
+    assert f"trust {authority}" in out
+
+
 def test_faults_come_from_a_file(start: Any, tmp_path: Path) -> None:
     file = tmp_path / "faults.json"
     file.write_text('{"faults": [{"method": "GetPipelineJob", "status": "UNAVAILABLE"}]}')
@@ -131,9 +105,10 @@ def test_faults_of_another_form_get_one_line(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["faults.json"]
 
 
-def test_a_busy_port_gets_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [["--port"], ["--port", "0", "--grpc-port"]])
+def test_a_busy_port_gets_one_line(tmp_path: Path, flags: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
-        flags = ["--port", str(busy.getsockname()[1])]
+        flags = [*flags, str(busy.getsockname()[1])]
         ended = subprocess.run([*COMMAND, *flags], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1)
     assert "port 0 takes a free one" in ended.stderr
@@ -149,28 +124,29 @@ def test_after_kill_9_no_job_is_lost_none_runs_twice_and_no_process_stays(start:
         time.sleep(0.02)
     first.end(signal.SIGKILL)
     pid = int(marker.read_text())
-    assert start_mark(pid)
+    os.kill(pid, 0)  # it has outlived the emulator
     second = start()
     while second.job("long")["state"] == "PIPELINE_STATE_RUNNING":
         time.sleep(0.02)
     job = second.job("long")
     assert job["state"] == "PIPELINE_STATE_FAILED"
     assert job["jobDetail"]["taskDetails"][1]["error"]["code"] == 13
-    assert "stopped or killed while this container ran" in job["error"]["message"]
+    assert "stopped or killed while this container ran" in job["jobDetail"]["taskDetails"][1]["error"]["message"]
     assert marker.read_text().split() == [str(pid)]
-    while start_mark(pid) and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-        time.sleep(0.02)
+    assert end_orphans(tmp_path / "data" / "work") == set()
     assert not (tmp_path / "data" / "work").exists()
 
 
-def test_another_process_with_the_same_id_is_left_alone() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+def test_only_processes_of_the_same_folder_are_orphans(tmp_path: Path) -> None:
+    def started(work: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(["sleep", "600"], env={"PATH": os.environ["PATH"], MARK: str(work / "1")})
+
+    mine, other = started(tmp_path / "work"), started(tmp_path / "work-of-another")
     try:
-        assert not end_orphan(child.pid, "another mark")
-        assert not end_orphan(child.pid, "")
-        assert child.poll() is None
-        assert end_orphan(child.pid, start_mark(child.pid))
-        assert child.wait(30) == -signal.SIGKILL
+        assert end_orphans(tmp_path / "work") == {mine.pid}
+        assert mine.wait(30) == -signal.SIGKILL
+        assert other.poll() is None
     finally:
-        child.kill()
-        child.communicate()
+        for process in (mine, other):
+            process.kill()
+            process.wait()

@@ -46,7 +46,7 @@ def test_each_image_ends_as_told_and_after_its_time() -> None:
         "bad": "FAILED",
         "slow": "SUCCEEDED",
     }
-    assert "non-zero status of 3" in jobs["bad"]["error"]["message"]
+    assert "non-zero status of 3" in jobs["bad"]["jobDetail"]["taskDetails"][1]["error"]["message"]
     times = [jobs["slow"]["jobDetail"]["taskDetails"][1][key] for key in ("startTime", "endTime")]
     assert times[0] < times[1]
 

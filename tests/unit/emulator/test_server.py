@@ -156,7 +156,7 @@ def test_a_job_runs_and_its_log_can_be_read(emulator: VertexEmulator) -> None:
     job = finished(emulator, "log")
     tasks = {task["taskName"]: task for task in job["jobDetail"]["taskDetails"]}
     assert (tasks["a"]["state"], tasks["b"]["state"]) == ("SUCCEEDED", "FAILED")
-    assert "non-zero status of 4" in job["error"]["message"]
+    assert "non-zero status of 4" in tasks["b"]["error"]["message"]
     main_job = tasks["a"]["executorDetail"]["containerDetail"]["mainJob"]
     log = call(emulator, "GET", "/_emulator/log", params={"job": main_job}).json()
     assert [entry[1:] for entry in log["entries"]] == [["stdout", "hello \u00e9"]]
@@ -177,7 +177,7 @@ def test_an_unknown_image_fails_the_job_and_says_what_to_do(emulator: VertexEmul
     )
     job = finished(emulator, "image")
     for said in ('"other:1" is not known', "Known: image", "--image other:1=FOLDER"):
-        assert said in job["error"]["message"]
+        assert said in job["jobDetail"]["taskDetails"][1]["error"]["message"]
 
 
 def test_health(emulator: VertexEmulator, project: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
-from airflow_provider_kedro_vertex.emulator.spec import Dag, Retry, bind, read_pipeline
+from airflow_provider_kedro_vertex.emulator.graph import Dag, Retry, TaskOutput, bind
+from airflow_provider_kedro_vertex.emulator.spec import read_pipeline
 
 from .specs import container_spec, nested_spec
 
@@ -126,19 +127,43 @@ def test_a_wrong_spec_is_refused_with_the_place(edit: Callable[[dict[str, Any]],
             "loops (parameterIterator)",
         ),
         (change("root/dag/tasks/b/artifactIterator", {"itemInput": "x"}), "loops (artifactIterator)"),
-        (change("root/dag/tasks/b/triggerPolicy", {"condition": "true"}), "conditions"),
         (change("deploymentSpec/executors/exec-b", {"importer": {}}), "importer executors"),
         (change("deploymentSpec/executors/exec-b", {"resolver": {}}), "resolver executors"),
         (change("deploymentSpec/executors/exec-b", {"customJob": {}}), "customJob executors"),
         (change("deploymentSpec/executors/exec-b/container/lifecycle", {"preCacheCheck": {}}), "lifecycle hooks"),
-        (change("deploymentSpec/executors/exec-b/container/args", ["{{$}}"]), "the placeholder {{$}}"),
         (
-            change("components/comp-b/outputDefinitions", {"parameters": {"x": {"parameterType": "STRING"}}}),
-            "output parameters",
+            change("deploymentSpec/executors/exec-b/container/args", ["{{$.inputs.artifacts['x'].value}}"]),
+            "the placeholder {{$.inputs.artifacts['x'].value}}",
         ),
-        (change("components/comp-b/outputDefinitions", {"artifacts": {"x": {}}}), "output artifacts"),
-        (change("components/comp-b/inputDefinitions", {"artifacts": {"x": {}}}), "input artifacts"),
-        (change("root/dag/tasks/b/cachingOptions", {"cacheKey": "k"}), "cache keys"),
+        (
+            change("components/comp-b/outputDefinitions", {"artifacts": {"x": {"isArtifactList": True}}}),
+            "lists of artifacts",
+        ),
+        (
+            change("root/inputDefinitions", {"artifacts": {"x": {"isOptional": True}}}),
+            "artifacts as inputs of the pipeline",
+        ),
+        (
+            change(
+                "components/comp-b/inputDefinitions",
+                {"parameters": {"x": {"parameterType": "TASK_CONFIG", "isOptional": True}}},
+            ),
+            "parameters of type TASK_CONFIG",
+        ),
+        (
+            change(
+                "root/dag/tasks/b/inputs",
+                {
+                    "parameters": {
+                        "pipelinechannel--x": {
+                            "runtimeValue": {"constant": "a"},
+                            "parameterExpressionSelector": "parseJson(string_value)",
+                        }
+                    }
+                },
+            ),
+            "parameter expressions",
+        ),
     ],
 )
 def test_what_is_not_run_is_refused_by_name(edit: Callable[[dict[str, Any]], None], said: str) -> None:
@@ -146,8 +171,105 @@ def test_what_is_not_run_is_refused_by_name(edit: Callable[[dict[str, Any]], Non
     edit(spec)
     with pytest.raises(ApiError) as refused:
         read_pipeline(spec)
-    assert (refused.value.code, refused.value.http_status) == (Code.UNIMPLEMENTED, 501)
+    assert (refused.value.code, refused.value.http_status) == (Code.INVALID_ARGUMENT, 400)
     assert f"{said} " in refused.value.message
+    assert refused.value.violations[0].field.startswith("pipeline_job.pipeline_spec.")
+
+
+def test_retry_policies_of_nested_dags_are_refused() -> None:
+    spec = nested_spec(container_spec(CHAIN))
+    spec["root"]["dag"]["tasks"]["group"]["retryPolicy"] = {"maxRetryCount": 1}
+    with pytest.raises(ApiError, match="retry policies of nested DAGs are not run"):
+        read_pipeline(spec)
+
+
+STRING = {"parameters": {"x": {"parameterType": "STRING"}}}
+DATASET = {"artifacts": {"x": {"artifactType": {"schemaTitle": "system.Dataset"}}}}
+
+
+def with_output(kind: str, source: dict[str, Any]) -> dict[str, Any]:
+    """``a`` has the outputs ``x`` of both kinds, and ``b`` takes one of them."""
+    spec = copy.deepcopy(container_spec(CHAIN))
+    spec["components"]["comp-a"]["outputDefinitions"] = {**STRING, **DATASET}
+    spec["components"]["comp-b"]["inputDefinitions"] = STRING if kind == "parameters" else DATASET
+    tasks(spec)["b"]["inputs"] = {kind: {"x": source}}
+    return spec
+
+
+def test_outputs_are_arguments() -> None:
+    parameter = {"taskOutputParameter": {"producerTask": "a", "outputParameterKey": "x"}}
+    root = read_pipeline(with_output("parameters", parameter)).root
+    assert isinstance(root.body, Dag)
+    assert root.body.tasks["b"].arguments == {"x": TaskOutput("a", "x")}
+    artifact = {"taskOutputArtifact": {"producerTask": "a", "outputArtifactKey": "x"}}
+    root = read_pipeline(with_output("artifacts", artifact)).root
+    assert isinstance(root.body, Dag)
+    assert root.body.tasks["b"].artifacts == {"x": TaskOutput("a", "x")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "said"),
+    [
+        ("parameters", {"taskOutputParameter": {"producerTask": "c", "outputParameterKey": "x"}}, "does not depend"),
+        ("parameters", {"taskOutputParameter": {"producerTask": "z", "outputParameterKey": "x"}}, 'no task "z"'),
+        ("parameters", {"taskOutputParameter": {"producerTask": "a", "outputParameterKey": "y"}}, "no output param"),
+        ("parameters", {"taskFinalStatus": {"producerTask": "c"}}, "does not depend"),
+        ("parameters", {"componentInputParameter": "y"}, 'no input "y"'),
+        ("artifacts", {"taskOutputArtifact": {"producerTask": "c", "outputArtifactKey": "x"}}, "does not depend"),
+        ("artifacts", {"taskOutputArtifact": {"producerTask": "a", "outputArtifactKey": "y"}}, "no output artifact"),
+        ("artifacts", {"componentInputArtifact": "y"}, 'no input "y"'),
+        ("artifacts", {}, "no source"),
+    ],
+)
+def test_an_argument_from_nowhere_is_refused(kind: str, source: dict[str, Any], said: str) -> None:
+    with pytest.raises(ApiError, match=said) as refused:
+        read_pipeline(with_output(kind, source))
+    assert refused.value.violations[0].field.startswith(f"pipeline_job.pipeline_spec.root.dag.tasks.b.inputs.{kind}.x")
+
+
+def test_a_required_artifact_is_missed() -> None:
+    spec = with_output("artifacts", {})
+    tasks(spec)["b"]["inputs"] = {}
+    with pytest.raises(ApiError, match='the input "x" of "comp-b" is required'):
+        read_pipeline(spec)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        ({"parameters": {"x": {"valueFromParameter": {"producerSubtask": "z", "outputParameterKey": "x"}}}}, "no task"),
+        (
+            {"parameters": {"x": {"valueFromParameter": {"producerSubtask": "a", "outputParameterKey": "y"}}}},
+            "has no o",
+        ),
+        ({"parameters": {"y": {"valueFromParameter": {"producerSubtask": "a", "outputParameterKey": "x"}}}}, "no such"),
+        ({"artifacts": {"x": {"artifactSelectors": [{"producerSubtask": "b", "outputArtifactKey": "x"}]}}}, "no out"),
+    ],
+)
+def test_an_output_of_a_dag_from_nowhere_is_refused(outputs: dict[str, Any], said: str) -> None:
+    spec = with_output("parameters", {"runtimeValue": {"constant": "a"}})
+    spec["root"]["outputDefinitions"] = {**STRING, **DATASET}
+    spec["root"]["dag"]["outputs"] = outputs
+    with pytest.raises(ApiError, match=said):
+        read_pipeline(spec)
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("inputs.parameter_values['y'] == 1", 'an input "y" that the task does not have'),
+        ("size('a') == 1", '"size" is not run'),
+        ("1 ==", "ends too early"),
+        ("true false", "not expected"),
+        ("#", "cannot be read"),
+    ],
+)
+def test_a_condition_that_cannot_be_run_is_refused(condition: str, said: str) -> None:
+    spec = container_spec(CHAIN)
+    tasks(spec)["b"]["triggerPolicy"] = {"condition": condition}
+    with pytest.raises(ApiError, match=said) as refused:
+        read_pipeline(spec)
+    assert refused.value.violations[0].field.endswith("root.dag.tasks.b.trigger_policy.condition")
 
 
 def test_a_component_inside_itself_is_refused() -> None:
@@ -155,6 +277,28 @@ def test_a_component_inside_itself_is_refused() -> None:
     spec["components"]["comp-group"]["dag"]["tasks"]["a"]["componentRef"] = {"name": "comp-group"}
     with pytest.raises(ApiError, match="contains itself"):
         read_pipeline(spec)
+
+
+def nested(deep: int, tasks: int) -> dict[str, Any]:
+    """DAGs inside each other, each with several tasks that are the next DAG."""
+    spec = container_spec({"a": []})
+    for level in range(deep):
+        inner = f"comp-{level + 1}" if level + 1 < deep else "comp-a"
+        each = {f"t{index}": {"componentRef": {"name": inner}} for index in range(tasks)}
+        spec["components"][f"comp-{level}"] = {"dag": {"tasks": each}}
+    spec["root"] = {"dag": {"tasks": {"t": {"componentRef": {"name": "comp-0"}}}}}
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("deep", "tasks", "said"), [(500, 1, "more than 50 DAGs"), (30, 2, "more than 10000 tasks"), (40, 1, "")]
+)
+def test_the_depth_and_the_number_of_tasks_are_limited(deep: int, tasks: int, said: str) -> None:
+    if not said:
+        read_pipeline(nested(deep, tasks))
+        return
+    with pytest.raises(ApiError, match=said):
+        read_pipeline(nested(deep, tasks))
 
 
 def test_values_are_bound_to_the_inputs() -> None:

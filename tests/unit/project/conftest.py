@@ -58,11 +58,18 @@ def register_pipelines():
     training = pipeline(
         [
             node(first, ["table@pandas", "prices", "cached"], "model", name="train"),
-            node(first, ["model", "shared"], "scratch", name="score", tags=["a"]),
-            node(first, ["scratch", "partitions", "service", "lake", "rows", "undeclared"], None, name="report"),
+            node(first, "model", "scratch", name="score", tags=["a"]),
+            node(first, ["scratch", "partitions", "service", "lake"], None, name="report"),
         ]
     )
-    return {"__default__": features + training, "training": training, "empty": pipeline([]), "none": None}
+    nowhere = pipeline([node(first, ["shared", "rows", "undeclared"], None, name="look")])
+    return {
+        "__default__": features + training,
+        "training": training,
+        "nowhere": nowhere,
+        "empty": pipeline([]),
+        "none": None,
+    }
 """,
     "conf/base/catalog.yml": """
 _storage: gs://shop/data

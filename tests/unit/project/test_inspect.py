@@ -13,7 +13,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, Pr
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Node, Project
 from airflow_provider_kedro_vertex.core.plan import build_plan
 from airflow_provider_kedro_vertex.project.inspect import inspect_project
-from airflow_provider_kedro_vertex.project.schema import ConfigWarning
+from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
 
 MakeProject = Callable[..., Path]
 
@@ -32,7 +32,7 @@ def test_everything_of_a_project_is_in_its_manifest(shop: Path) -> None:
     assert manifest.project == Project("Small Shop", shop.name, "1.0.0")
     assert manifest.env is None
 
-    assert sorted(manifest.pipelines) == ["__default__", "empty", "training"]
+    assert sorted(manifest.pipelines) == ["__default__", "empty", "nowhere", "training"]
     assert manifest.pipelines["empty"].nodes == ()
     assert manifest.pipelines["__default__"].nodes == (
         Node(
@@ -50,8 +50,8 @@ def test_everything_of_a_project_is_in_its_manifest(shop: Path) -> None:
             "features.daily",
         ),
         Node("train", ("table@pandas", "prices", "cached"), ("model",)),
-        Node("score", ("model", "shared"), ("scratch",), ("a",)),
-        Node("report", ("scratch", "partitions", "service", "lake", "rows", "undeclared"), ()),
+        Node("score", ("model",), ("scratch",), ("a",)),
+        Node("report", ("scratch", "partitions", "service", "lake"), ()),
     )
     assert manifest.pipelines["training"].nodes == manifest.pipelines["__default__"].nodes[2:]
 
@@ -86,8 +86,6 @@ def test_everything_of_a_project_is_in_its_manifest(shop: Path) -> None:
         "image": "registry.test/shop:latest",
         "root": "gs://shop/runs",
         "experiment_name": "shop",
-        "description": None,
-        "service_account": None,
         "resources": [
             ["__default__", {"cpu": "1", "memory": "2Gi"}],
             ["wide", {"memory": "8Gi"}],
@@ -135,25 +133,26 @@ def test_no_network_is_used(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     for name in ("connect", "connect_ex", "sendto"):
         monkeypatch.setattr(socket.socket, name, refuse)
-    assert len(inspect_project(shop).pipelines) == 3
+    assert len(inspect_project(shop).pipelines) == 4
 
 
 def test_a_project_without_configuration_of_ours(make_project: MakeProject) -> None:
     manifest = inspect_project(make_project())
     assert manifest.parameters == {}
     assert manifest.config.image is None
-    with pytest.raises(ConfigError, match=r"^No image is set"):
-        build_plan(manifest)
     with pytest.raises(ConfigError, match=r"^No root is set"):
-        build_plan(manifest, config=manifest.config.overridden({"image": "x"}))
+        build_plan(manifest)
+    with pytest.raises(ConfigError, match=r"^No image is set"):
+        build_plan(manifest, config=manifest.config.overridden({"root": "x"}))
 
 
-def test_unused_keys_warn_with_their_place(make_project: MakeProject) -> None:
-    project = make_project({"conf/base/vertexai.yml": "run_config:\n  image: x\n  ttl: 604800\n"})
+def test_ignored_keys_warn_with_their_place(make_project: MakeProject) -> None:
+    project = make_project({"conf/base/vertexai.yml": "run_config:\n  image: x\n  volume: {}\n"})
     with pytest.warns(ConfigWarning) as caught:
         inspect_project(project)
     assert [str(item.message) for item in caught] == [
-        "conf/base/vertexai.yml, line 3: run_config.ttl is not used by this version."
+        "conf/base/vertexai.yml, line 3: run_config.volume is ignored: nodes share no volume; intermediate data is "
+        "stored below root."
     ]
 
 

@@ -1,53 +1,137 @@
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import Any
 
 import pytest
 import yaml
 
-from airflow_provider_kedro_vertex.core.config import Resources, RunConfig
+from airflow_provider_kedro_vertex.core import config as core_config
+from airflow_provider_kedro_vertex.core.config import (
+    Disk,
+    DnsPeering,
+    Grouping,
+    HostAlias,
+    LustreMount,
+    Mlflow,
+    Network,
+    NfsMount,
+    NodeSettings,
+    PersistentResource,
+    Provider,
+    PscInterface,
+    Reservation,
+    Resources,
+    RetryPolicy,
+    RunConfig,
+    Schedule,
+    Scheduling,
+)
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.project.schema import ConfigWarning, KeyPath, read_run_config
+from airflow_provider_kedro_vertex.project.schema import GKE_ACCELERATOR, Ignored, RunConfigSection, Section
+from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning, KeyPath, nested, read_run_config
 
-# The template of kedro-vertexai 1.0.0 in all its parts, with its own inconsistencies: numbers and `none`.
-KEDRO_VERTEXAI = """
+# The files that kedro-vertexai's documents and templates show, by release: their keys and oddities, other values.
+SAMPLES = {
+    "0.1, on the host vertex-ai-pipelines": """
+host: vertex-ai-pipelines
+project_id: demo-project
+region: europe-west4
+run_config:
+  image: registry.test/demo:1
+  root: bucket/path
+  experiment_name: Demo
+  vertex_ai_networking:
+    vpc: projects/12345/global/networks/vpc
+    host_aliases:
+      - {ip: 10.0.0.1, hostnames: [mlflow.test]}
+      - {ip: 10.0.0.2, hostnames: [features.test]}
+  store_kedro_outputs_as_kfp_artifacts: true
+  max_cache_staleness: P0D
+  node_merge_strategy: none
+""",
+    "0.3": """
+project_id: demo-project
+region: europe-west1
+run_config:
+  image: registry.test/demo:${commit_id}
+  image_pull_policy: IfNotPresent
+  root: bucket/path
+  experiment_name: MyDemo
+  scheduled_run_name: MyDemoRun
+  ttl: 604800
+  on_exit_pipeline: notify
+  network: {vpc: none, host_aliases: [{ip: 10.0.0.1, hostnames: mlflow.test}]}
+  resources:
+    import_step: {memory: 2Gi}
+    training: {cpu: 8, memory: 1Gi}
+    gpu_step: {nvidia.com/gpu: 1}
+    __default__: {cpu: 200m, memory: 64Mi}
+""",
+    "0.7": """
+project_id: demo-project
+region: europe-west1
+run_config:
+  image: registry.test/demo:${commit_id|dirty}
+  image_pull_policy: Always
+  root: gs://bucket/path/
+  experiment_name: MyDemo
+  scheduled_run_name: MyDemoRun
+  ttl: 604800
+  dynamic_config_providers:
+    - cls: kedro_vertexai.auth.gcp.MLFlowGoogleOAuthCredentialsProvider
+      params: {client_id: a-client}
+  mlflow:
+    request_header_provider_params: {client_id: a-client, service_account: sa@demo.test}
+  resources:
+    training: {cpu: 8, memory: 1Gi}
+""",
+    "1.0, as its init writes it": """
 project_id: demo-project
 region: europe-west1
 run_config:
   image: registry.test/demo:1
-  root: bucket/prefix
+  root: bucket/path
   description: none
   experiment_name: demo-experiment
   experiment_description: a demo
   scheduled_run_name: demo-run
   service_account: runner@demo.test
-  grouping: {cls: kedro_vertexai.grouping.IdentityNodeGrouper, params: {anything: goes}}
+  grouping: {cls: kedro_vertexai.grouping.TagNodeGrouper, params: {tag_prefix: "stage."}}
   network: {vpc: none, host_aliases: []}
   ttl: 604800
   resources:
     __default__: {cpu: 200m, memory: 64Mi}
-    model_training: {cpu: 8, memory: 16Gi, gpu: 1, accelerator_type: NVIDIA_TESLA_T4}
+    model_training: {cpu: 8, memory: 16Gi, gpu: 1}
     nothing: none
-  node_selectors: {gpu: {cloud.google.com/gke-accelerator: NVIDIA_TESLA_T4}}
+  node_selectors: {model_training: {cloud.google.com/gke-accelerator: nvidia-tesla-t4}}
   dynamic_config_providers: []
   mlflow: {request_header_provider_params: none}
-  schedules: {default_schedule: {cron_expression: "0 19 * * *", max_run_count: none}}
-"""
-
-OLD_KEYS = {
-    "host": "vertex-ai-pipelines",
-    "run_config": {
-        "image_pull_policy": "Always",
-        "max_cache_staleness": "P0D",
-        "node_merge_strategy": "full",
-        "on_exit_pipeline": "notify",
-        "run_name": "x",
-        "store_kedro_outputs_as_kfp_artifacts": False,
-        "vertex_ai_networking": {"vpc": "x"},
-        "volume": {"size": "1Gi"},
-        "wait_for_completion": True,
-    },
+  schedules:
+    default_schedule:
+      cron_expression: "0 19 * * *"
+      timezone: Etc/UTC
+      start_time: none
+      end_time: none
+      allow_queueing: false
+      max_run_count: none
+      max_concurrent_run_count: 1
+""",
+    "kedro-kubeflow's": """
+host: https://kubeflow.test/pipelines
+run_config:
+  image: demo
+  image_pull_policy: IfNotPresent
+  experiment_name: Kubeflow Demo
+  run_name: Kubeflow Demo Run
+  description: A demo
+  wait_for_completion: False
+  ttl: 604800
+  volume: {storageclass: null, size: 1Gi, skip_init: False, owner: 0, keep: False}
+  retry_policy: {__default__: {num_retries: 3, backoff_duration: 60s, backoff_factor: 2}}
+  resources: {__default__: {cpu: 200m, memory: 64Mi}}
+""",
 }
 
 
@@ -59,70 +143,236 @@ def read(content: dict[str, Any]) -> RunConfig:
     return read_run_config(content, place)
 
 
+def sample(name: str) -> tuple[RunConfig, list[str]]:
+    """The settings that a sample makes, and the keys that it is warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        config = read(yaml.safe_load(SAMPLES[name]))
+    assert {item.category for item in caught} <= {ConfigWarning}
+    return config, sorted(str(item.message).removeprefix("conf/base/vertexai.yml, line 7: ") for item in caught)
+
+
 def test_no_file_leaves_every_setting_open() -> None:
     assert read({}) == RunConfig()
-    assert read({"run_config": None}) == RunConfig()
-    assert read({"run_config": {"resources": None}}) == RunConfig()
 
 
-def test_a_file_of_kedro_vertexai_works_as_it_is() -> None:
-    with pytest.warns(ConfigWarning) as caught:
-        config = read(yaml.safe_load(KEDRO_VERTEXAI))
+def test_the_oldest_file() -> None:
+    config, warned = sample("0.1, on the host vertex-ai-pipelines")
+    assert config.root == "gs://bucket/path"
+    assert config.network == Network(
+        vpc="projects/12345/global/networks/vpc",
+        host_aliases=(HostAlias("10.0.0.1", ("mlflow.test",)), HostAlias("10.0.0.2", ("features.test",))),
+    )
+    assert config.nodes == {"__default__": NodeSettings(caching=False)}
+    assert config.grouping is None
+    assert [item.partition(" ")[0] for item in warned] == [
+        "host",
+        "run_config.store_kedro_outputs_as_kfp_artifacts",
+        "run_config.vertex_ai_networking",
+    ]
+    assert warned[2] == "run_config.vertex_ai_networking is called network by now."
+
+
+def test_the_file_of_0_3() -> None:
+    config, warned = sample("0.3")
+    assert warned == ["run_config.image_pull_policy is ignored: Vertex AI pulls the image for each container."]
+    assert config.network == Network(host_aliases=(HostAlias("10.0.0.1", ("mlflow.test",)),))
+    assert config.resources["gpu_step"] == Resources(gpu="1")
+    assert (config.ttl, config.on_exit_pipeline) == (604800, "notify")
+    # Kubernetes' quantities, numbers taken for strings; the order of the file is kept.
+    assert list(config.resources) == ["import_step", "training", "gpu_step", "__default__"]
+    assert config.resources["training"] == Resources("8", "1Gi")
+
+
+def test_the_file_of_0_7() -> None:
+    config, _ = sample("0.7")
+    assert config.dynamic_config_providers == (
+        Provider("kedro_vertexai.auth.gcp.MLFlowGoogleOAuthCredentialsProvider", {"client_id": "a-client"}),
+    )
+    assert config.mlflow == Mlflow()  # the params are read in the container, by kedro-vertexai's hook
+    # Where a file has no default for resources, kedro-vertexai's own holds (its releases ended with a KeyError).
+    assert config.resources["__default__"] == Resources("500m", "1024Mi")
+
+
+def test_the_file_that_kedro_vertexai_itself_refuses() -> None:
+    config, warned = sample("1.0, as its init writes it")
     assert config == RunConfig(
         project_id="demo-project",
         region="europe-west1",
         image="registry.test/demo:1",
-        root="gs://bucket/prefix",
+        root="gs://bucket/path",
         experiment_name="demo-experiment",
+        experiment_description="a demo",
+        scheduled_run_name="demo-run",
         service_account="runner@demo.test",
+        grouping=Grouping("tag", tag_prefix=("stage.",)),
+        network=Network(),
+        ttl=604800,
         resources={
             "__default__": Resources("200m", "64Mi"),
             "model_training": Resources("8", "16Gi", "1", "NVIDIA_TESLA_T4"),
             "nothing": Resources(),
         },
+        mlflow=Mlflow(),
+        schedules={"default_schedule": Schedule("0 19 * * *")},
     )
-    assert list(config.resources) == ["__default__", "model_training", "nothing"]
-    assert sorted(str(item.message) for item in caught) == [
-        f"conf/base/vertexai.yml, line 7: run_config.{key} is not used by this version."
-        for key in (
-            "dynamic_config_providers",
-            "experiment_description",
-            "grouping",
-            "mlflow",
-            "network",
-            "node_selectors",
-            "scheduled_run_name",
-            "schedules",
-            "ttl",
-        )
+    assert warned == [
+        "run_config.schedules.default_schedule.allow_queueing is ignored: Airflow always queues a run that may not "
+        "start yet."
     ]
 
 
-def test_keys_of_older_releases_warn_once_each() -> None:
-    with pytest.warns(ConfigWarning) as caught:
-        assert read(OLD_KEYS) == RunConfig()
-    keys = ["host", *(f"run_config.{key}" for key in OLD_KEYS["run_config"])]
-    assert sorted(str(item.message) for item in caught) == sorted(
-        f"conf/base/vertexai.yml, line 7: {key} is not used by this version." for key in keys
+def test_the_file_of_kedro_kubeflow() -> None:
+    config, warned = sample("kedro-kubeflow's")
+    assert config.retry_policy == {"__default__": RetryPolicy(3, "60s", 2.0, "3600s")}
+    assert [item.partition(" ")[0] for item in warned] == [
+        "host",
+        *(f"run_config.{key}" for key in ("image_pull_policy", "run_name", "volume", "wait_for_completion")),
+    ]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_what_a_sample_makes_survives_a_manifest(name: str) -> None:
+    config, _ = sample(name)
+    assert RunConfig.from_dict(config.to_dict()) == config
+
+
+EVERYTHING = """
+project_id: p
+region: r
+run_config:
+  image: registry.test/demo:1
+  root: bucket
+  job_id_prefix: demo
+  labels: {team: blue, cost: 7}
+  failure_policy: FAST
+  encryption_spec_key_name: projects/p/locations/r/keyRings/k/cryptoKeys/c
+  preflight_validations: true
+  keep_intermediate: false
+  on_exit_pipeline: bye
+  grouping: namespace
+  persistent_resource: {name: projects/p/locations/r/persistentResources/x, wait_ms: 5, on_unavailable: fail}
+  network:
+    reserved_ip_ranges: one
+    psc_interface:
+      network_attachment: a
+      dns_peering: [{domain: d.test., target_project: p, target_network: n}]
+  retry_policy: {train: {num_retries: 2, backoff_duration: 2m}}
+  resources:
+    train:
+      machine_type: n1-highmem-8
+      gpu_partition_size: 1g.10gb
+      tpu_topology: 2x2x1
+      disk: {boot_disk_type: pd-ssd, boot_disk_size_gb: 200}
+      reservation: {type: specific_reservation, key: compute.googleapis.com/reservation-name, values: [r1]}
+  nodes:
+    train:
+      image: registry.test/gpu:1
+      env: {MODE: none, WORKERS: 4}
+      secret_env: {TOKEN: projects/p/secrets/s}
+      scheduling: {timeout: 2h, strategy: spot, disable_retries: true, max_wait_duration: 30m}
+      persistent_resource_id: x
+      nfs_mounts: [{server: 10.0.0.5, path: /data, mount_point: data}]
+      lustre_mounts: [{instance_ip: 10.0.0.6, volume_handle: v, filesystem: f, mount_point: m}]
+      tensorboard: projects/p/locations/r/tensorboards/1
+      enable_web_access: true
+      enable_dashboard_access: false
+      replica_count: 2
+      caching: true
+      cache_key: k
+      runner: thread
+      airflow: {pool: gpu, retries: 3}
+"""
+
+
+def test_every_new_key() -> None:
+    config = read(yaml.safe_load(EVERYTHING))
+    assert config.resources["train"] == Resources(
+        machine_type="n1-highmem-8",
+        gpu_partition_size="1g.10gb",
+        tpu_topology="2x2x1",
+        disk=Disk("pd-ssd", 200),
+        reservation=Reservation("SPECIFIC_RESERVATION", "compute.googleapis.com/reservation-name", ("r1",)),
     )
+    assert config.nodes["train"] == NodeSettings(
+        image="registry.test/gpu:1",
+        env={"MODE": "none", "WORKERS": "4"},
+        secret_env={"TOKEN": "projects/p/secrets/s/versions/latest"},
+        scheduling=Scheduling("7200s", "spot", None, True, "1800s"),
+        persistent_resource_id="x",
+        nfs_mounts=(NfsMount("10.0.0.5", "/data", "data"),),
+        lustre_mounts=(LustreMount("10.0.0.6", "v", "f", "m"),),
+        tensorboard="projects/p/locations/r/tensorboards/1",
+        enable_web_access=True,
+        enable_dashboard_access=False,
+        replica_count=2,
+        caching=True,
+        cache_key="k",
+        runner="thread",
+        airflow={"pool": "gpu", "retries": 3},
+    )
+    assert config.retry_policy == {"train": RetryPolicy(2, "120s")}
+    assert config.network == Network(
+        reserved_ip_ranges=("one",), psc_interface=PscInterface("a", (DnsPeering("d.test.", "p", "n"),))
+    )
+    assert config.persistent_resource == PersistentResource("projects/p/locations/r/persistentResources/x", 5, "fail")
+    assert config.grouping == Grouping("namespace")
+    assert config.labels == {"team": "blue", "cost": "7"}
+    assert (config.failure_policy, config.preflight_validations, config.keep_intermediate) == ("fast", True, False)
+    assert (config.on_exit_pipeline, config.job_id_prefix) == ("bye", "demo")
+    assert RunConfig.from_dict(config.to_dict()) == config
 
 
-def test_a_file_of_used_keys_alone_warns_of_nothing() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        read({"project_id": "p", "region": "r", "run_config": {"image": "i", "root": "b", "resources": {}}})
+def test_each_setting_has_a_key_and_each_key_a_setting() -> None:
+    """The schema and the dataclasses name the same settings; what only one has is an old form, or not the file's."""
+
+    def compare(section: type[Section], settings: Any) -> None:
+        ignored = {name for name, item in section.model_fields.items() if _is_ignored(item)}
+        keys = section.model_fields.keys() - ignored
+        names = {item.name for item in dataclasses.fields(settings)}
+        assert keys - names <= {
+            "cls",
+            "node_selectors",
+            "request_header_provider_params",
+            "max_cache_staleness",
+            "node_merge_strategy",
+        }
+        assert names - keys <= {"project_id", "region", "tracking_uri"}
+        for name in keys & names:
+            inner, _ = nested(section.model_fields[name].annotation)
+            if inner is not None:
+                compared.add(inner)
+                compare(inner, getattr(core_config, inner.__name__.removesuffix("Section")))
+
+    compared: set[type[Section]] = set()
+    compare(RunConfigSection, RunConfig)
+    assert len(compared) == 17
+
+
+def _is_ignored(field: Any) -> bool:
+    return any(isinstance(mark, Ignored) for mark in field.metadata)
 
 
 def test_numbers_are_taken_for_strings() -> None:
     config = read({"project_id": 123, "run_config": {"resources": {"train": {"cpu": 0.5, "memory": 1000, "gpu": 2}}}})
     assert config.project_id == "123"
-    assert config.resources == {"train": Resources("0.5", "1000", "2")}
+    assert config.resources["train"] == Resources("0.5", "1000", "2")
 
 
-def test_kubernetes_name_of_a_gpu() -> None:
-    assert read({"run_config": {"resources": {"train": {"nvidia.com/gpu": 1}}}}).resources == {
-        "train": Resources(gpu="1")
+def test_full_merge_strategy_is_the_grouping_pipeline() -> None:
+    assert read({"run_config": {"node_merge_strategy": "full"}}).grouping == Grouping("pipeline")
+    both = {"node_merge_strategy": "full", "grouping": {"kind": "tag"}}
+    assert read({"run_config": both}).grouping == Grouping("tag")
+
+
+def test_a_node_selector_does_not_replace_an_accelerator_type() -> None:
+    settings = {
+        "resources": {"a": {"accelerator_type": "NVIDIA_L4"}},
+        "node_selectors": {"a": {GKE_ACCELERATOR: "x"}, "b": {"disk": "ssd", GKE_ACCELERATOR: "nvidia-l4"}},
     }
+    with pytest.warns(ConfigWarning, match=r"run_config.node_selectors.b.disk is ignored: of node selectors Vertex AI"):
+        config = read({"run_config": settings})
+    assert config.resources["a"] == config.resources["b"] == Resources(accelerator_type="NVIDIA_L4")
 
 
 @pytest.mark.parametrize("word", ["none", "None", None])
@@ -171,6 +421,69 @@ def test_the_word_none_is_null(word: str | None) -> None:
             "run_config.root must be a Cloud Storage place such as gs://bucket/prefix, not 's3://x'.",
         ),
         ({"run_config": {5: "x"}}, "the key run_config.5 must be a string."),
+        ({"run_config": {"resources": {5: {}}}}, "the key run_config.resources.5 must be a string."),
+        (
+            {"run_config": {"nodes": {"scheduling": {"imgae": 1}}}},
+            "unknown key run_config.nodes.scheduling.imgae. Did you mean 'image'?",
+        ),
+        (
+            {"run_config": {"nodes": {"a": {"scheduling": {"timeuot": 1}}}}},
+            "unknown key run_config.nodes.a.scheduling.timeuot. Did you mean 'timeout'?",
+        ),
+        (
+            {"run_config": {"vertex_ai_networking": {"host_aliases": [{"ip": "10.0.0.1"}]}}},
+            "run_config.vertex_ai_networking.host_aliases.0.hostnames is missing.",
+        ),
+        (
+            {"run_config": {"network": {"vpc": "a"}, "vertex_ai_networking": {}}},
+            "run_config.vertex_ai_networking is the old name of network, and both are given. Remove one of them.",
+        ),
+        ({"run_config": {"network": {"host_aliases": {}}}}, "run_config.network.host_aliases must be a list, not {}."),
+        (
+            {"run_config": {"nodes": {"a": {"secret_env": {"T": "hunter2"}}}}},
+            "run_config.nodes.a.secret_env.T must name a secret of Secret Manager, as "
+            "projects/PROJECT/secrets/NAME/versions/VERSION, not hold a value.",
+        ),
+        (
+            {"run_config": {"nodes": {"a": {"replica_count": 0}}}},
+            "run_config.nodes.a.replica_count must be a whole number of at least 1, not 0.",
+        ),
+        (
+            {"run_config": {"failure_policy": "fats"}},
+            "run_config.failure_policy must be one of slow, fast, not 'fats'. Did you mean 'fast'?",
+        ),
+        (
+            {"run_config": {"preflight_validations": "maybe"}},
+            "run_config.preflight_validations must be true or false, not 'maybe'.",
+        ),
+        (
+            {"run_config": {"grouping": "namespaces"}},
+            "run_config.grouping.kind must be one of none, namespace, tag, memory, pipeline, auto, callable, not "
+            "'namespaces'. Did you mean 'namespace'?",
+        ),
+        (
+            {"run_config": {"grouping": {"callable": "a:b"}}},
+            "run_config.grouping must have kind: callable and callable: package.module:function together.",
+        ),
+        (
+            {"run_config": {"grouping": {"kind": "tag", "cls": "x"}}},
+            "run_config.grouping has both kind and kedro-vertexai's cls. Remove cls.",
+        ),
+        (
+            {"run_config": {"grouping": {"cls": "my.Grouper"}}},
+            "run_config.grouping names the class my.Grouper, and classes of kedro-vertexai's interface are not "
+            "run here. Write a function and name it: {kind: callable, callable: package.module:function}.",
+        ),
+        ({"run_config": {"retry_policy": {"a": {}}}}, "run_config.retry_policy.a.num_retries is missing."),
+        (
+            {"run_config": {"nodes": {"a": {"airflow": {"retires": 1}}}}},
+            "run_config.nodes.a.airflow has no setting 'retires'. Did you mean 'retries'?",
+        ),
+        (
+            {"run_config": {"nodes": {"a": {"env": {"A-B": "1"}}}}},
+            "run_config.nodes.a.env has 'A-B', which is no name of an environment variable (letters, digits, "
+            "underscores).",
+        ),
     ],
 )
 def test_a_wrong_key_or_value_is_one_line_with_its_place(content: dict[str, Any], said: str) -> None:

@@ -1,29 +1,37 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, ClassVar
 
 import pytest
+import requests
 from google.auth.credentials import AnonymousCredentials
 
 from airflow_provider_kedro_vertex.core.errors import (
     AlreadyExistsError,
     BadRequestError,
     NotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
     UnavailableError,
+    VertexApiError,
 )
 from airflow_provider_kedro_vertex.core.states import is_over
-from airflow_provider_kedro_vertex.vertex.client import VertexClient
-from tests.unit.jobs import body
+from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient, _seconds
+from tests.unit.jobs import IMAGE, body
 
 LONG = "import time; time.sleep(600)"
 
 
 def wait(client: VertexClient, name: str, wanted: Callable[[str], bool] = is_over) -> dict[str, Any]:
     deadline = time.monotonic() + 60
-    while not wanted((job := client.get_pipeline_job(name))["state"]):
+    while not wanted((job := client.get_job(name))["state"]):
         assert time.monotonic() < deadline, job
         time.sleep(0.05)
     return job
@@ -46,7 +54,7 @@ def test_a_second_job_of_the_same_id_is_refused(client: VertexClient) -> None:
 
 def test_a_job_that_is_not_there(client: VertexClient) -> None:
     with pytest.raises(NotFoundError, match=r"status 404: .*client-none"):
-        client.get_pipeline_job(f"{client.parent}/pipelineJobs/client-none")
+        client.get_job(f"{client.parent}/pipelineJobs/client-none")
 
 
 def test_a_wrong_request_tells_what_vertex_said(client: VertexClient) -> None:
@@ -59,7 +67,7 @@ def test_list_reads_every_page_of_what_matches(client: VertexClient) -> None:
         client.create_pipeline_job(f"client-list-{number}", body("print(1)", labels={"set": "list"}))
     client.create_pipeline_job("client-list-other", body("print(1)", labels={"set": "other"}))
 
-    jobs = list(client.list_pipeline_jobs("labels.set=list", page_size=2))
+    jobs = list(client.list_jobs("pipelineJobs", "labels.set=list", page_size=2))
 
     assert [job["name"].rpartition("-")[2] for job in jobs] == ["4", "3", "2", "1", "0"]
 
@@ -68,35 +76,157 @@ def test_cancel_ends_a_job_and_leaves_one_that_has_ended(client: VertexClient) -
     name = client.create_pipeline_job("client-cancel", body(LONG))["name"]
     wait(client, name, lambda state: state == "PIPELINE_STATE_RUNNING")
 
-    client.cancel_pipeline_job(name)
+    client.cancel_job(name)
     assert wait(client, name)["state"] == "PIPELINE_STATE_CANCELLED"
-    client.cancel_pipeline_job(name)
-    assert client.get_pipeline_job(name)["state"] == "PIPELINE_STATE_CANCELLED"
+    client.cancel_job(name)
+    assert client.get_job(name)["state"] == "PIPELINE_STATE_CANCELLED"
 
 
 def test_delete_removes_a_job_that_has_ended(client: VertexClient) -> None:
     name = client.create_pipeline_job("client-delete", body("print(1)"))["name"]
     wait(client, name)
-    client.delete_pipeline_job(name)
+    client.delete_job(name)
 
     with pytest.raises(NotFoundError):
-        client.get_pipeline_job(name)
+        client.get_job(name)
 
 
 def test_nobody_answers() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
         endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        client = VertexClient("p", "r", AnonymousCredentials(), api_endpoint=endpoint, deadline=0.1)
+        client = VertexClient("p", "r", AnonymousCredentials(), endpoints=Endpoints(endpoint), deadline=0.1)
 
         with pytest.raises(UnavailableError) as raised:
-            client.get_pipeline_job("projects/p/locations/r/pipelineJobs/x")
+            client.get_job("projects/p/locations/r/pipelineJobs/x")
 
     assert str(raised.value) == (
         f"Vertex AI does not answer at {endpoint} (Connection refused). "
         "Check the network, and api_endpoint in the connection's extra."
     )
     assert raised.value.status is None
+
+
+def custom(code: str, **labels: str) -> dict[str, Any]:
+    container = {"imageUri": IMAGE, "command": ["python", "-c", code]}
+    pool = {"machineSpec": {"machineType": "n1-standard-4"}, "replicaCount": "1", "containerSpec": container}
+    return {"displayName": "a test", "labels": labels, "jobSpec": {"workerPoolSpecs": [pool]}}
+
+
+def test_custom_jobs_are_created_read_listed_cancelled_and_deleted(client: VertexClient) -> None:
+    first = client.create_custom_job(custom(LONG, set="custom"))["name"]
+    second = client.create_custom_job(custom("print(1)", set="custom"))["name"]
+
+    assert {job["name"] for job in client.list_jobs("customJobs", "labels.set=custom", "name", 1)} == {first, second}
+    assert wait(client, second)["state"] == "JOB_STATE_SUCCEEDED"
+    client.cancel_job(first)
+    assert wait(client, first)["state"] == "JOB_STATE_CANCELLED"
+    client.cancel_job(first)
+    client.delete_job(first)
+    with pytest.raises(NotFoundError):
+        client.get_job(first)
+
+
+def test_the_last_lines_of_a_log_come_in_their_order(client: VertexClient) -> None:
+    name = client.create_custom_job(custom("for n in range(5): print('line', n)"))["name"]
+    wait(client, name)
+
+    found = client.log_entries(f'resource.type="ml_job" AND resource.labels.job_id="{name.rpartition("/")[2]}"', 3)
+
+    assert [entry["jsonPayload"]["message"].strip() for entry in found] == ["line 2", "line 3", "line 4"]
+
+
+def test_anonymous_callers_do_not_ask_googles_own_cloud_logging() -> None:
+    with pytest.raises(PermissionDeniedError, match=r"^Cloud Logging knows no anonymous callers\.$"):
+        VertexClient("p", "r", AnonymousCredentials()).log_entries("", 1)
+
+
+def fault(vertex: VertexEmulator, **fault: Any) -> None:
+    requests.post(f"{vertex.url}/_emulator/faults", json={"faults": [fault]}, timeout=10).raise_for_status()
+
+
+def test_a_custom_job_is_never_asked_for_twice(client: VertexClient, vertex: VertexEmulator) -> None:
+    fault(vertex, method="CreateCustomJob", lost_response=True)
+
+    with pytest.raises(UnavailableError, match=r"status 503"):
+        client.create_custom_job(custom("print(1)", set="lost"))
+    assert len(list(client.list_jobs("customJobs", "labels.set=lost"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ("RESOURCE_EXHAUSTED", QuotaExceededError),
+        ("PERMISSION_DENIED", PermissionDeniedError),
+        ("INTERNAL", UnavailableError),
+    ],
+)
+def test_each_kind_of_refusal_has_its_class(
+    client: VertexClient, vertex: VertexEmulator, status: str, error: type[VertexApiError]
+) -> None:
+    fault(vertex, method="CreateCustomJob", status=status)
+
+    with pytest.raises(error, match=r"^Vertex AI refused POST projects/demo-project/locations/europe-west1/customJobs"):
+        client.create_custom_job(custom("print(1)"))
+
+
+def test_a_reset_connection_is_tried_again(client: VertexClient, vertex: VertexEmulator) -> None:
+    name = client.create_custom_job(custom("print(1)"))["name"]
+    fault(vertex, method="GetCustomJob", reset=True)
+
+    assert client.get_job(name)["name"] == name
+
+
+def test_the_client_comes_again_when_it_is_told_to() -> None:
+    class Server(HTTPServer):
+        times: ClassVar[list[float]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            Server.times.append(time.monotonic())
+            self.send_response(429 if len(Server.times) == 1 else 200)
+            self.send_header("Retry-After", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            endpoint = f"http://127.0.0.1:{server.server_port}"
+            client = VertexClient("p", "r", AnonymousCredentials(), Endpoints(endpoint))
+            assert client.get_job("projects/p/locations/r/customJobs/1") == {}
+        finally:
+            server.shutdown()
+            thread.join()
+    assert Server.times[1] - Server.times[0] >= 2.0
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("7", 7.0),
+        ("Sat, 01 Jun 2013 00:00:30 GMT", 30.0),
+        ("Fri, 31 May 2013 00:00:00 GMT", 0.0),
+        ("x", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
+    assert _seconds(header, lambda: datetime(2013, 6, 1, tzinfo=timezone.utc)) == seconds
+
+
+def test_an_object_is_written_to_cloud_storage(storage: str) -> None:
+    client = VertexClient("p", "r", AnonymousCredentials(), Endpoints(storage=storage))
+    client.write_object("gs://bucket/runs/a key/params.json", b'{"a": "\xc3\xbc"}')
+
+    written = requests.get(
+        f"{storage}/download/storage/v1/b/bucket/o/runs%2Fa%20key%2Fparams.json?alt=media", timeout=10
+    )
+    assert written.content == b'{"a": "\xc3\xbc"}'
 
 
 @pytest.mark.parametrize(
@@ -113,3 +243,9 @@ def test_the_endpoint_follows_region_and_universe(region: str, universe: str | N
         credentials._universe_domain = universe
 
     assert VertexClient("p", region, credentials).endpoint == endpoint
+
+
+def test_a_private_endpoint_may_be_a_bare_host() -> None:
+    client = VertexClient("p", "r", AnonymousCredentials(), Endpoints("aiplatform-team.p.googleapis.com/"))
+
+    assert client.endpoint == "https://aiplatform-team.p.googleapis.com"

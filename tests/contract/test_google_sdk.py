@@ -1,0 +1,86 @@
+"""``google-cloud-aiplatform``, unmodified, over its own transport: gRPC with TLS to the region's host name."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import requests
+
+from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from airflow_provider_kedro_vertex.emulator.images import Noop
+from tests.unit.emulator.specs import PARENT, container_spec
+
+from .google_environment import google_environment
+
+SCRIPT = """
+import faulthandler, sys
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import aiplatform
+faulthandler.dump_traceback_later(240, exit=True)
+aiplatform.init(project="demo-project", location="europe-west1", credentials=AnonymousCredentials(),
+                staging_bucket="gs://staging", service_account="runner@demo-project.iam.gserviceaccount.com")
+
+def submitted(name, spec):
+    job = aiplatform.PipelineJob(display_name=name, template_path=spec, job_id=name, labels={"team": "sdk"},
+                                 pipeline_root=f"gs://bucket-of-{name}/root", enable_caching=False)
+    job.submit(service_account="runner@demo-project.iam.gserviceaccount.com")
+    return job
+
+quick, endless = sys.argv[1:]
+stopped = submitted("stopped", endless)
+done = submitted("done", quick)
+stopped.cancel()
+done.wait()
+assert done.state.name == "PIPELINE_STATE_SUCCEEDED", done.state
+try:
+    stopped.wait()
+except RuntimeError as error:
+    assert "Cancelled by a request" in str(error), error
+assert stopped.state.name == "PIPELINE_STATE_CANCELLED", stopped.state
+named = lambda filter: [job.name for job in aiplatform.PipelineJob.list(filter=filter, order_by="create_time")]
+assert named("labels.team=sdk") == ["stopped", "done"]
+assert named('display_name="done" AND state="PIPELINE_STATE_SUCCEEDED"') == ["done"]
+assert named('NOT state="PIPELINE_STATE_SUCCEEDED"') == ["stopped"]
+done.delete()
+assert named("labels.team=sdk") == ["stopped"]
+
+container = {"image_uri": "quick", "command": ["python"]}
+pool = {"machine_spec": {"machine_type": "n2-standard-4"}, "replica_count": 1, "container_spec": container}
+custom = aiplatform.CustomJob(display_name="custom", worker_pool_specs=[pool])
+custom.run()
+assert custom.state.name == "JOB_STATE_SUCCEEDED", custom.state
+failing = aiplatform.CustomJob(display_name="failing", worker_pool_specs=[
+    {**pool, "container_spec": {**container, "image_uri": "failing"}}])
+try:
+    failing.run()
+except RuntimeError as error:
+    assert "non-zero status of 3" in str(error), error
+assert failing.state.name == "JOB_STATE_FAILED", failing.state
+print("done")
+"""
+
+
+def test_pipeline_jobs_and_custom_jobs_from_submit_to_delete(tmp_path: Path) -> None:
+    images = {"quick": Noop(0), "endless": Noop(3600), "failing": Noop(0, 3)}
+    for image in ("quick", "endless"):
+        (tmp_path / f"{image}.json").write_text(json.dumps(container_spec({"a": [], "b": ["a"]}, image=image)))
+    with (
+        VertexEmulator(images, data=tmp_path / "data", tls=True) as emulator,
+        google_environment(emulator) as environment,
+    ):
+        specs = [str(tmp_path / f"{image}.json") for image in ("quick", "endless")]
+        ended = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", SCRIPT, *specs],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=300,
+        )
+        assert (ended.returncode, ended.stdout.splitlines()[-1:]) == (0, ["done"]), ended.stderr
+        left = requests.get(f"{emulator.url}/v1/{PARENT}/pipelineJobs", verify=str(emulator.ca), timeout=30).json()
+    (job,) = left["pipelineJobs"]
+    assert job["serviceAccount"] == "runner@demo-project.iam.gserviceaccount.com"
+    assert job["labels"]["team"] == "sdk"
