@@ -132,7 +132,6 @@ def build_plan(
         raise PlanError(
             f"Pipeline {pipeline!r} of project {manifest.project.name!r} has no nodes, so nothing would run."
         )
-    root = _required(config.root, "root", "the Cloud Storage place where runs keep their data, gs://bucket/prefix")
     nodes = select(whole, selection) if selection else whole.nodes
     in_memory = _in_memory(manifest, whole.nodes)
     graph = graph_of(nodes)
@@ -142,6 +141,7 @@ def build_plan(
     exit_group = _exit_group(manifest, pipeline, config)
     if exit_group is not None:
         _task_ids([*(group.name for group in groups), EXIT_TASK_ID, EXIT_HANDLER_ID], "Groups")
+    root = _required(config.root, "root", "the Cloud Storage place where runs keep their data, gs://bucket/prefix")
     return Plan(
         name="-".join([slug(manifest.project.name), *([slug(pipeline)] if pipeline != DEFAULT_PIPELINE else [])]),
         project=manifest.project.name,
@@ -336,7 +336,7 @@ class _Settings:
 
     def _own(self, group: Group, entries: Mapping[str, Entry]) -> list[Entry]:
         """What is said for a group by its own name, the weakest first; a group without one is called like a node."""
-        if group.name == DEFAULT or any(self._nodes[at].name == group.name for at in group.nodes):
+        if not entries or group.name == DEFAULT or any(self._nodes[at].name == group.name for at in group.nodes):
             return []
         return [entries[name] for name in dict.fromkeys(node_names(group.name)) if name in entries]
 
@@ -378,8 +378,8 @@ def _inside(config: RunConfig) -> dict[str, Any]:
 
 
 def _common_namespace(namespaces: Sequence[str | None]) -> str | None:
-    if not all(namespaces):
-        return None
+    if len(namespaces) == 1 or not all(namespaces):
+        return namespaces[0] if len(namespaces) == 1 else None
     shortest, *others = sorted({tuple((namespace or "").split(".")) for namespace in namespaces}, key=len)
     while not all(other[: len(shortest)] == shortest for other in others):
         shortest = shortest[:-1]
