@@ -24,11 +24,11 @@ up: .venv/.ready ## The same, then stay up and print the pages to open
 
 # The tests of the last two folders share servers that take both processors, so they run one after another. (Groups of
 # pytest-xdist would say the same in one run; 3.8.0 knows none with pytest 9.2.)
-test: .venv/.ready ## Run every test on Airflow 3
+test: .venv/.ready .venv-mlflow/.ready ## Run every test on Airflow 3
 	$(BIN)/python -m pytest -n 2 tests/unit tests/contract
 	$(BIN)/python -m pytest tests/airflow tests/e2e
 
-test-airflow2: .venv-airflow2/.ready ## Run the same tests on Airflow 2.11
+test-airflow2: .venv-airflow2/.ready .venv-mlflow/.ready ## Run the same tests on Airflow 2.11
 	.venv-airflow2/bin/python -m pytest -n 2 tests/unit tests/contract
 	.venv-airflow2/bin/python -m pytest tests/airflow tests/e2e
 
@@ -57,7 +57,7 @@ constraints: .venv/.ready ## Pin today's newest releases that agree with constra
 	  --output-file constraints/kedro-vertexai.txt --no-header --no-annotate --no-emit-index-url
 
 clean: ## Remove the environments and everything that the other targets made
-	rm -rf .venv .venv-airflow2 .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-airflow2 .venv-mlflow .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is built when its constraints or the extras changed. Bytecode is compiled once here: Airflow starts
@@ -70,4 +70,12 @@ clean: ## Remove the environments and everything that the other targets made
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< uv
 	@$(@D)/bin/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --constraint $< --editable '.[$(EXTRAS)]'
+	@touch $@
+
+# A node's image of a project that uses kedro-mlflow, for the tests: no Airflow, as in a real one.
+.venv-mlflow/.ready: constraints/airflow-3.txt pyproject.toml .venv/.ready
+	@echo "Building $(@D) from $<."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --constraint $< \
+	  --editable '.[runtime,mlflow]' 'kedro-datasets[json-jsondataset]'
 	@touch $@

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
 
-from airflow_provider_kedro_vertex.core.console import job_page
+from airflow_provider_kedro_vertex.core.console import job_page, logs_page
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
 
@@ -54,3 +56,7 @@ class KedroVertexHook(GoogleBaseHook):
     def job_url(self, job_name: str) -> str:
         """The page that shows a job to a person."""
         return job_page(job_name, self._get_field("console_url"))
+
+    def logs_url(self, project_id: str, numbers: Sequence[str]) -> str:
+        """The page that shows the log lines of some CustomJobs to a person; see :func:`.console.logs_page`."""
+        return logs_page(project_id, numbers, self._get_field("console_url"))

@@ -1,8 +1,8 @@
-"""The link from an Airflow task to its job's page."""
+"""The links from an Airflow task to its job's pages. Each is kept in XCom as soon as its address is known."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
@@ -10,11 +10,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
 
 
-class VertexJobLink(BaseOperatorLink):
-    """Open the task's PipelineJob in the console. The link is there as soon as the job is submitted."""
+class _KeptLink(BaseOperatorLink):
+    """A link whose address the running task finds out."""
 
-    name = "Vertex AI job"
-    key = "vertex_ai_job"
+    key: ClassVar[str]
 
     @property
     def xcom_key(self) -> str:
@@ -23,15 +22,36 @@ class VertexJobLink(BaseOperatorLink):
 
     @classmethod
     def persist(cls, context: Context, url: str) -> None:
-        """Keep the link of a running task."""
+        """Keep the link of a running task, whose operator has the dict ``job_links``."""
         context["ti"].xcom_push(key=cls.key, value=url)
         task: Any = context["task"]
-        task.job_url = url
+        task.job_links[cls.key] = url
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Tell what :meth:`persist` kept; empty before there is a job.
+        """Tell what :meth:`persist` kept; empty before there is anything.
 
         Airflow 3 asks in the task's own process, where the operator knows; Airflow 2 asks in the web server.
         """
-        url: str | None = getattr(operator, "job_url", None)
-        return XCom.get_value(key=self.key, ti_key=ti_key) or "" if url is None else url
+        links: dict[str, str] | None = getattr(operator, "job_links", None)
+        return XCom.get_value(key=self.key, ti_key=ti_key) or "" if links is None else links.get(self.key, "")
+
+
+class VertexJobLink(_KeptLink):
+    """Open the task's job in the console. The link is there as soon as the job is submitted."""
+
+    name = "Vertex AI job"
+    key = "vertex_ai_job"
+
+
+class MlflowLink(_KeptLink):
+    """Open MLflow: its server from the submission on, and the run itself once a failed node has told where it is."""
+
+    name = "MLflow"
+    key = "mlflow"
+
+
+class VertexLogsLink(_KeptLink):
+    """Open the logs of the nodes that failed; a CustomJob's log as soon as it is submitted."""
+
+    name = "Node logs"
+    key = "vertex_ai_logs"

@@ -1,174 +1,74 @@
-"""The operator: compiles a Kedro pipeline, submits it as exactly one PipelineJob and waits for it."""
+"""The operators: a Kedro pipeline as exactly one PipelineJob, or one of its node groups as exactly one CustomJob."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator, conf
-
-from airflow_provider_kedro_vertex.core.errors import (
-    JobError,
-    KedroVertexError,
-    QuotaExceededError,
-    UnavailableError,
-)
-from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
-from airflow_provider_kedro_vertex.links import VertexJobLink
+from airflow_provider_kedro_vertex.job_operator import VertexJobOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_kedro_vertex.hooks import KedroVertexHook
-    from airflow_provider_kedro_vertex.waiting import JobWatch
+    from airflow_provider_kedro_vertex.submitting import JobRequest
 
 
-class KedroVertexPipelineOperator(BaseOperator):
+class KedroVertexPipelineOperator(VertexJobOperator):
     """Run a registered Kedro pipeline on Vertex AI as one PipelineJob.
 
     The job's id comes from the DAG run and the task, so that a retry, or a try whose worker died, finds the job that
     an earlier try has made: a running one is waited for, a succeeded one is taken, a failed one is followed by a new
-    attempt. Clearing a task that succeeded runs the pipeline anew.
+    attempt. That attempt runs only the node groups that did not succeed in the attempts before it, since the data that
+    the others made are stored. Clearing a task whose job succeeded runs the whole pipeline anew; a job that still goes
+    on is cancelled first.
 
-    Kedro's runtime parameters are this task's Airflow ``params``: the DAG's and the task's own, with the values of a
-    trigger form or ``dag_run.conf`` over them. Strings in ``params`` are templates, so that
-    ``params={"run_date": "{{ ds }}"}`` works; what a person typed into the form is taken as it is. A dotted name
-    reaches into a nested parameter, as it does for ``kedro run --params``.
-
-    XCom gets the small dict of :func:`airflow_provider_kedro_vertex.core.outcome.summary`, never the job.
-
-    :param pipeline: the registered pipeline's name (templated).
-    :param manifest: path of the project's manifest, made by ``kedro vertex manifest``; a relative one starts at the DAG
-        file's folder (templated).
-    :param project: instead of ``manifest``: a Kedro project's folder, inspected in a subprocess (templated).
-    :param python: with ``project``: the Python of the project's own environment (templated).
-    :param kedro_env: with ``project``: the Kedro environment (templated).
-    :param run_config: settings of ``vertexai.yml``'s ``run_config`` to use instead, such as
-        ``{"image": "..", "resources": {"train": {"memory": "8Gi"}}}`` (templated).
-    :param project_id: Google Cloud project; by default the manifest's, else the connection's (templated).
-    :param region: Vertex AI location; by default the manifest's (templated).
-    :param gcp_conn_id: the Airflow connection (templated).
-    :param impersonation_chain: service accounts to impersonate (templated).
-    :param wait_for_completion: False ends the task when the job is submitted; a
-        :class:`~airflow_provider_kedro_vertex.sensors.KedroVertexPipelineSensor` can wait for it.
-    :param deferrable: wait in the triggerer; Airflow's ``operators.default_deferrable`` by default.
-    :param poll_interval: seconds between two reads of the job while waiting.
+    :param force_full_run: let each new attempt run the whole pipeline, also after a failure; a template may give
+        ``"true"`` or ``"false"`` (templated).
+    :param exit_handler: run ``on_exit_pipeline``, where the settings name one, as the last task of the job. False
+        leaves it to a task of its own, such as the teardown that the DAG factory makes.
+    :param kwargs: see :class:`~airflow_provider_kedro_vertex.job_operator.VertexJobOperator` and Airflow's
+        ``BaseOperator``.
     """
 
-    template_fields: Sequence[str] = (
-        "pipeline",
-        "manifest",
-        "project",
-        "python",
-        "kedro_env",
-        "run_config",
-        "project_id",
-        "region",
-        "gcp_conn_id",
-        "impersonation_chain",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"run_config": "json"}
-    operator_extra_links = (VertexJobLink(),)
-    ui_color = "#d2e3fc"
+    template_fields: Sequence[str] = ("force_full_run", *VertexJobOperator.template_fields)
 
-    def __init__(
-        self,
-        *,
-        pipeline: str = DEFAULT_PIPELINE,
-        manifest: str | None = None,
-        project: str | None = None,
-        python: str | None = None,
-        kedro_env: str | None = None,
-        run_config: Mapping[str, Any] | None = None,
-        project_id: str | None = None,
-        region: str | None = None,
-        gcp_conn_id: str = "google_cloud_default",
-        impersonation_chain: str | Sequence[str] | None = None,
-        wait_for_completion: bool = True,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 30.0,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, force_full_run: bool | str = False, exit_handler: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.pipeline = pipeline
-        self.manifest = manifest
-        self.project = project
-        self.python = python
-        self.kedro_env = kedro_env
-        self.run_config = run_config
-        self.project_id = project_id
-        self.region = region
-        self.gcp_conn_id = gcp_conn_id
-        self.impersonation_chain = impersonation_chain
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.job_url = ""
-        self._watch: JobWatch | None = None
+        self.force_full_run = force_full_run
+        self.exit_handler = exit_handler
 
-    def execute(self, context: Context) -> dict[str, Any] | None:
-        """Submit, then wait here, in the triggerer, or not at all."""
-        from airflow_provider_kedro_vertex.core.outcome import summary
-        from airflow_provider_kedro_vertex.submitting import submit
-        from airflow_provider_kedro_vertex.waiting import JobWatch
+    def job_request(self, hook: KedroVertexHook, context: Context) -> JobRequest:
+        """Compile the pipeline; see :func:`.submitting.pipeline_job_request`."""
+        from airflow_provider_kedro_vertex.submitting import pipeline_job_request
 
-        try:
-            hook = self._hook()
-            job = submit(self, hook, context)
-            url = hook.job_url(job["name"])
-            VertexJobLink.persist(context, url)
-            self.log.info("See %s", url)
-            if not self.wait_for_completion:
-                return summary(job, url)
-            self._watch = JobWatch(hook, job["name"], self.log)
-            ended = self._watch.ended()
-            if ended is None and self.deferrable:
-                from airflow_provider_kedro_vertex.triggers import KedroVertexPipelineTrigger
-
-                self.defer(
-                    trigger=KedroVertexPipelineTrigger(
-                        job=job["name"],
-                        gcp_conn_id=self.gcp_conn_id,
-                        impersonation_chain=self.impersonation_chain,
-                        poll_interval=self.poll_interval,
-                        cancel_on_kill=True,
-                    ),
-                    method_name="execute_complete",
-                )
-            while ended is None:
-                time.sleep(self.poll_interval)
-                ended = self._watch.ended()
-            return self._watch.result(ended)
-        except KedroVertexError as error:
-            raise _airflow_error(error) from None
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Take over from the triggerer."""
-        from airflow_provider_kedro_vertex.waiting import JobWatch
-
-        if "error" in event:
-            raise AirflowException(event["error"])
-        try:
-            self._watch = JobWatch(self._hook(), event["name"], self.log)
-            VertexJobLink.persist(context, self._watch.url)
-            return self._watch.result(self._watch.read())
-        except KedroVertexError as error:
-            raise _airflow_error(error) from None
-
-    def on_kill(self) -> None:
-        """Cancel the job of this task."""
-        if self._watch is not None:
-            self._watch.cancel()
-
-    def _hook(self) -> KedroVertexHook:
-        from airflow_provider_kedro_vertex.hooks import KedroVertexHook
-
-        return KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
+        return pipeline_job_request(self, hook, context)
 
 
-def _airflow_error(error: KedroVertexError) -> AirflowException:
-    """Retry what may go better next time: a failed job gets a new attempt; a wrong setting stays wrong."""
-    if isinstance(error, JobError | UnavailableError | QuotaExceededError):
-        return AirflowException(str(error))
-    return AirflowFailException(str(error))
+class KedroVertexCustomJobOperator(VertexJobOperator):
+    """Run one node group of a registered Kedro pipeline on Vertex AI as one CustomJob.
+
+    A retry, or a try whose worker died, finds the job that an earlier try has made by a label: a running one is waited
+    for, a succeeded one is taken, a failed one is followed by a new job. Clearing the task runs the group anew. What
+    the group takes from others must be stored already, so the tasks of those come before this one.
+
+    The job runs as long as ``execution_timeout`` at most, unless ``nodes.<selector>.scheduling.timeout`` is set.
+
+    :param group: the node group, by its name, its task id on Vertex AI, or one of its nodes, all as ``kedro vertex
+        plan`` shows them. ``on-exit`` is the pipeline that ``on_exit_pipeline`` names: it gets the runtime parameter
+        ``run_outcome``, ``{"state", "failed_nodes", "errors"}``, told from the jobs of all tasks before this one.
+    :param kwargs: see :class:`~airflow_provider_kedro_vertex.job_operator.VertexJobOperator` and Airflow's
+        ``BaseOperator``.
+    """
+
+    template_fields: Sequence[str] = ("group", *VertexJobOperator.template_fields)
+
+    def __init__(self, *, group: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.group = group
+
+    def job_request(self, hook: KedroVertexHook, context: Context) -> JobRequest:
+        """Compile the node group; see :func:`.submitting.custom_job_request`."""
+        from airflow_provider_kedro_vertex.submitting import custom_job_request
+
+        return custom_job_request(self, hook, context)

@@ -1,86 +1,142 @@
-"""Submitting: from what the operator was given to exactly one PipelineJob. Imported when a task runs, not at parse."""
+"""Submitting: from what an operator was given to the job that it asks for. Imported when a task runs, not at parse."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_kedro_vertex.core import identity, parameters
-from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
+from airflow_provider_kedro_vertex.core import identity, parameters, resume
+from airflow_provider_kedro_vertex.core.checks import Mode, check, refuse
+from airflow_provider_kedro_vertex.core.config import RunConfig
+from airflow_provider_kedro_vertex.core.custom_job import custom_job
+from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
+from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
+from airflow_provider_kedro_vertex.core.overrides import with_overrides
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
-from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
-from airflow_provider_kedro_vertex.core.submission import Attempts
+from airflow_provider_kedro_vertex.core.plan import EXIT_TASK_ID, NodeGroup, Plan, build_plan
+from airflow_provider_kedro_vertex.core.sections import boolean
+from airflow_provider_kedro_vertex.core.submission import RUN_LABEL, START_LABEL, Attempts
 from airflow_provider_kedro_vertex.source import ManifestSource
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from airflow_provider_kedro_vertex.hooks import KedroVertexHook
-    from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
-    from airflow_provider_kedro_vertex.vertex.client import VertexClient
+    from airflow_provider_kedro_vertex.job_operator import VertexJobOperator
+    from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
+    from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
+    from airflow_provider_kedro_vertex.vertex.submission import Body
+    from airflow_provider_kedro_vertex.waiting import Log
+
+Operator = TypeVar("Operator", bound="BaseOperator")
+
+#: The label of a CustomJob that names its node group.
+GROUP_LABEL = "kedro-group"
 
 
-def submit(operator: KedroVertexPipelineOperator, hook: KedroVertexHook, context: Context) -> dict[str, Any]:
-    """Make sure that there is one job for this try: adopt the one there is, or create it.
+@dataclass(frozen=True)
+class JobRequest:
+    """A job that a task asks for.
 
-    :return: the job, as Vertex AI tells it.
-    :raises KedroVertexError: the manifest, a setting or a parameter is wrong, or Vertex AI refuses the job.
+    :param client: reaches the job's project and region.
+    :param collection: the kind of job.
+    :param attempts: names the task instance's jobs.
+    :param body: makes the body of an attempt; its labels have those of ``attempts``.
+    :param what: names the work in the task's log.
+    :param mlflow_url: the page of the project's MLflow server; None if it has none.
     """
-    plan = _plan(operator)
-    client = hook.client(operator.project_id or plan.config.project_id, operator.region or plan.config.region)
-    runtime_params = parameters.to_json(parameters.nested(_runtime_params(operator, context)))
+
+    client: VertexClient
+    collection: Collection
+    attempts: Attempts
+    body: Body
+    what: str
+    mlflow_url: str | None = None
+
+
+def attempts_of(operator: BaseOperator, context: Context, config: RunConfig) -> Attempts:
+    """Name the attempts of an operator's task instance: the one that runs, or another one of its DAG run."""
     ti = context["ti"]
-    attempts = Attempts(
+    return Attempts(
         run_key=identity.run_key(ti.dag_id, ti.run_id),
-        task_id=ti.task_id,
+        task_id=operator.task_id,
         map_index=-1 if ti.map_index is None else ti.map_index,
         try_number=ti.try_number,
         # Clearing a task sets max_tries to the tries made so far plus its retries, in Airflow 2 and 3.
         first_try=ti.max_tries - (operator.retries or 0) + 1,
         run_start=identity.label_value(_iso(context["dag_run"].start_date) or ""),
+        prefix=config.job_id_prefix or "",
     )
-    # The project's default pipeline needs no name beside the project's.
-    names = (
-        plan.config.experiment_name or plan.project,
-        plan.pipeline if plan.pipeline != DEFAULT_PIPELINE else "",
-        ti.run_id,
-    )
-    title = " ".join(filter(None, names))
-    labels = {**_labels(ti, plan, attempts.run_key), **attempts.labels}
-
-    def body(job_id: str) -> dict[str, Any]:
-        run_context = _run_context(context, plan, client, attempts.run_key, job_id)
-        return pipeline_job(plan, run_context, runtime_params, title, labels)
-
-    job, created = attempts.submit(client, body)
-    operator.log.info(
-        "%s Vertex AI job %s: pipeline %s of %s, %d node groups.",
-        "Submitted" if created else "Adopted",
-        job["name"],
-        plan.pipeline,
-        plan.project,
-        len(plan.groups),
-    )
-    return job
 
 
-def _plan(operator: KedroVertexPipelineOperator) -> Plan:
-    source = ManifestSource(operator.manifest, operator.project, operator.python, operator.kedro_env)
-    manifest = source.read(Path(operator.dag.fileloc).parent)
-    return build_plan(manifest, operator.pipeline, manifest.config.overridden(operator.run_config or {}))
+def not_its_own(attempts: Attempts) -> Attempts:
+    """The same task instance's attempts, made by another task: none of its own tries takes such a job for its own."""
+    return replace(attempts, try_number=0)
 
 
-def _runtime_params(operator: KedroVertexPipelineOperator, context: Context) -> dict[str, Any]:
-    """The task's params, templates rendered; a value from ``dag_run.conf`` is data and never a template."""
+def label_of_try(context: Context) -> dict[str, str]:
+    """A label that names the try which runs, for a job that another task's attempts count as theirs."""
+    ti = context["ti"]
+    return {"kedro-asked-by": identity.digest(ti.task_id, str(ti.map_index), str(ti.try_number))[:32]}
+
+
+def rendered(operator: Operator, context: Context) -> Operator:
+    """Another task of the same DAG run with its templates rendered."""
+    operator = operator.prepare_for_execution()
+    operator.render_template_fields(context)
+    return operator
+
+
+def runtime_params(operator: BaseOperator, context: Context) -> dict[str, Any]:
+    """The operator's params, templates rendered; a value from ``dag_run.conf`` is data and never a template.
+
+    :raises ConfigError: two names contradict each other.
+    """
     given = context["dag_run"].conf or {}
     values = dict(context["params"])
+    # Those of the task that runs, which is not always the operator's own.
+    values |= {name: value for name, value in dict(operator.params).items() if name not in given}
+    values.pop(parameters.FORCE_FULL_RUN, None)
     templates = {name: value for name, value in values.items() if name not in given}
-    return {**values, **operator.render_template(templates, context)}
+    return parameters.nested({**values, **operator.render_template(templates, context)})
 
 
-def _run_context(context: Context, plan: Plan, client: VertexClient, run_key: str, job_id: str) -> identity.RunContext:
+def checked(manifest: Manifest, plan: Plan, mode: Mode, log: Log) -> None:
+    """Find what would fail on Vertex AI before anything is paid for; warnings are logged.
+
+    :raises ConfigError: the run would fail.
+    """
+    findings = check(manifest, plan, mode)
+    refuse(findings)
+    for finding in findings:
+        if finding.level == "warning":
+            log.warning("%s", finding)
+
+
+def params_argument(client: VertexClient, plan: Plan, run_key: str, params: Mapping[str, Any]) -> str:
+    """What follows ``--params``: JSON text, or ``@gs://..`` of an object with it if it is too long for an argument.
+
+    The object's name has the digest of its content, so that it may be written again and is checked when it is read.
+
+    :raises ConfigError: a value cannot be passed, or all of them are too long.
+    :raises VertexApiError: the object cannot be written.
+    """
+    text = parameters.to_json(params)
+    if len(text) <= parameters.MAX_ARGUMENT_LENGTH:
+        return text
+    data = text.encode()
+    digest = hashlib.sha256(data).hexdigest()
+    url = f"{identity.temp_folder(plan.root, run_key)}/params-{digest}.json"
+    client.write_object(url, data)
+    return f"@{url}"
+
+
+def run_context(context: Context, plan: Plan, client: VertexClient, run_key: str, job_id: str) -> identity.RunContext:
+    """What the nodes are told of this run."""
     # A manual run of Airflow 3 may have no logical date, and then no data interval either.
     moment = context.get("logical_date") or context["dag_run"].run_after
     return identity.RunContext(
@@ -98,18 +154,178 @@ def _run_context(context: Context, plan: Plan, client: VertexClient, run_key: st
     )
 
 
-def _labels(ti: Any, plan: Plan, run_key: str) -> Mapping[str, str]:
+def labels(context: Context, plan: Plan, given: Mapping[str, str], attempts: Attempts) -> dict[str, str]:
+    """A job's labels: who made it, what the user gave, and over both those by which it is found again."""
+    ti = context["ti"]
     values = {
         "airflow-dag-id": ti.dag_id,
         "airflow-run-id": ti.run_id,
         "airflow-task-id": ti.task_id,
-        "airflow-run-key": run_key,
+        RUN_LABEL: attempts.run_key,
         "kedro-project": plan.project,
         "kedro-pipeline": plan.pipeline,
         "kedro-env": plan.env,
         "experiment": plan.config.experiment_name,
     }
-    return {key: identity.label_value(value) for key, value in values.items() if value}
+    own = {key: identity.label_value(value) for key, value in values.items() if value}
+    return {**own, **given, **attempts.labels}
+
+
+def title_of(operator: BaseOperator, context: Context, plan: Plan) -> str:
+    """A job's display name: ``run_config.scheduled_run_name``, a template of Airflow's, or else what runs and when."""
+    if plan.config.scheduled_run_name:
+        return str(operator.render_template(plan.config.scheduled_run_name, context))
+    # The project's default pipeline needs no name beside the project's.
+    pipeline = plan.pipeline if plan.pipeline != DEFAULT_PIPELINE else ""
+    return " ".join(filter(None, (plan.config.experiment_name or plan.project, pipeline, context["ti"].run_id)))
+
+
+def mlflow_url(plan: Plan) -> str | None:
+    """The page of the project's MLflow server; None if it has none that a browser could open."""
+    uri = plan.config.mlflow.tracking_uri if plan.config.mlflow else None
+    return uri if uri and uri.startswith(("http://", "https://")) else None
+
+
+def manifest_of(operator: VertexJobOperator) -> Manifest:
+    """Read the operator's manifest.
+
+    :raises KedroVertexError: it is missing or damaged, or the project cannot be inspected.
+    """
+    source = ManifestSource(operator.manifest, operator.project, operator.python, operator.kedro_env)
+    return source.read(Path(operator.dag.fileloc).parent)
+
+
+def config_of(operator: VertexJobOperator) -> RunConfig:
+    """The settings of the operator's jobs.
+
+    :raises KedroVertexError: the manifest or a setting is wrong.
+    """
+    return manifest_of(operator).config.overridden(operator.run_config or {})
+
+
+def plan_of(operator: VertexJobOperator, manifest: Manifest) -> Plan:
+    """Plan the operator's pipeline.
+
+    :raises KedroVertexError: a setting is wrong.
+    """
+    return build_plan(manifest, operator.pipeline, manifest.config.overridden(operator.run_config or {}))
+
+
+def client_of(operator: VertexJobOperator, hook: KedroVertexHook, config: RunConfig) -> VertexClient:
+    """Reach the project and region that the operator's jobs run in.
+
+    :raises ConfigError: no project or no region is known.
+    """
+    return hook.client(operator.project_id or config.project_id, operator.region or config.region)
+
+
+def pipeline_job_request(
+    operator: KedroVertexPipelineOperator,
+    hook: KedroVertexHook,
+    context: Context,
+    asked_by: Mapping[str, str] | None = None,
+) -> JobRequest:
+    """Compile the operator's pipeline, or what earlier attempts left of it.
+
+    :param asked_by: the label of another task's try that asks for the job; see :func:`label_of_try`.
+    :raises KedroVertexError: the manifest, a setting or a parameter is wrong.
+    """
+    manifest = manifest_of(operator)
+    plan = plan_of(operator, manifest)
+    if not operator.exit_handler:
+        plan = replace(plan, exit_group=None)
+    checked(manifest, plan, "pipeline_job", operator.log)
+    client = client_of(operator, hook, plan.config)
+    attempts = attempts_of(operator, context, plan.config)
+    if asked_by:
+        attempts = not_its_own(attempts)
+    params = params_argument(client, plan, attempts.run_key, runtime_params(operator, context))
+    title = operator.display_name or title_of(operator, context, plan)
+    own_labels = labels(context, plan, operator.labels or {}, attempts)
+    from_start = boolean(operator.force_full_run, parameters.FORCE_FULL_RUN)
+
+    def body(job_id: str, earlier: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        told = run_context(context, plan, client, attempts.run_key, job_id)
+        left = None if from_start else _left(plan, earlier, attempts, context)
+        resumes = {resume.RESUMES_LABEL: str(len(earlier))} if left else {}
+        if left:
+            operator.log.info("%d of %d node groups are left to run.", len(left.groups), len(plan.groups))
+        made = pipeline_job(left or plan, told, params, title, own_labels)
+        changed = with_overrides(made, operator.job_overrides or {}, "pipelineJobs")
+        return {**changed, "labels": {**changed["labels"], **attempts.labels, **resumes, **(asked_by or {})}}
+
+    return JobRequest(
+        client=client,
+        collection="pipelineJobs",
+        attempts=attempts,
+        body=body,
+        what=f"pipeline {plan.pipeline} of {plan.project}, {len(plan.groups)} node groups",
+        mlflow_url=mlflow_url(plan),
+    )
+
+
+def custom_job_request(operator: KedroVertexCustomJobOperator, hook: KedroVertexHook, context: Context) -> JobRequest:
+    """Compile the operator's node group.
+
+    :raises KedroVertexError: the manifest, a setting or a parameter is wrong, or there is no such group.
+    """
+    manifest = manifest_of(operator)
+    plan = plan_of(operator, manifest)
+    checked(manifest, plan, "custom_job", operator.log)
+    group = _group(plan, operator.group)
+    client = client_of(operator, hook, plan.config)
+    attempts = attempts_of(operator, context, plan.config)
+    values = runtime_params(operator, context)
+    if group is plan.exit_group:
+        from airflow_provider_kedro_vertex.exiting import run_outcome
+
+        values["run_outcome"] = run_outcome(operator, client, context)
+    params = params_argument(client, plan, attempts.run_key, values)
+    title = operator.display_name or f"{title_of(operator, context, plan)} {group.name}"
+    own_labels = {**labels(context, plan, operator.labels or {}, attempts), GROUP_LABEL: group.task_id[:63].strip("-")}
+    limit = operator.execution_timeout.total_seconds() if operator.execution_timeout else None
+
+    def body(job_id: str, earlier: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        told = run_context(context, plan, client, attempts.run_key, job_id)
+        made = custom_job(plan, group, told, params, title, own_labels, limit)
+        changed = with_overrides(made, operator.job_overrides or {}, "customJobs")
+        return {**changed, "labels": {**changed["labels"], **attempts.labels}}
+
+    return JobRequest(
+        client=client,
+        collection="customJobs",
+        attempts=attempts,
+        body=body,
+        what=f"{group.name} of pipeline {plan.pipeline} of {plan.project}",
+        mlflow_url=mlflow_url(plan),
+    )
+
+
+def _left(plan: Plan, earlier: Sequence[Mapping[str, Any]], attempts: Attempts, context: Context) -> Plan | None:
+    """What earlier attempts left to do; None for the whole plan."""
+    if context["ti"].try_number == 1:
+        # A first try after others is that of a DAG run which was deleted and made again: it begins from the start.
+        earlier = [job for job in earlier if job.get("labels", {}).get(START_LABEL) == attempts.run_start]
+    known = {group.task_id for group in plan.groups}
+    done = resume.done(earlier) & known
+    if not done:
+        return None
+    # A job needs a task: when nothing is left, what failed came after the last ones (the exit handler, or a cancel).
+    return plan.only((known - done) or known - {upstream for group in plan.groups for upstream in group.upstream})
+
+
+def _group(plan: Plan, name: str) -> NodeGroup:
+    groups = (*plan.groups, *([plan.exit_group] if plan.exit_group else []))
+    for group in groups:
+        if name in (group.task_id, group.name):
+            return group
+    for group in plan.groups:
+        if name in group.nodes:
+            return group
+    if name == EXIT_TASK_ID:
+        raise ConfigError(f"No on_exit_pipeline is set for pipeline {plan.pipeline!r}, so there is no group {name!r}.")
+    known = [known for group in groups for known in (group.name, *group.nodes)]
+    raise PlanError(f"Pipeline {plan.pipeline!r} has no node group {name!r}.{did_you_mean(name, known)}")
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -1,33 +1,48 @@
-"""The trigger: waits for a PipelineJob in the triggerer."""
+"""The trigger: waits for a job in the triggerer, beside all others in one poll loop."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_kedro_vertex.core import outcome
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
-from airflow_provider_kedro_vertex.core.states import is_over
+from airflow_provider_kedro_vertex.core.states import DONE_STATES, succeeded
+from airflow_provider_kedro_vertex.ending import success_event
+from airflow_provider_kedro_vertex.killing import is_deferred
+from airflow_provider_kedro_vertex.links import VertexJobLink, VertexLogsLink
+from airflow_provider_kedro_vertex.vertex import poller
+from airflow_provider_kedro_vertex.waiting import StateLog
 
-#: Seconds for which Vertex AI may be out of reach before a wait is given up.
-OUTAGE_LIMIT = 15 * 60
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+    from airflow_provider_kedro_vertex.vertex.client import VertexClient
+
+#: Seconds after which one call of the poll loop is given up; the loop comes again.
+CALL_SECONDS = 15.0
+#: Airflow since 3.3 tells a trigger that its task was killed.
+_TELLS_OF_KILLS = hasattr(BaseTrigger, "on_kill")
 
 
-class KedroVertexPipelineTrigger(BaseTrigger):
-    """Fire when a PipelineJob has ended.
+class KedroVertexJobTrigger(BaseTrigger):
+    """Fire when a job has ended.
 
-    The event is ``{"name", "state"}``, or ``{"name", "error"}`` when the job could not be read: it is gone, the
-    credentials do not work, or Vertex AI was out of reach for longer than :data:`OUTAGE_LIMIT` seconds.
+    The event is ``{"name", "state", "seen"}``, or ``{"name", "error", "final"}`` when the job could not be read: it is
+    gone or the credentials do not work (final), or Vertex AI was out of reach for too long. With ``end_task`` a success
+    ends the task at once, with its summary in XCom.
 
-    :param job: ``projects/../locations/../pipelineJobs/..``.
+    :param job: ``projects/../locations/../pipelineJobs/..`` or ``../customJobs/..``.
     :param gcp_conn_id: the Airflow connection.
     :param impersonation_chain: service accounts to impersonate.
-    :param poll_interval: seconds between two reads.
-    :param cancel_on_kill: cancel the job when a person marks or clears the deferred task (Airflow 3.3 and later
-        tell a trigger so).
+    :param poll_interval: seconds between two looks, at most.
+    :param outage_timeout: seconds for which Vertex AI may be out of reach.
+    :param cancel_on_kill: cancel the job when the deferred task is marked, cleared, or its DAG run's time is over.
+    :param end_task: end the task here when its job succeeded.
+    :param since: the job's ``updateTime`` when it was last seen not to have ended; None reads it at once.
+    :param seen: the node states that the task's log has already.
     """
 
     def __init__(
@@ -36,14 +51,22 @@ class KedroVertexPipelineTrigger(BaseTrigger):
         gcp_conn_id: str,
         impersonation_chain: str | Sequence[str] | None,
         poll_interval: float,
+        outage_timeout: float,
         cancel_on_kill: bool,
+        end_task: bool,
+        since: str | None,
+        seen: Mapping[str, str],
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.job = job
         self.gcp_conn_id = gcp_conn_id
         self.impersonation_chain = impersonation_chain
         self.poll_interval = poll_interval
+        self.outage_timeout = outage_timeout
         self.cancel_on_kill = cancel_on_kill
+        self.end_task = end_task
+        self.since = since
+        self.seen = seen
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Write the trigger for Airflow's database."""
@@ -54,39 +77,146 @@ class KedroVertexPipelineTrigger(BaseTrigger):
                 "gcp_conn_id": self.gcp_conn_id,
                 "impersonation_chain": self.impersonation_chain,
                 "poll_interval": self.poll_interval,
+                "outage_timeout": self.outage_timeout,
                 "cancel_on_kill": self.cancel_on_kill,
+                "end_task": self.end_task,
+                "since": self.since,
+                "seen": self.seen,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Read the job until it has ended."""
-        answered = time.monotonic()
+        """Wait until the job has ended."""
         try:
-            client = await asyncio.to_thread(self._client)
-            while True:
-                try:
-                    job = await asyncio.to_thread(client.get_job, self.job)
-                    answered = time.monotonic()
-                    if is_over(job["state"]):
-                        yield TriggerEvent({"name": self.job, "state": job["state"]})
-                        return
-                except (UnavailableError, QuotaExceededError) as error:
-                    if time.monotonic() - answered > OUTAGE_LIMIT:
-                        raise
-                    self.log.warning("%s The wait goes on.", error)
-                await asyncio.sleep(self.poll_interval)
-        except KedroVertexError as error:
-            yield TriggerEvent({"name": self.job, "error": str(error)})
+            yield await self._event()
+        except asyncio.CancelledError:
+            if not _TELLS_OF_KILLS:
+                await self.on_kill()
+            raise
 
     async def on_kill(self) -> None:
-        """Cancel the job, since a person ended the deferred task. Restarts of the triggerer do not come here."""
-        if self.cancel_on_kill:
-            client = await asyncio.to_thread(self._client)
-            await asyncio.to_thread(client.cancel_job, self.job)
+        """Cancel the job if a person or a timeout ended the deferred task. Restarts leave the job alone."""
+        if not self.cancel_on_kill:
+            return
+        try:
+            if await is_deferred(self.task_instance):
+                return
+        except Exception as error:
+            # Airflow 3.3 comes here for kills, with one rare exception; older ones for every end of a triggerer.
+            self.log.warning("Airflow does not tell the state of this task: %r", error)
+            if not _TELLS_OF_KILLS:
+                return
+        _, client = await asyncio.to_thread(self._connect)
+        await asyncio.to_thread(client.cancel_job, self.job)
+        self.log.info("Asked Vertex AI to cancel %s.", self.job)
 
-    def _client(self) -> Any:
+    async def _event(self) -> TriggerEvent:
+        states = StateLog(self.log, self.seen)
+        state = ""
+        try:
+            async for news in self._news():
+                match news:
+                    case poller.Changed():
+                        states.show(news.states)
+                    case poller.Trouble():
+                        self.log.warning("%s The wait goes on.", news.message)
+                    case poller.Ended():
+                        state = news.state
+            if self.end_task and succeeded(state):
+                event = await success_event(self.task_instance, await self._summary(states))
+                if event is not None:
+                    return event
+        except KedroVertexError as error:
+            final = not isinstance(error, UnavailableError | QuotaExceededError)
+            return TriggerEvent({"name": self.job, "error": str(error), "final": final})
+        return TriggerEvent({"name": self.job, "state": state, "seen": states.seen})
+
+    def _news(self, nodes: bool = False) -> AsyncIterator[poller.News]:
+        async def make_client() -> VertexClient:
+            _, client = await asyncio.to_thread(self._connect)
+            client.deadline = CALL_SECONDS
+            return client
+
+        chain = self.impersonation_chain
+        ti = self.task_instance
+        return poller.watch(
+            (self.gcp_conn_id, chain if chain is None or isinstance(chain, str) else tuple(chain)),
+            make_client,
+            self.job,
+            since=self.since,
+            longest_pause=self.poll_interval,
+            outage_limit=self.outage_timeout,
+            kind=self.job if ti is None else f"{ti.dag_id}.{ti.task_id}",
+            nodes=nodes,
+        )
+
+    async def _summary(self, states: StateLog) -> dict[str, Any]:
+        hook, client = await asyncio.to_thread(self._connect)
+        job = await asyncio.to_thread(client.get_job, self.job)
+        states.show(outcome.task_states(job))
+        return outcome.summary(job, hook.job_url(self.job))
+
+    def _connect(self) -> tuple[KedroVertexHook, VertexClient]:
         # Heavy, so it waits until a trigger runs.
         from airflow_provider_kedro_vertex.hooks import KedroVertexHook
 
         hook = KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
-        return hook.client_of(self.job)
+        return hook, hook.client_of(self.job)
+
+
+class KedroVertexNodeTrigger(KedroVertexJobTrigger):
+    """Fire when a node group of a PipelineJob has ended, or the job has.
+
+    The event is ``{"name", "state", "seen"}`` or ``{"name", "error", "final"}``, as for the job; the state is that of
+    the group, or that of the job if it ended first. With ``end_task`` a success of the group ends the task at once.
+
+    :param group: the group's task id.
+    :param job: see :class:`KedroVertexJobTrigger`, as all others.
+    """
+
+    def __init__(self, group: str, job: str, **kwargs: Any) -> None:
+        super().__init__(job, **kwargs)
+        self.group = group
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Write the trigger for Airflow's database."""
+        path, arguments = super().serialize()
+        return path, {"group": self.group, **arguments}
+
+    async def _event(self) -> TriggerEvent:
+        states = StateLog(self.log, self.seen)
+        state = ""
+        try:
+            async for news in self._news(nodes=True):
+                match news:
+                    case poller.Changed():
+                        task = news.tasks.get(self.group)
+                        if task is None:
+                            continue
+                        states.show({self.group: task.state})
+                        if self.end_task and task.state in DONE_STATES:
+                            result, links = await asyncio.to_thread(self._done, task)
+                            event = await success_event(self.task_instance, result, links)
+                            if event is not None:
+                                return event
+                        if task.ended:
+                            state = task.state
+                            break
+                    case poller.Trouble():
+                        self.log.warning("%s The wait goes on.", news.message)
+                    case poller.Ended():
+                        state = news.state
+        except KedroVertexError as error:
+            final = not isinstance(error, UnavailableError | QuotaExceededError)
+            return TriggerEvent({"name": self.job, "error": str(error), "final": final})
+        return TriggerEvent({"name": self.job, "state": state, "seen": states.seen})
+
+    def _done(self, task: outcome.Task) -> tuple[dict[str, Any], dict[str, str]]:
+        from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+
+        hook = KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
+        url = hook.job_url(self.job)
+        links = {VertexJobLink.key: url}
+        if task.number:
+            links[VertexLogsLink.key] = hook.logs_url(self.job.split("/")[1], [task.number])
+        return outcome.node_summary({"name": self.job}, task, url), links

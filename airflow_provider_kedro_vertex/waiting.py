@@ -1,15 +1,19 @@
-"""Waiting for a PipelineJob: what the operator and the sensor share."""
+"""Waiting for a job in a worker, and taking over from the triggerer: what the operators and sensors share."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_kedro_vertex.core import outcome
-from airflow_provider_kedro_vertex.core.errors import JobError, QuotaExceededError, UnavailableError
-from airflow_provider_kedro_vertex.core.states import is_over, succeeded
+from airflow_provider_kedro_vertex.core.errors import QuotaExceededError, UnavailableError
+from airflow_provider_kedro_vertex.core.states import is_over
+from airflow_provider_kedro_vertex.failing import job_error
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_kedro_vertex.hooks import KedroVertexHook
 
 
@@ -23,31 +27,71 @@ class Log(Protocol):
         """Say what is wrong and does not end the wait."""
 
 
-class JobWatch:
-    """Read one job again and again; log each change of a node group's state once.
+class StateLog:
+    """Logs each change of a node group's state, once.
 
-    :param hook: reaches Vertex AI.
-    :param job_name: ``projects/../locations/../pipelineJobs/..``.
-    :param log: the task's log.
-    :raises ConfigError: the name is none of a PipelineJob.
+    :param seen: the states that were logged before.
     """
 
-    def __init__(self, hook: KedroVertexHook, job_name: str, log: Log) -> None:
+    def __init__(self, log: Log, seen: Mapping[str, str] | None = None) -> None:
+        self._log = log
+        self.seen: dict[str, str] = dict(seen or {})
+
+    def show(self, states: Mapping[str, str]) -> None:
+        """Log what is another than before."""
+        for name, state in outcome.changes(self.seen, states).items():
+            self._log.info("%s: %s", name, state)
+        self.seen |= states
+
+
+class JobWatch:
+    """Read one job again and again.
+
+    :param hook: reaches Vertex AI.
+    :param job_name: ``projects/../locations/../pipelineJobs/..`` or ``../customJobs/..``.
+    :param log: the task's log.
+    :param outage_limit: seconds for which Vertex AI may be out of reach.
+    :param seen: node states that the task's log has already.
+    :raises ConfigError: the name is none of a job.
+    """
+
+    def __init__(
+        self,
+        hook: KedroVertexHook,
+        job_name: str,
+        log: Log,
+        outage_limit: float,
+        seen: Mapping[str, str] | None = None,
+    ) -> None:
+        self._hook = hook
         self._client = hook.client_of(job_name)
         self._job_name = job_name
-        self.url = hook.job_url(job_name)
         self._log = log
-        self._seen: Mapping[str, str] = {}
+        self._outage_limit = outage_limit
+        self._answered = time.monotonic()
+        self.states = StateLog(log, seen)
+        self.url = hook.job_url(job_name)
+        #: The page with the log; None for a PipelineJob, whose nodes have one each.
+        self.log_url = (
+            hook.logs_url(self._client.project_id, [job_name.rpartition("/")[2]])
+            if "/customJobs/" in job_name
+            else None
+        )
+        #: The job's ``updateTime`` when it was last read.
+        self.updated: str | None = None
 
     def ended(self) -> dict[str, Any] | None:
         """Read the job once.
 
         :return: the job when it has ended; None while it goes on, or while Vertex AI is out of reach.
+        :raises UnavailableError, QuotaExceededError: Vertex AI was out of reach for longer than the limit.
         :raises VertexApiError: the job is gone, or may not be read.
         """
         try:
             job = self.read()
         except (UnavailableError, QuotaExceededError) as error:
+            if time.monotonic() - self._answered > self._outage_limit:
+                raise
             self._log.warning("%s The wait goes on.", error)
             return None
         return job if is_over(job["state"]) else None
@@ -58,22 +102,23 @@ class JobWatch:
         :raises VertexApiError: the job is gone, may not be read, or Vertex AI is out of reach.
         """
         job = self._client.get_job(self._job_name)
-        for name, state in outcome.changes(self._seen, job).items():
-            self._log.info("%s: %s", name, state)
-        self._seen = outcome.task_states(job)
+        self._answered = time.monotonic()
+        self.updated = job.get("updateTime")
+        self.states.show(outcome.task_states(job))
         return job
 
-    def result(self, job: Mapping[str, Any]) -> dict[str, Any]:
+    def result(self, context: Context, job: Mapping[str, Any]) -> dict[str, Any]:
         """Summarise a job that has ended.
 
         :return: see :func:`.outcome.summary`.
-        :raises JobError: it ended without success; the message names the failed node groups.
+        :raises JobError: it ended without success; see :mod:`.failing`.
         """
-        if not succeeded(job["state"]):
-            raise JobError(outcome.failure(job, self.url))
+        if not outcome.is_success(job):
+            raise job_error(self._hook, self._client, job, context)
         return outcome.summary(job, self.url)
 
     def cancel(self) -> None:
         """Ask Vertex AI to cancel the job."""
-        self._client.cancel_job(self._job_name)
+        # A connection of its own: a signal handler may have come in the middle of another call.
+        self._hook.client_of(self._job_name).cancel_job(self._job_name)
         self._log.info("Asked Vertex AI to cancel %s.", self._job_name)

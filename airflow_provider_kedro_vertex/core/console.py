@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from urllib.parse import quote
+
 CONSOLE_URL = "https://console.cloud.google.com"
 
 
@@ -19,6 +22,16 @@ def job_page(job_name: str, console: str | None = None) -> str:
 def jobs_page(project_id: str, console: str | None = None) -> str:
     """The page that lists a project's PipelineJobs."""
     return f"{_base(console)}/vertex-ai/pipelines/runs?project={project_id}"
+
+
+def logs_page(project_id: str, numbers: Sequence[str], console: str | None = None) -> str:
+    """The page with the log lines of some CustomJobs.
+
+    :param numbers: the last parts of the CustomJobs' names.
+    """
+    wanted = " OR ".join(f'"{number}"' for number in numbers)
+    query = quote(f'resource.type="ml_job"\nresource.labels.job_id=({wanted})', safe="")
+    return f"{_base(console)}/logs/query;query={query}?project={project_id}"
 
 
 def _base(console: str | None) -> str:

@@ -51,7 +51,15 @@ class ProjectError(KedroVertexError):
 
 
 class JobError(KedroVertexError):
-    """A job on Vertex AI ended without success."""
+    """A job on Vertex AI ended without success.
+
+    :param message: what failed, where and why.
+    :param failure_class: who has to act; see :data:`.outcome.FailureClass`.
+    """
+
+    def __init__(self, message: str, failure_class: str = "request") -> None:
+        super().__init__(message)
+        self.failure_class = failure_class
 
 
 class VertexApiError(KedroVertexError):

@@ -9,8 +9,14 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 
-#: Linux takes 128 KiB for one argument of a process, with the zero byte at its end (MAX_ARG_STRLEN).
-MAX_LENGTH = 128 * 1024 - 1
+#: Longer texts travel as an object in Cloud Storage: Linux takes 128 KiB for one argument of a process
+#: (MAX_ARG_STRLEN), and an argument may get a few words more on its way.
+MAX_ARGUMENT_LENGTH = 100 * 1024
+#: More than this is data, and no parameters.
+MAX_LENGTH = 16 * 1024 * 1024
+
+#: An Airflow param of this name says how a run goes on after a failure, and is no parameter of Kedro's.
+FORCE_FULL_RUN = "force_full_run"
 
 
 def nested(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,8 +63,8 @@ def to_json(parameters: Mapping[str, Any]) -> str:
     text = json.dumps(parameters, sort_keys=True, default=_date)
     if len(text) > MAX_LENGTH:
         raise ConfigError(
-            f"The runtime parameters take {len(text):,} bytes, and one argument of a container's command takes "
-            f"{MAX_LENGTH:,} at most. Put large values into a dataset, and pass where it is."
+            f"The runtime parameters take {len(text):,} bytes, and {MAX_LENGTH:,} are taken at most. "
+            "Put large values into a dataset, and pass where it is."
         )
     return text
 

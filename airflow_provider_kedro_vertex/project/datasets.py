@@ -112,10 +112,10 @@ def _location(place: str, project_path: Path) -> str:
     if _scope(place) == "local":
         path = Path(_split(place)[1])
         return path.relative_to(project_path).as_posix() if path.is_relative_to(project_path) else path.as_posix()
-    return _redacted(place)
+    return redacted(place)
 
 
-def _redacted(url: str) -> str:
+def redacted(url: str) -> str:
     """Hide what may be secret in a URL: user, password, query and fragment."""
     try:
         parts = urlsplit(url)

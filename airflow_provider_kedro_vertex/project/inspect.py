@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import logging
 import math
+import os
 import sys
 import traceback
 import warnings
@@ -28,6 +29,8 @@ from airflow_provider_kedro_vertex.core.errors import KedroVertexError, Paramete
 from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.project.conf import VERTEXAI, open_conf
 from airflow_provider_kedro_vertex.project.datasets import resolve_datasets
+from airflow_provider_kedro_vertex.project.environment import forwarded
+from airflow_provider_kedro_vertex.project.mlflow_yml import with_tracking_uri
 from airflow_provider_kedro_vertex.project.node_groups import with_groups
 from airflow_provider_kedro_vertex.project.vertexai_yml import KeyPath, Locate, dotted, read_run_config
 
@@ -49,6 +52,7 @@ def inspect_project(path: Path, env: str | None = None) -> Manifest:
         metadata = _bootstrap(path)
         conf = open_conf(metadata.project_path, env)
         config = read_run_config(conf.load(VERTEXAI), partial(conf.locate, VERTEXAI))
+        config = forwarded(with_tracking_uri(config, conf), os.environ)
         parameters = _json_object(conf.load("parameters"), partial(conf.locate, "parameters"))
         catalog = conf.load("catalog", required=True)
         pipelines = {name: _pipeline(name, value) for name, value in _registered(metadata).items()}

@@ -13,7 +13,7 @@ from airflow_provider_kedro_vertex import triggers
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.hooks import KedroVertexHook
-from airflow_provider_kedro_vertex.triggers import KedroVertexPipelineTrigger
+from airflow_provider_kedro_vertex.triggers import KedroVertexJobTrigger
 from tests.unit.jobs import body
 
 PARENT = "projects/demo-project/locations/europe-west1"
@@ -33,14 +33,24 @@ def connect(monkeypatch: pytest.MonkeyPatch, url: str, **extra: Any) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_LOCAL", json.dumps(connection))
 
 
-def trigger(job: str, poll_interval: float = 0.05) -> KedroVertexPipelineTrigger:
-    made = KedroVertexPipelineTrigger(job, "local", None, poll_interval, cancel_on_kill=True)
+def trigger(job: str, outage_timeout: float = 60.0, end_task: bool = False) -> KedroVertexJobTrigger:
+    made = KedroVertexJobTrigger(
+        job,
+        gcp_conn_id="local",
+        impersonation_chain=None,
+        poll_interval=0.05,
+        outage_timeout=outage_timeout,
+        cancel_on_kill=True,
+        end_task=end_task,
+        since=None,
+        seen={},
+    )
     path, arguments = made.serialize()
-    assert path == "airflow_provider_kedro_vertex.triggers.KedroVertexPipelineTrigger"
-    return KedroVertexPipelineTrigger(**json.loads(json.dumps(arguments)))  # as the triggerer gets it
+    assert path == "airflow_provider_kedro_vertex.triggers.KedroVertexJobTrigger"
+    return KedroVertexJobTrigger(**json.loads(json.dumps(arguments)))  # as the triggerer gets it
 
 
-async def event(waiting: KedroVertexPipelineTrigger) -> dict[str, Any]:
+async def event(waiting: KedroVertexJobTrigger) -> dict[str, Any]:
     payloads = [fired.payload async for fired in waiting.run()]
     assert len(payloads) == 1
     payload: dict[str, Any] = payloads[0]
@@ -72,7 +82,8 @@ def test_the_hook_says_what_is_missing(hook: KedroVertexHook, monkeypatch: pytes
 def test_the_trigger_fires_when_the_job_has_ended(hook: KedroVertexHook, code: str, state: str) -> None:
     name = hook.client(None, "europe-west1").create_pipeline_job(f"trigger-{state[-6:].lower()}", body(code))["name"]
 
-    assert asyncio.run(event(trigger(name))) == {"name": name, "state": state}
+    seen = {"only": state.removeprefix("PIPELINE_STATE_")}
+    assert asyncio.run(event(trigger(name))) == {"name": name, "state": state, "seen": seen}
 
 
 def test_killing_a_deferred_task_cancels_its_job(hook: KedroVertexHook) -> None:
@@ -81,22 +92,23 @@ def test_killing_a_deferred_task_cancels_its_job(hook: KedroVertexHook) -> None:
 
     asyncio.run(trigger(name).on_kill())
 
-    assert asyncio.run(event(trigger(name))) == {"name": name, "state": "PIPELINE_STATE_CANCELLED"}
+    assert asyncio.run(event(trigger(name)))["state"] == "PIPELINE_STATE_CANCELLED"
 
 
 def test_a_job_that_is_gone_is_an_error_event(hook: KedroVertexHook) -> None:
     fired = asyncio.run(event(trigger(f"{PARENT}/pipelineJobs/never-made")))
 
     assert "status 404" in fired["error"]
+    assert fired["final"]
 
 
 def test_a_wait_gives_up_when_nobody_answers_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(triggers, "OUTAGE_LIMIT", 0.2)
-    monkeypatch.setattr("airflow_provider_kedro_vertex.vertex.client.BACKOFF", 1000.0)  # one try for each read
+    monkeypatch.setattr(triggers, "CALL_SECONDS", 0.1)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         connect(monkeypatch, f"http://127.0.0.1:{unused.getsockname()[1]}")
 
-        fired = asyncio.run(event(trigger(f"{PARENT}/pipelineJobs/x")))
+        fired = asyncio.run(event(trigger(f"{PARENT}/pipelineJobs/x", outage_timeout=0.3)))
 
+    assert not fired["final"]
     assert fired["error"].startswith("Vertex AI does not answer at http://127.0.0.1:")

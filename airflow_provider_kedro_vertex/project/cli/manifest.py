@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import STDOUT_HELP, inspected, problems_as_lines, write
+from airflow_provider_kedro_vertex.project.cli.output import STDOUT_HELP, inspected, problems_as_lines, show, write
 
 
 @click.command(name="manifest")
@@ -27,7 +27,9 @@ def write_manifest(project: Path, env: str | None, output: Path) -> None:
     :raises KedroVertexError: the project cannot be inspected, or the file cannot be written.
     """
     from airflow_provider_kedro_vertex.core import manifest as manifests
+    from airflow_provider_kedro_vertex.core.checks import check_settings
 
     found = inspected(project, env)
+    show(check_settings(found, found.config))
     nodes = {node.name for pipeline in found.pipelines.values() for node in pipeline.nodes}
     write(output, manifests.dumps(found), f"{len(found.pipelines)} pipelines, {len(nodes)} nodes, {found.digest[:19]}")

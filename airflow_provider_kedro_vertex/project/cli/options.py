@@ -53,15 +53,10 @@ def output(text: str, default: str | None = None) -> Callable[[Function], Functi
     :param text: its help.
     :param default: the file to write if none is given; None makes the option obligatory.
     """
-    return click.option(
-        "--output",
-        "-o",
-        type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-        required=default is None,
-        default=default,
-        show_default=default is not None,
-        help=text,
-    )
+    # Newer releases of click take default=None for a default.
+    otherwise: dict[str, Any] = {"required": True} if default is None else {"default": default, "show_default": True}
+    path = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
+    return click.option("--output", "-o", type=path, help=text, **otherwise)
 
 
 def slices(command: Function) -> Function:

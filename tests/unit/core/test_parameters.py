@@ -98,13 +98,13 @@ def test_what_is_no_json_is_told_by_its_name(value: Any, said: str) -> None:
     assert str(caught.value) == f"Parameter 'day' cannot be passed to the nodes: {said}."
 
 
-def test_parameters_too_long_for_one_argument_are_refused() -> None:
+def test_parameters_that_are_data_are_refused() -> None:
     fits = {"text": "x" * (MAX_LENGTH - len('{"text": ""}'))}
 
     assert len(to_json(fits)) == MAX_LENGTH
     with pytest.raises(ConfigError) as raised:
         to_json({"text": fits["text"] + "x"})
     assert str(raised.value) == (
-        "The runtime parameters take 131,072 bytes, and one argument of a container's command takes 131,071 at most. "
+        "The runtime parameters take 16,777,217 bytes, and 16,777,216 are taken at most. "
         "Put large values into a dataset, and pass where it is."
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from airflow_provider_kedro_vertex.core.states import succeeded
-from airflow_provider_kedro_vertex.core.submission import Attempts
+from airflow_provider_kedro_vertex.core.submission import Attempts, Choice, Verdict
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
+from airflow_provider_kedro_vertex.vertex.submission import live_jobs, submit_job
 from tests.unit.jobs import body
 from tests.unit.vertex.test_client import LONG, wait
 
@@ -20,8 +23,8 @@ def attempts(name: str, try_number: int = 1, first_try: int = 1, run_start: str 
 
 def submit(client: VertexClient, tries: Attempts, code: str) -> tuple[str, bool]:
     """Submit, and tell the id of the job and whether it is new."""
-    job, created = tries.submit(client, lambda job_id: body(code, labels=tries.labels))
-    return job["name"].rpartition("/")[2], created
+    done = submit_job(client, "pipelineJobs", tries, lambda job_id, _earlier: body(code, labels=tries.labels))
+    return done.job["name"].rpartition("/")[2], done.created
 
 
 def end(client: VertexClient, job_id: str) -> dict[str, Any]:
@@ -82,3 +85,81 @@ def test_a_run_that_was_deleted_and_made_again_runs_anew(client: VertexClient) -
     end(client, submit(client, attempts("recreated"), OK)[0])
 
     assert submit(client, attempts("recreated", run_start="tuesday"), OK) == ("key-recreated-submit-2", True)
+
+
+def test_clearing_while_a_job_goes_on_ends_it_before_the_new_one(client: VertexClient) -> None:
+    first = submit(client, attempts("cleared-live"), LONG)[0]
+
+    assert submit(client, attempts("cleared-live", try_number=2, first_try=2), OK) == (
+        "key-cleared-live-submit-2",
+        True,
+    )
+    assert client.get_job(f"{client.parent}/pipelineJobs/{first}")["state"] == "PIPELINE_STATE_CANCELLED"
+
+
+def test_a_retry_does_not_adopt_a_job_that_is_being_cancelled(client: VertexClient) -> None:
+    first = submit(client, attempts("cancelling"), LONG)[0]
+    client.cancel_job(f"{client.parent}/pipelineJobs/{first}")
+
+    assert submit(client, attempts("cancelling", try_number=2), OK) == ("key-cancelling-submit-2", True)
+
+
+def test_a_process_that_airflow_gave_up_makes_no_new_attempt(client: VertexClient) -> None:
+    first = submit(client, attempts("zombie", try_number=2), BAD)[0]
+    end(client, first)
+
+    assert submit(client, attempts("zombie", try_number=1), OK) == (first, False)
+
+
+@pytest.mark.parametrize(("code", "verdict"), [(8, Verdict.OLD), (3, Verdict.OURS)])
+def test_a_job_that_found_no_quota_is_followed_by_another_in_the_same_try(code: int, verdict: Verdict) -> None:
+    tries = attempts("quota")
+
+    assert tries.verdict({"state": "JOB_STATE_FAILED", "labels": tries.labels, "error": {"code": code}}) is verdict
+
+
+def test_the_live_jobs_of_a_task_are_found_by_their_ids(client: VertexClient) -> None:
+    tries = attempts("live")
+    end(client, submit(client, tries, BAD)[0])
+    second = submit(client, replace(tries, try_number=2), LONG)[0]
+
+    assert live_jobs(client, "pipelineJobs", tries) == [f"{client.parent}/pipelineJobs/{second}"]
+    client.cancel_job(f"{client.parent}/pipelineJobs/{second}")
+
+
+def job(number: int, state: str, tries: Attempts, **labels: str) -> dict[str, Any]:
+    created = f"2013-06-01T00:00:0{number}Z"
+    return {"name": f"jobs/{number}", "state": state, "createTime": created, "labels": {**tries.labels, **labels}}
+
+
+@pytest.mark.parametrize(
+    ("states", "taken", "cancelled"),
+    [
+        ((), None, ()),
+        (("RUNNING",), 0, ()),
+        (("RUNNING", "PENDING", "QUEUED"), 0, (1, 2)),
+        (("CANCELLING", "RUNNING"), 1, ()),
+        (("CANCELLED", "FAILED"), 1, ()),
+        (("FAILED", "RUNNING"), 1, ()),
+        (("RUNNING", "SUCCEEDED"), 1, (0,)),
+        (("SUCCEEDED", "SUCCEEDED"), 0, ()),
+    ],
+)
+def test_of_doubles_one_is_taken_and_the_others_are_cancelled(
+    states: tuple[str, ...], taken: int | None, cancelled: tuple[int, ...]
+) -> None:
+    tries = attempts("doubles")
+    jobs = [job(number, f"JOB_STATE_{state}", tries) for number, state in enumerate(states)]
+
+    choice = tries.choose(reversed(jobs))
+
+    assert choice.take == (None if taken is None else jobs[taken])
+    assert choice.cancel == tuple(jobs[number] for number in cancelled)
+    assert choice.leftovers == ()
+
+
+def test_custom_jobs_from_before_the_task_was_cleared_must_end_first() -> None:
+    tries = attempts("doubles", try_number=3, first_try=3)
+    old, new = (job(number, "JOB_STATE_RUNNING", tries, **{"airflow-try": str(number)}) for number in (2, 3))
+
+    assert tries.choose([old, new]) == Choice(take=new, cancel=(), leftovers=(old,))

@@ -1,0 +1,24 @@
+"""What a task that defers has to know of Airflow. Light, since DAG files import it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: Airflow's ``next_method`` of a deferred task that must fail: its trigger broke, or its time is over.
+_FAIL = "__fail__"
+
+
+def is_timeout(next_method: str, next_kwargs: Mapping[str, Any] | None) -> bool:
+    """Whether a deferred task comes back since its time is over: "Trigger timeout", or "Trigger/execution timeout"."""
+    return next_method == _FAIL and "timeout" in str((next_kwargs or {}).get("error", "")).lower()
+
+
+def ends_in_triggerer(operator: Any) -> bool:
+    """Whether the triggerer may end this task when its job succeeded: nothing is left for a worker to do then."""
+    return bool(
+        operator.end_from_trigger
+        and operator.do_xcom_push  # the triggerer always leaves the result
+        and not operator.outlets
+        and not operator.on_success_callback
+    )

@@ -1,0 +1,305 @@
+"""What an operator that makes one job of a Kedro pipeline and waits for it needs, whichever kind of job it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_provider_kedro_vertex.core.errors import JobError, KedroVertexError, QuotaExceededError
+from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
+from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout
+from airflow_provider_kedro_vertex.links import MlflowLink, VertexJobLink, VertexLogsLink
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+    from airflow_provider_kedro_vertex.submitting import JobRequest
+    from airflow_provider_kedro_vertex.waiting import JobWatch
+
+#: Seconds between two tries to get a quota: the shortest pause and the longest.
+QUOTA_PAUSE, LONGEST_QUOTA_PAUSE = 30.0, 300.0
+
+
+class VertexJobOperator(BaseOperator):
+    """Make sure that this try has exactly one job, wait for it, end it when the task is killed, explain its failure.
+
+    A subclass says which job, in :meth:`job_request`; everything else is here.
+
+    XCom gets the small dict of :func:`airflow_provider_kedro_vertex.core.outcome.summary`, never the job.
+
+    Kedro's runtime parameters are this task's Airflow ``params``: the DAG's and the task's own, with the values of a
+    trigger form or ``dag_run.conf`` over them. Strings in ``params`` are templates, so that
+    ``params={"run_date": "{{ ds }}"}`` works; what a person typed into the form is taken as it is. A dotted name
+    reaches into a nested parameter, as it does for ``kedro run --params``.
+
+    :param pipeline: the registered pipeline's name (templated).
+    :param manifest: path of the project's manifest, made by ``kedro vertex manifest``; a relative one starts at the DAG
+        file's folder (templated).
+    :param project: instead of ``manifest``: a Kedro project's folder, inspected in a subprocess (templated).
+    :param python: with ``project``: the Python of the project's own environment (templated).
+    :param kedro_env: with ``project``: the Kedro environment (templated).
+    :param run_config: settings of ``vertexai.yml``'s ``run_config`` to use instead, such as
+        ``{"image": "..", "resources": {"train": {"memory": "8Gi"}}}`` (templated).
+    :param project_id: Google Cloud project; by default the manifest's, else the connection's (templated).
+    :param region: Vertex AI location; by default the manifest's (templated).
+    :param display_name: the job's title; by default the experiment or project, the pipeline and the run (templated).
+    :param labels: more labels of the job, over those of this package; values in the form that Google Cloud allows
+        (templated).
+    :param job_overrides: fields of the job by their names in the REST API, merged over its body at every depth, for
+        what has no setting of its own, such as ``{"runtimeConfig": {"inputArtifacts": {..}}}`` (templated).
+    :param gcp_conn_id: the Airflow connection (templated).
+    :param impersonation_chain: service accounts to impersonate (templated).
+    :param wait_for_completion: False ends the task when the job is submitted; a
+        :class:`~airflow_provider_kedro_vertex.sensors.KedroVertexPipelineSensor` can wait for it.
+    :param deferrable: wait in the triggerer; Airflow's ``operators.default_deferrable`` by default.
+    :param poll_interval: seconds between two looks at the job while waiting, at most: the triggerer looks more often
+        right after a start and near the usual end.
+    :param end_from_trigger: let the triggerer end a task whose job succeeded, so that no worker starts again only to
+        return. It is left to a worker if the task has outlets or success callbacks, whose work is done there.
+    :param outage_timeout: seconds for which Vertex AI may be out of reach before a wait is given up.
+    :param quota_timeout: seconds for which the task waits for a used up quota, with pauses between 30 seconds and
+        5 minutes, before it fails; Airflow's retries come on top.
+    """
+
+    template_fields: Sequence[str] = (
+        "pipeline",
+        "manifest",
+        "project",
+        "python",
+        "kedro_env",
+        "run_config",
+        "project_id",
+        "region",
+        "display_name",
+        "labels",
+        "job_overrides",
+        "gcp_conn_id",
+        "impersonation_chain",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "run_config": "json",
+        "labels": "json",
+        "job_overrides": "json",
+    }
+    operator_extra_links = (VertexJobLink(), VertexLogsLink(), MlflowLink())
+    ui_color = "#d2e3fc"
+
+    def __init__(
+        self,
+        *,
+        pipeline: str = DEFAULT_PIPELINE,
+        manifest: str | None = None,
+        project: str | None = None,
+        python: str | None = None,
+        kedro_env: str | None = None,
+        run_config: Mapping[str, Any] | None = None,
+        project_id: str | None = None,
+        region: str | None = None,
+        display_name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        job_overrides: Mapping[str, Any] | None = None,
+        gcp_conn_id: str = "google_cloud_default",
+        impersonation_chain: str | Sequence[str] | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 10.0,
+        end_from_trigger: bool = True,
+        outage_timeout: float = 900.0,
+        quota_timeout: float = 3600.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pipeline = pipeline
+        self.manifest = manifest
+        self.project = project
+        self.python = python
+        self.kedro_env = kedro_env
+        self.run_config = run_config
+        self.project_id = project_id
+        self.region = region
+        self.display_name = display_name
+        self.labels = labels
+        self.job_overrides = job_overrides
+        self.gcp_conn_id = gcp_conn_id
+        self.impersonation_chain = impersonation_chain
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.end_from_trigger = end_from_trigger
+        self.outage_timeout = outage_timeout
+        self.quota_timeout = quota_timeout
+        self.job_links: dict[str, str] = {}
+        self._request: JobRequest | None = None
+        self._job_name: str | None = None
+        self._killed = False
+
+    def job_request(self, hook: KedroVertexHook, context: Context) -> JobRequest:
+        """Say which job this try asks for.
+
+        :raises KedroVertexError: what it is made of is wrong.
+        """
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        """Submit, then wait here, in the triggerer, or not at all."""
+        return self.submit_and_wait(context, since=time.time())
+
+    def submit_and_wait(self, context: Context, since: float, event: Any = None) -> dict[str, Any] | None:
+        """Submit as :meth:`execute` does, also after a pause in the triggerer.
+
+        :param since: when the task began to ask for its job, in seconds since 1970.
+        :param event: of the trigger that paused.
+        """
+        from airflow_provider_kedro_vertex.failing import airflow_error
+
+        while True:
+            try:
+                return self._once(context, since)
+            except KedroVertexError as error:
+                pause = self._quota_pause(error, since)
+                if pause is None:
+                    raise airflow_error(error) from None
+                self.log.warning("%s\nA quota is used up; the next try is in %.0f seconds.", error, pause)
+            if self.deferrable:
+                self._pause_in_triggerer(pause, since)
+            time.sleep(pause)
+
+    def execute_complete(self, context: Context, event: dict[str, Any], since: float) -> dict[str, Any] | None:
+        """Take over from the triggerer."""
+        from airflow_provider_kedro_vertex.failing import airflow_error, event_error
+
+        if "error" in event:
+            raise event_error(event)
+        try:
+            self._job_name = event["name"]
+            watch = self._watch(event.get("seen"))
+            self._keep_links(context, watch)
+            return watch.result(context, watch.read())
+        except KedroVertexError as error:
+            pause = self._quota_pause(error, since)
+            if pause is None:
+                raise airflow_error(error) from None
+            self.log.warning("%s\nA quota is used up; a new job follows in %.0f seconds.", error, pause)
+        return self._pause_in_triggerer(pause, since)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """End the job before Airflow fails a deferred task whose time is over."""
+        if is_timeout(next_method, next_kwargs):
+            self._end_jobs(context)
+        return super().resume_execution(next_method, next_kwargs, context)
+
+    def on_kill(self) -> None:
+        """Cancel the job of this task."""
+        # Airflow 3 calls this in a signal handler, and then goes on where it was.
+        self._killed = True
+        if self._request is not None:
+            self._cancel(self._request)
+
+    def _once(self, context: Context, since: float) -> dict[str, Any] | None:
+        from airflow_provider_kedro_vertex.core.outcome import summary
+        from airflow_provider_kedro_vertex.vertex.submission import submit_job
+
+        self._request = request = self.job_request(self._hook(), context)
+        submitted = submit_job(request.client, request.collection, request.attempts, request.body)
+        self._job_name = name = submitted.job["name"]
+        self.log.info("%s Vertex AI job %s: %s.", "Submitted" if submitted.created else "Adopted", name, request.what)
+        if self._killed:  # while the job was being made
+            self._cancel(request)
+        watch = self._watch()
+        self._keep_links(context, watch)
+        if request.mlflow_url is not None:
+            MlflowLink.persist(context, request.mlflow_url)
+        self.log.info("See %s", watch.url)
+        if not self.wait_for_completion:
+            return summary(submitted.job, watch.url)
+        ended = watch.ended()
+        if ended is None and self.deferrable:
+            self._defer(watch, since)
+        while ended is None:
+            time.sleep(self.poll_interval)
+            ended = watch.ended()
+        return watch.result(context, ended)
+
+    def _defer(self, watch: JobWatch, since: float) -> NoReturn:
+        from airflow_provider_kedro_vertex.triggers import KedroVertexJobTrigger
+
+        self.defer(
+            trigger=KedroVertexJobTrigger(
+                job=str(self._job_name),
+                gcp_conn_id=self.gcp_conn_id,
+                impersonation_chain=self.impersonation_chain,
+                poll_interval=self.poll_interval,
+                outage_timeout=self.outage_timeout,
+                cancel_on_kill=True,
+                end_task=ends_in_triggerer(self),
+                since=watch.updated,
+                seen=watch.states.seen,
+            ),
+            method_name="execute_complete",
+            kwargs={"since": since},
+            timeout=self._time_left(since),
+        )
+
+    def _pause_in_triggerer(self, seconds: float, since: float) -> NoReturn:
+        from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
+
+        self.defer(
+            trigger=TimeDeltaTrigger(timedelta(seconds=seconds)),
+            method_name="submit_and_wait",
+            kwargs={"since": since},
+            timeout=self._time_left(since),
+        )
+
+    def _time_left(self, since: float) -> timedelta | None:
+        """What is left of ``execution_timeout``, which Airflow 3 does not apply to a deferred task."""
+        if self.execution_timeout is None:
+            return None
+        return max(self.execution_timeout - timedelta(seconds=time.time() - since), timedelta(seconds=1))
+
+    def _quota_pause(self, error: KedroVertexError, since: float) -> float | None:
+        """Seconds until the next try to get a quota; None if the error is another one, or it has been tried enough."""
+        quota = isinstance(error, QuotaExceededError) or (
+            isinstance(error, JobError) and error.failure_class == "quota"
+        )
+        waited = time.time() - since
+        # As long again as it took up to now, so that the pauses grow and no number of tries has to be kept.
+        pause = min(max(waited, QUOTA_PAUSE), LONGEST_QUOTA_PAUSE)
+        return pause if quota and not self._killed and waited + pause <= self.quota_timeout else None
+
+    def _watch(self, seen: dict[str, str] | None = None) -> JobWatch:
+        from airflow_provider_kedro_vertex.waiting import JobWatch
+
+        return JobWatch(self._hook(), str(self._job_name), self.log, self.outage_timeout, seen)
+
+    def _keep_links(self, context: Context, watch: JobWatch) -> None:
+        VertexJobLink.persist(context, watch.url)
+        if watch.log_url is not None:
+            VertexLogsLink.persist(context, watch.log_url)
+
+    def _end_jobs(self, context: Context) -> None:
+        """Cancel this task's jobs when no name is at hand; why the task ends must not be hidden by an error here."""
+        try:
+            self._cancel(self.job_request(self._hook(), context))
+        except KedroVertexError as error:
+            self.log.error("The job may go on, since it could not be cancelled: %s", error)
+
+    def _cancel(self, request: JobRequest) -> None:
+        from airflow_provider_kedro_vertex.vertex.submission import live_jobs
+
+        # A connection of its own: a signal handler may have come in the middle of another call.
+        client = self._hook().client(request.client.project_id, request.client.region)
+        # Between the call that creates a job and its answer nobody knows the name.
+        names = [self._job_name] if self._job_name else live_jobs(client, request.collection, request.attempts)
+        for name in names:
+            client.cancel_job(name)
+            self.log.info("Asked Vertex AI to cancel %s.", name)
+
+    def _hook(self) -> KedroVertexHook:
+        from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+
+        return KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)

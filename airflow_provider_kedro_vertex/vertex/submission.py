@@ -1,0 +1,218 @@
+"""Exactly one job: the calls. What they decide by is in :mod:`airflow_provider_kedro_vertex.core.submission`.
+
+A process may die between any two of these calls, and any answer may get lost: the next try finds what is there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_kedro_vertex.core.errors import (
+    AlreadyExistsError,
+    JobError,
+    NotFoundError,
+    QuotaExceededError,
+    UnavailableError,
+)
+from airflow_provider_kedro_vertex.core.states import is_ending, is_over
+from airflow_provider_kedro_vertex.core.submission import KEY_LABEL, RUN_LABEL, Attempts, Verdict
+from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
+
+#: More attempts than this in one DAG run is a loop that nobody wants to pay for.
+MAX_ATTEMPTS = 1000
+#: Seconds between two looks at what is to change, and for which a leftover may take to end.
+PAUSE, ENDING_LIMIT = 2.0, 15 * 60
+#: Seconds for which a list may lag behind a create.
+SETTLE = 20.0
+
+#: Makes a job's body from the id of the attempt and the jobs of the attempts before it, the oldest first.
+Body = Callable[[str, Sequence[Mapping[str, Any]]], Mapping[str, Any]]
+
+_FIELDS = "name,state,labels,createTime,error"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The job of this try, as Vertex AI tells it, and whether this call created it."""
+
+    job: Mapping[str, Any]
+    created: bool
+
+
+def submit_job(client: VertexClient, collection: Collection, attempts: Attempts, body: Body) -> Submitted:
+    """Make sure that this try has exactly one job.
+
+    :param body: makes the job's body; its ``labels`` must have those of ``attempts``.
+    :raises JobError: there were :data:`MAX_ATTEMPTS` attempts already.
+    :raises VertexApiError: creating or reading failed. Whether there is a job then is not known; call again.
+    """
+    submit = _submit_pipeline_job if collection == "pipelineJobs" else _submit_custom_job
+    return submit(client, attempts, body)
+
+
+def live_jobs(client: VertexClient, collection: Collection, attempts: Attempts) -> list[str]:
+    """Name the jobs of this task instance that have not ended, whichever try made them.
+
+    :raises VertexApiError: they could not be read.
+    """
+    jobs = _custom_jobs(client, attempts) if collection == "customJobs" else pipeline_jobs(client, attempts)
+    return [job["name"] for job in jobs if not is_over(job["state"])]
+
+
+def pipeline_jobs(client: VertexClient, attempts: Attempts) -> list[dict[str, Any]]:
+    """Read the PipelineJobs of a task instance, the oldest first.
+
+    :raises VertexApiError: they could not be read.
+    """
+    jobs: list[dict[str, Any]] = []
+    try:
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            jobs.append(client.get_job(f"{client.parent}/pipelineJobs/{attempts.job_id(attempt)}"))
+    except NotFoundError:
+        pass
+    return jobs
+
+
+def custom_jobs_of_run(client: VertexClient, run_key: str) -> dict[str, list[dict[str, Any]]]:
+    """List the CustomJobs of a DAG run: submission key to the jobs of that task instance, the oldest first.
+
+    :raises VertexApiError: they could not be read.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    jobs = list(client.list_jobs("customJobs", f'labels.{RUN_LABEL}="{run_key}"', _FIELDS))
+    for job in sorted(jobs, key=lambda job: (job["createTime"], job["name"])):
+        found.setdefault(job["labels"].get(KEY_LABEL, ""), []).append(job)
+    return found
+
+
+def submit_next(
+    client: VertexClient, attempts: Attempts, body: Body, earlier: Sequence[Mapping[str, Any]]
+) -> Submitted:
+    """Make the attempt after these; whoever comes second takes the job of who came first.
+
+    :param earlier: all attempts so far, the oldest first; each has ended.
+    :raises JobError: there were :data:`MAX_ATTEMPTS` attempts already.
+    :raises VertexApiError: creating or reading failed.
+    """
+    if len(earlier) >= MAX_ATTEMPTS:
+        raise _too_many(attempts)
+    new_id = attempts.job_id(len(earlier) + 1)
+    try:
+        return Submitted(client.create_pipeline_job(new_id, body(new_id, earlier)), created=True)
+    except AlreadyExistsError:
+        return Submitted(client.get_job(f"{client.parent}/pipelineJobs/{new_id}"), created=False)
+
+
+def _submit_pipeline_job(client: VertexClient, attempts: Attempts, body: Body) -> Submitted:
+    earlier: list[Mapping[str, Any]] = []
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        new_id = attempts.job_id(attempt)
+        try:
+            return Submitted(client.create_pipeline_job(new_id, body(new_id, earlier)), created=True)
+        except AlreadyExistsError:
+            pass
+        try:
+            job: Mapping[str, Any] = client.get_job(f"{client.parent}/pipelineJobs/{new_id}")
+        except NotFoundError:  # somebody deleted it just now
+            continue
+        verdict = attempts.verdict(job)
+        if verdict is Verdict.OURS:
+            return Submitted(job, created=False)
+        if verdict is Verdict.LEFTOVER:
+            job = _end(client, job)
+        earlier.append(job)
+    raise _too_many(attempts)
+
+
+def _submit_custom_job(client: VertexClient, attempts: Attempts, body: Body) -> Submitted:
+    jobs = _custom_jobs(client, attempts)
+    deadline = time.monotonic() + client.deadline
+    while True:
+        choice = attempts.choose(jobs)
+        for job in choice.cancel:
+            client.cancel_job(job["name"])
+        for job in choice.leftovers:
+            _end(client, job)
+        if choice.take is not None:
+            return Submitted(client.get_job(choice.take["name"]), created=False)
+        if len(jobs) >= MAX_ATTEMPTS:
+            raise _too_many(attempts)
+        known = frozenset(job["name"] for job in jobs)
+        try:
+            created = client.create_custom_job(body(attempts.job_id(len(jobs) + 1), jobs))
+        except QuotaExceededError as error:  # there is no job
+            _pause(error, deadline)
+        except UnavailableError as error:  # there may be one
+            _pause(error, deadline)
+            jobs = _settled(client, attempts, known)
+        else:
+            return _without_doubles(client, attempts, created)
+
+
+def _without_doubles(client: VertexClient, attempts: Attempts, created: Mapping[str, Any]) -> Submitted:
+    """Look after creating: another process of this task instance may have created one at the same time."""
+    name = created["name"]
+    jobs = _settled(client, attempts, expected=name)
+    if not any(job["name"] == name for job in jobs):
+        jobs.append(dict(created))
+    choice = attempts.choose(jobs)
+    for job in choice.cancel:
+        client.cancel_job(job["name"])
+    if choice.take is None or choice.take["name"] == name:
+        return Submitted(created, created=True)
+    return Submitted(client.get_job(choice.take["name"]), created=False)
+
+
+def _custom_jobs(client: VertexClient, attempts: Attempts) -> list[dict[str, Any]]:
+    return list(client.list_jobs("customJobs", f'labels.{KEY_LABEL}="{attempts.key}"', _FIELDS))
+
+
+def _settled(
+    client: VertexClient, attempts: Attempts, known: frozenset[str] = frozenset(), expected: str | None = None
+) -> list[dict[str, Any]]:
+    """List until the expected job, or without one any that was not known, is there; or as long as a list may lag."""
+    deadline = time.monotonic() + SETTLE
+    while True:
+        jobs = _custom_jobs(client, attempts)
+        names = {job["name"] for job in jobs}
+        if (expected in names) or (expected is None and names - known) or time.monotonic() > deadline:
+            return jobs
+        time.sleep(PAUSE)
+
+
+def _end(client: VertexClient, job: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Cancel a job of before, and wait until it has ended: two jobs of one run would write the same data.
+
+    :return: the job as it was last seen.
+    """
+    if not is_ending(job["state"]):
+        client.cancel_job(job["name"])
+    deadline = time.monotonic() + ENDING_LIMIT
+    while True:
+        try:
+            job = client.get_job(job["name"])
+        except NotFoundError:  # somebody deleted it
+            break
+        if is_over(job["state"]):
+            break
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"{job['name']}, a job of before, was cancelled and has not ended after {ENDING_LIMIT} seconds. "
+                "A new one is not made beside it; try again."
+            )
+        time.sleep(PAUSE)
+    return job
+
+
+def _pause(error: QuotaExceededError | UnavailableError, deadline: float) -> None:
+    wait = max(PAUSE, error.retry_after or 0.0)
+    if time.monotonic() + wait > deadline:
+        raise error
+    time.sleep(wait)
+
+
+def _too_many(attempts: Attempts) -> JobError:
+    return JobError(f"Task {attempts.task_id!r} has made {MAX_ATTEMPTS} jobs in this DAG run; it makes no more.")

@@ -1,0 +1,152 @@
+"""What a person does to a running Airflow: trigger, clear and mark; and what happens to it: a component is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import sys
+import urllib.request
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dags_examples.demo.airflow import settings
+from dags_examples.demo.airflow2 import Airflow2
+from dags_examples.demo.airflow3 import Airflow3
+from dags_examples.demo.processes import Processes, _members
+
+#: Airflow 2 is run without a web server, and its command line cannot mark a task.
+MARK = """
+import sys
+from airflow.models.dagbag import DagBag
+from airflow.utils.state import TaskInstanceState
+dag_id, run_id, task_id, state = sys.argv[1:]
+DagBag(include_examples=False).get_dag(dag_id).set_task_instance_state(
+    task_id=task_id, run_id=run_id, state=TaskInstanceState(state)
+)
+"""
+FAIL_RUN = """
+import sys
+from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
+from airflow.models.dagbag import DagBag
+dag_id, run_id = sys.argv[1:]
+set_dag_run_state_to_failed(dag=DagBag(include_examples=False).get_dag(dag_id), run_id=run_id, commit=True)
+"""
+SECONDS = 120.0
+
+
+class RunningAirflow:
+    """A real Airflow of the installed version, with the DAGs of one folder.
+
+    :param home: Airflow's home.
+    :param env: the environment of its processes.
+    """
+
+    def __init__(self, home: Path, dags: Path, processes: Processes, vertex_url: str, env: Mapping[str, str]) -> None:
+        self._home = home
+        self._processes = processes
+        self._env = {**env, **settings(home, dags, project="demo-project", vertex_url=vertex_url)}
+        # Many short tasks: what is to be seen is what becomes of them.
+        self._env["AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC"] = "1"
+        self._env["AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL"] = "2"
+        # A triggerer that was killed is given up this soon.
+        self._env["AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD"] = "10"
+        self._env["AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC"] = "2"
+        self.is_2 = version("apache-airflow").startswith("2.")
+        self._airflow: Airflow2 | Airflow3
+        if self.is_2:
+            self._airflow = Airflow2(processes=processes, env=self._env)
+        else:
+            self._airflow = Airflow3(host="127.0.0.1", processes=processes, env=self._env)
+
+    def start(self, *dag_ids: str) -> None:
+        """Return when every component answers and these DAGs are known."""
+        self._airflow.start()
+        self._processes.until(lambda: self._airflow.dag_ids() >= set(dag_ids), "DAGs", SECONDS, interval=1.0)
+
+    def trigger(self, dag_id: str, run_id: str) -> None:
+        self._command("dags", "trigger", dag_id, "--run-id", run_id)
+
+    def clear(self, dag_id: str, run_id: str, task_id: str, *, downstream: bool = False) -> None:
+        if self.is_2:
+            more = ("--downstream",) if downstream else ()
+            self._command("tasks", "clear", dag_id, "--task-regex", f"^{task_id}$", "--yes", *more)
+        else:
+            wanted = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "only_failed": False}
+            wanted["include_downstream"] = downstream
+            self._call("POST", f"dags/{dag_id}/clearTaskInstances", wanted)
+
+    def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+        if self.is_2:
+            argv = [sys.executable, "-W", "ignore", "-c", MARK, dag_id, run_id, task_id, state]
+            self._processes.run(f"mark {task_id}", argv, env=self._env, seconds=SECONDS)
+        else:
+            self._call("PATCH", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}", {"new_state": state})
+
+    def fail_run(self, dag_id: str, run_id: str) -> None:
+        """Mark a whole run as failed."""
+        if self.is_2:
+            argv = [sys.executable, "-W", "ignore", "-c", FAIL_RUN, dag_id, run_id]
+            self._processes.run(f"fail {dag_id}", argv, env=self._env, seconds=SECONDS)
+        else:
+            self._call("PATCH", f"dags/{dag_id}/dagRuns/{run_id}", {"state": "failed"})
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        return str(self._read("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", dag_id, run_id)[0][0])
+
+    def kill_triggerer(self) -> None:
+        """`kill -9` of all that belongs to it."""
+        name = "Airflow triggerer"
+        (triggerer,) = (one for one in self._processes._running if one.name == name)
+        self._processes._running.remove(triggerer)
+        os.killpg(triggerer.session, signal.SIGKILL)
+        for pid in _members({triggerer.session}):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        triggerer._process.wait()
+
+    def start_triggerer(self) -> None:
+        argv = ["airflow", "triggerer", "--skip-serve-logs"]
+        self._processes.start("Airflow triggerer", argv, env=self._airflow._env)
+
+    def states(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """Task id to state."""
+        query = "SELECT task_id, state FROM task_instance WHERE dag_id = ? AND run_id = ?"
+        return dict(self._read(query, dag_id, run_id))
+
+    def try_number(self, dag_id: str, run_id: str, task_id: str) -> int:
+        query = "SELECT try_number FROM task_instance WHERE dag_id = ? AND run_id = ? AND task_id = ?"
+        return int(self._read(query, dag_id, run_id, task_id)[0][0])
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:
+        """The task's result; None if there is none."""
+        query = "SELECT value FROM xcom WHERE dag_id = ? AND run_id = ? AND task_id = ? AND key = 'return_value'"
+        rows = self._read(query, dag_id, run_id, task_id)
+        return json.loads(rows[0][0]) if rows else None
+
+    def log(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """What all tries of a task logged."""
+        folder = self._home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
+        return "\n".join(file.read_text(errors="replace") for file in sorted(folder.glob("*.log*")))
+
+    def until(self, ready: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
+        self._processes.until(ready, what, seconds, interval=0.5)
+
+    def _read(self, query: str, *values: str) -> list[Any]:
+        with contextlib.closing(sqlite3.connect(self._home / "airflow.db", timeout=60)) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def _command(self, *arguments: str) -> None:
+        name = f"airflow {' '.join(arguments[:2])}"
+        self._processes.run(name, ["airflow", *arguments], env=self._airflow._env, seconds=SECONDS)
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any]) -> None:
+        url = f"{self._airflow.url}/api/v2/{path}"
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
+        with urllib.request.urlopen(request, timeout=60):
+            pass
