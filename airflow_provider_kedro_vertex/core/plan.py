@@ -135,9 +135,11 @@ def build_plan(
     nodes = select(whole, selection) if selection else whole.nodes
     in_memory = _in_memory(manifest, whole.nodes)
     graph = graph_of(nodes)
+    made_outside: frozenset[str] = frozenset()
     if len(nodes) < len(whole.nodes):
         _complete(graph, whole.nodes, in_memory, pipeline)
-    groups = _groups(graph, manifest, pipeline, config, in_memory)
+        made_outside = frozenset(dataset(name) for node in whole.nodes for name in node.outputs) - graph.makers.keys()
+    groups = _groups(graph, manifest, pipeline, config, in_memory, made_outside)
     exit_group = _exit_group(manifest, pipeline, config)
     if exit_group is not None:
         _task_ids([*(group.name for group in groups), EXIT_TASK_ID, EXIT_HANDLER_ID], "Groups")
@@ -183,7 +185,12 @@ def _complete(graph: Graph, whole: Iterable[Node], in_memory: Collection[str], p
 
 
 def _groups(
-    graph: Graph, manifest: Manifest, pipeline: str, config: RunConfig, in_memory: Collection[str]
+    graph: Graph,
+    manifest: Manifest,
+    pipeline: str,
+    config: RunConfig,
+    in_memory: Collection[str],
+    made_outside: frozenset[str],
 ) -> tuple[NodeGroup, ...]:
     grouping = config.grouping or Grouping("none")
     if grouping.kind == "callable" and all(node.group is None for node in graph.nodes):
@@ -216,6 +223,14 @@ def _groups(
                 inputs=sorted(taken),
                 outputs=sorted(given),
                 command=_command(pipeline, manifest),
+                # What nodes outside of the slice make is not of this run: the container takes what earlier runs left.
+                more=[
+                    argument
+                    for name in sorted({each for node in members for each in map(dataset, node.inputs)} & made_outside)
+                    for argument in ("--given", name)
+                ]
+                if made_outside
+                else (),
             )
         )
     return tuple(found)
@@ -299,6 +314,7 @@ class _Settings:
         inputs: Iterable[str],
         outputs: Iterable[str],
         command: Iterable[str],
+        more: Iterable[str] = (),
     ) -> NodeGroup:
         """Describe a group.
 
@@ -330,6 +346,7 @@ class _Settings:
             arguments=(
                 *command,
                 *(argument for node in members for argument in ("--node", node.name)),
+                *more,
                 *self._settings_argument(settings),
             ),
         )
