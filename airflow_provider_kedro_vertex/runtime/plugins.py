@@ -1,87 +1,51 @@
-"""kedro-mlflow's part in a container's run: none, unless the project uses it."""
+"""The hooks of installed packages: only those that the project wants are imported.
+
+Kedro imports the hooks of every installed plugin and then drops those that ``DISABLE_HOOKS_FOR_PLUGINS`` names. For
+kedro-telemetry alone that import takes a tenth of a container's start, for kedro-mlflow longer than Kedro itself.
+"""
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Collection
+from importlib.metadata import entry_points
+from typing import Any
 
-import kedro.framework.session.session
-from kedro.config import AbstractConfigLoader, MissingConfigException
-from kedro.framework.project import settings
+from kedro.framework.session import session
 
-from airflow_provider_kedro_vertex.runtime import conf
-
-if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.runtime.mlflow_run import MlflowRun
-
-_PACKAGE = "kedro_mlflow"
-#: The name of its entry point in the group ``kedro.hooks`` (kedro-mlflow 2.0).
-_ENTRY_POINT = "mlflow_hook"
+_TELEMETRY = "kedro-telemetry"
 
 
-@contextmanager
-def mlflow_hooks(loader: AbstractConfigLoader, joined: Callable[[], MlflowRun]) -> Iterator[list[object]]:
-    """Join the session that is made and run meanwhile to the DAG run's MLflow run, if the project uses kedro-mlflow.
+def import_only_enabled(unused: Collection[str]) -> None:
+    """Let the sessions that are made from now on import only the hooks that they use.
 
-    :param loader: reads the project's configuration.
-    :param joined: makes the hooks that join; called, and MLflow imported, only if the project uses it.
-    :return: hooks to register with the session.
+    :param unused: names of packages that this project does not use, as their metadata spells them.
+
+
+    ``KedroSession`` has no public way to do so. This replaces a private function that its module imports, the same in
+    Kedro 1.0 to 1.7; should a later Kedro not have it, a session imports all hooks again, which is slower and no less
+    right.
     """
-    if not uses_mlflow(loader):
-        with _entry_point_blocked():
-            yield []
-        return
-    run = joined()
-    try:
-        yield [run]
-    except BaseException as error:
-        run.ended(error)
-        raise
-    run.ended(None)
+
+    def register(hook_manager: Any, disabled: Collection[str]) -> None:
+        _register(hook_manager, {*disabled, *unused})
+
+    session._register_hooks_entry_points = register  # type: ignore[attr-defined,assignment]
 
 
-def uses_mlflow(loader: AbstractConfigLoader) -> bool:
-    """Whether the project uses kedro-mlflow.
+def _register(hook_manager: Any, disabled: Collection[str]) -> None:
+    """Register the hooks of installed packages.
 
-    It does if it is installed, the project has an ``mlflow.yml`` (empty or not), and its ``settings.py`` has not
-    disabled the hooks, or has put them into ``HOOKS`` itself.
+    :param hook_manager: the session's pluggy manager.
+    :param disabled: names of packages, as their metadata spells them (which is how Kedro compares them).
     """
-    if importlib.util.find_spec(_PACKAGE) is None:
-        return False
-    disabled = _PACKAGE in {name.replace("-", "_") for name in settings.DISABLE_HOOKS_FOR_PLUGINS}
-    if disabled and not any(type(hook).__module__.startswith(f"{_PACKAGE}.") for hook in settings.HOOKS):
-        return False
-    try:
-        conf.load(loader, "mlflow")
-    except (MissingConfigException, KeyError):
-        return False
-    except Exception:
-        # It is there. What is wrong with it is told when the run reads it, with all of the project's resolvers.
-        return True
-    return True
+    disabled = {*disabled, _TELEMETRY} if _untracked() else set(disabled)
+    for entry_point in entry_points(group="kedro.hooks"):
+        enabled = entry_point.dist is None or entry_point.dist.metadata["Name"] not in disabled
+        if enabled and not hook_manager.has_plugin(entry_point.name):
+            hook_manager.register(entry_point.load(), name=entry_point.name)
 
 
-@contextmanager
-def _entry_point_blocked() -> Iterator[None]:
-    """Keep Kedro from loading kedro-mlflow's hook into the sessions that are made meanwhile.
-
-    Kedro imports the hooks of every installed plugin, and drops those of ``DISABLE_HOOKS_FOR_PLUGINS`` only then.
-    Importing kedro-mlflow takes 1.5 s, and its hook fails a project without ``mlflow.yml``. pluggy passes over a
-    blocked name before it imports it, but the only way to a session's plugin manager while it is made is the private
-    function that makes it, the same in Kedro 1.0 to 1.7.
-    """
-    module: Any = kedro.framework.session.session
-    create = module._create_hook_manager
-
-    def create_blocked() -> Any:
-        manager = create()
-        manager.set_blocked(_ENTRY_POINT)
-        return manager
-
-    module._create_hook_manager = create_blocked
-    try:
-        yield
-    finally:
-        module._create_hook_manager = create
+def _untracked() -> bool:
+    # The two variables that kedro-telemetry itself looks at.
+    return bool(os.environ.get("DO_NOT_TRACK") or os.environ.get("KEDRO_DISABLE_TELEMETRY"))
