@@ -42,5 +42,9 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Kedro on Vertex AI",
         "description": "Run Kedro projects on Google Vertex AI from Airflow.",
         "versions": [__version__],
-        "extra-links": ["airflow_provider_kedro_vertex.links.VertexJobLink"],
+        "extra-links": [
+            "airflow_provider_kedro_vertex.links.MlflowLink",
+            "airflow_provider_kedro_vertex.links.VertexJobLink",
+            "airflow_provider_kedro_vertex.links.VertexLogsLink",
+        ],
     }

@@ -15,8 +15,11 @@ from airflow_provider_kedro_vertex.core.errors import (
     UnavailableError,
     VertexApiError,
 )
+from airflow_provider_kedro_vertex.links import MlflowLink, VertexLogsLink
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_kedro_vertex.hooks import KedroVertexHook
     from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
@@ -24,18 +27,31 @@ if TYPE_CHECKING:
 LOG_LINES, MOST_LOGS, LOG_SECONDS = 50, 5, 10.0
 
 
-def job_error(hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any]) -> JobError:
-    """Explain a job that ended without success. Never fails: a log that cannot be read is told as such."""
+def job_error(hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any], context: Context) -> JobError:
+    """Explain a job that ended without success, and keep the links to what explains more.
+
+    A log that cannot be read is told as such, and hides nothing else.
+    """
     failed = [task for task in outcome.tasks(job) if task.failed and task.number]
     logs = {task.name: _last_lines(client, task) for task in failed[:MOST_LOGS]}
-    urls = {task.name: hook.logs_url(client.project_id, [task.number]) for task in failed if task.number}
+    urls = {task.name: hook.logs_url(client.project_id, [str(task.number)]) for task in failed}
+    if failed:
+        VertexLogsLink.persist(context, hook.logs_url(client.project_id, [str(task.number) for task in failed]))
+    for run_url in filter(None, map(outcome.mlflow_run_url, logs.values())):
+        MlflowLink.persist(context, run_url)
     return JobError(outcome.failure(job, hook.job_url(job["name"]), logs, urls), outcome.failure_class(job))
 
 
-def failed_logs_url(hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any]) -> str | None:
-    """The page with the logs of all failed nodes; None if none of them has begun."""
-    numbers = [task.number for task in outcome.tasks(job) if task.failed and task.number]
-    return hook.logs_url(client.project_id, numbers) if numbers else None
+def node_error(
+    hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any], task: outcome.Task, context: Context
+) -> JobError:
+    """Explain a node group that ended without success, as :func:`job_error` does for a job."""
+    log = _last_lines(client, task) if task.number else []
+    log_url = hook.logs_url(client.project_id, [task.number]) if task.number else None
+    if (run_url := outcome.mlflow_run_url(log)) is not None:
+        MlflowLink.persist(context, run_url)
+    message = outcome.node_failure(job, task, hook.job_url(job["name"]), log, log_url)
+    return JobError(message, task.failure_class if task.failed else "cancelled")
 
 
 def airflow_error(error: KedroVertexError) -> AirflowException:

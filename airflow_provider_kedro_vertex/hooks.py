@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
 
+from airflow_provider_kedro_vertex.core.console import job_page, logs_page
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
-
-CONSOLE_URL = "https://console.cloud.google.com"
 
 
 class KedroVertexHook(GoogleBaseHook):
@@ -57,17 +55,8 @@ class KedroVertexHook(GoogleBaseHook):
 
     def job_url(self, job_name: str) -> str:
         """The page that shows a job to a person."""
-        _, project_id, _, region, collection, job_id = job_name.split("/")
-        page = "pipelines/runs" if collection == "pipelineJobs" else "training"
-        console = (self._get_field("console_url") or CONSOLE_URL).rstrip("/")
-        return f"{console}/vertex-ai/locations/{region}/{page}/{job_id}?project={project_id}"
+        return job_page(job_name, self._get_field("console_url"))
 
     def logs_url(self, project_id: str, numbers: Sequence[str]) -> str:
-        """The page that shows the log lines of some CustomJobs to a person.
-
-        :param numbers: the last parts of the CustomJobs' names.
-        """
-        wanted = " OR ".join(f'"{number}"' for number in numbers)
-        query = f'resource.type="ml_job"\nresource.labels.job_id=({wanted})'
-        console = (self._get_field("console_url") or CONSOLE_URL).rstrip("/")
-        return f"{console}/logs/query;query={quote(query, safe='')}?project={project_id}"
+        """The page that shows the log lines of some CustomJobs to a person; see :func:`.console.logs_page`."""
+        return logs_page(project_id, numbers, self._get_field("console_url"))

@@ -43,6 +43,13 @@ class VertexJobLink(_KeptLink):
     key = "vertex_ai_job"
 
 
+class MlflowLink(_KeptLink):
+    """Open MLflow: its server from the submission on, and the run itself once a failed node has told where it is."""
+
+    name = "MLflow"
+    key = "mlflow"
+
+
 class VertexLogsLink(_KeptLink):
     """Open the logs of the nodes that failed; a CustomJob's log as soon as it is submitted."""
 

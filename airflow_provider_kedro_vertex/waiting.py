@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_kedro_vertex.core import outcome
 from airflow_provider_kedro_vertex.core.errors import QuotaExceededError, UnavailableError
 from airflow_provider_kedro_vertex.core.states import is_over
-from airflow_provider_kedro_vertex.failing import failed_logs_url, job_error
-from airflow_provider_kedro_vertex.links import VertexLogsLink
+from airflow_provider_kedro_vertex.failing import job_error
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -115,9 +114,7 @@ class JobWatch:
         :raises JobError: it ended without success; see :mod:`.failing`.
         """
         if not outcome.is_success(job):
-            if (url := failed_logs_url(self._hook, self._client, job)) is not None:
-                VertexLogsLink.persist(context, url)
-            raise job_error(self._hook, self._client, job)
+            raise job_error(self._hook, self._client, job, context)
         return outcome.summary(job, self.url)
 
     def cancel(self) -> None:

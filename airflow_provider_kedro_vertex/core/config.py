@@ -340,13 +340,11 @@ class Mlflow(Layer):
     """MLflow in the containers.
 
     :param request_header_provider: makes the headers of the requests to the tracking server.
-    :param request_header_provider_params: kedro-vertexai's key: what a provider that the project names itself reads.
     :param tracking_uri: where the project's ``mlflow.yml`` says that runs are tracked, without user and password. Read
         when the project is inspected, for the checks.
     """
 
     request_header_provider: Provider | None = setting(Provider.from_dict)
-    request_header_provider_params: Mapping[str, Any] = mapping(json_value)
     tracking_uri: str | None = setting(text)
 
 

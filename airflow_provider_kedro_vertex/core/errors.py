@@ -5,6 +5,7 @@
     KedroVertexError
     ├── ManifestError            the manifest is missing, damaged, or of a newer schema
     ├── ConfigError              a setting is missing or wrong (vertexai.yml, run_config=, an argument)
+    │   └── ParameterError       a parameter of the project is no JSON value
     ├── PlanError                the pipeline cannot become a plan: unknown, empty, names that collide
     ├── ProjectError             the Kedro project could not be inspected
     ├── JobError                 a job on Vertex AI ended without success
@@ -35,6 +36,10 @@ class ManifestError(KedroVertexError):
 
 class ConfigError(KedroVertexError):
     """A setting is missing or wrong."""
+
+
+class ParameterError(ConfigError):
+    """A parameter of the project is no JSON value."""
 
 
 class PlanError(KedroVertexError):

@@ -94,17 +94,22 @@ def run_key(dag_id: str, run_id: str) -> str:
     return f"{dag}-{run}-{digest(dag_id, run_id)[:10]}"
 
 
-def job_id(run_key: str, task_id: str, map_index: int, attempt: int) -> str:
+def job_id(run_key: str, task_id: str, map_index: int, attempt: int, prefix: str = "") -> str:
     """Name one attempt of one task to run a job; matches ``[a-z][-a-z0-9]{0,126}``.
 
     :param map_index: Airflow's; -1 for a task that is not mapped.
     :param attempt: 1 for the first job of the task in this run.
+    :param prefix: what it is to begin with; as much of it as fits.
     """
     readable = slug(task_id)[:40].strip("-")
     if readable != task_id or map_index >= 0:
         # The readable part lost something, so the digest keeps two tasks apart.
         readable = f"{readable}-{digest(task_id, str(map_index))[:8]}"
-    return f"{run_key}-{readable}-{attempt}"
+    name = f"{run_key}-{readable}-{attempt}"
+    if not prefix:
+        return name
+    first = _starting_with_letter(slug(prefix))[: max(JOB_ID_LENGTH - len(name) - 1, 0)].strip("-")
+    return f"{first}-{name}" if first else name
 
 
 def save_version(run_key: str, moment: datetime) -> str:

@@ -17,6 +17,8 @@ from airflow_provider_kedro_vertex.core.states import is_ending, is_over, short,
 
 #: The label by which all CustomJobs of one task instance are found.
 KEY_LABEL = "kedro-submission"
+#: The label by which all jobs of one DAG run are found.
+RUN_LABEL = "airflow-run-key"
 #: The label that tells which Airflow try made a job.
 TRY_LABEL = "airflow-try"
 #: The label that tells when the DAG run of that try had started.
@@ -48,6 +50,7 @@ class Attempts:
     :param first_try: the number of the first try since the task was last cleared; 1 if it never was.
     :param run_start: when the DAG run started, in the form of a label. A run that was deleted and made again, or
         cleared after it had ended, has the same run id and another start.
+    :param prefix: what job ids begin with. A try that has another one does not find the jobs of those before.
     """
 
     run_key: str
@@ -56,6 +59,7 @@ class Attempts:
     try_number: int
     first_try: int
     run_start: str
+    prefix: str = ""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -69,7 +73,7 @@ class Attempts:
 
     def job_id(self, attempt: int) -> str:
         """The id of an attempt's job; see :func:`.identity.job_id`."""
-        return identity.job_id(self.run_key, self.task_id, self.map_index, attempt)
+        return identity.job_id(self.run_key, self.task_id, self.map_index, attempt, self.prefix)
 
     def verdict(self, job: Mapping[str, Any]) -> Verdict:
         """Say what a job of this task instance means for this try.

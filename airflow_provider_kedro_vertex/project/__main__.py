@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError
-from airflow_provider_kedro_vertex.project.cli import output_option, write_manifest
+from airflow_provider_kedro_vertex.project.cli import options
+from airflow_provider_kedro_vertex.project.cli.manifest import write_manifest
 
 
 @click.group()
@@ -24,7 +25,7 @@ def main() -> None:
 @main.command()
 @click.option("--project", type=click.Path(path_type=Path), required=True, help="The Kedro project's folder.")
 @click.option("--env", help="Kedro environment; the project's own default one if not given.")
-@output_option("File to write; - is stdout.")
+@options.output("File to write; - is stdout.")
 def manifest(project: Path, env: str | None, output: Path) -> None:
     """Inspect a Kedro project and write its manifest."""
     # Kedro configures logging when it is imported, by default to stdout and to files that the project names.

@@ -6,6 +6,9 @@ Credentials are never loaded.
 from __future__ import annotations
 
 import contextlib
+import io
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,14 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, ProjectError,
 
 #: The key of ``vertexai.yml`` in the config loader, and the files that it reads: kedro-vertexai's.
 VERTEXAI = "vertexai"
-VERTEXAI_PATTERNS = ("vertexai*", "vertexai*/**")
+#: The key of kedro-mlflow's file.
+MLFLOW = "mlflow"
+#: What a project need not name in its settings.py, but may; kedro-vertexai's and kedro-mlflow's own patterns.
+_PATTERNS = {VERTEXAI: ("vertexai*", "vertexai*/**"), MLFLOW: ("mlflow*", "mlflow*/**", "**/mlflow*")}
+
+#: kedro-vertexai read these variables for ``${name}`` in lower case, and so does ``vertexai.yml`` here.
+VARIABLE_PREFIX = "KEDRO_CONFIG_"
+_OLD_TEMPLATE = re.compile(r"\$\{([a-z_][a-z0-9_]*)(?:\|([^${}\n]*))?\}")
 
 # What Kedro's template sets; a project's own loader may have no such attributes.
 _BASE_ENV, _DEFAULT_RUN_ENV = "base", "local"
@@ -41,9 +51,10 @@ class Conf:
         self._folders = tuple(folders)
         self._trees: dict[Path, yaml.Node | None] = {}
         patterns = getattr(loader, "config_patterns", None)
-        # The loader's own dict: a project need not name these files in its settings.py, but may.
+        # The loader's own dict, which it reads these files by.
         self._patterns: dict[str, list[str]] = patterns if isinstance(patterns, dict) else {}
-        self._patterns.setdefault(VERTEXAI, list(VERTEXAI_PATTERNS))
+        for key, names in _PATTERNS.items():
+            self._patterns.setdefault(key, list(names))
 
     def load(self, key: str, required: bool = False) -> dict[str, Any]:
         """Load one kind of configuration, such as ``catalog``.
@@ -52,7 +63,7 @@ class Conf:
         :raises ConfigError: a file is no valid YAML, or a value cannot be resolved; the message has its place.
         """
         try:
-            content = self._vertexai() if key == VERTEXAI else self._loader[key]
+            content = self._beside(key) if key in _PATTERNS else self._loader[key]
         except MissingConfigException as error:
             if not required:
                 return {}
@@ -78,9 +89,9 @@ class Conf:
         _, line, file = max(found, key=lambda item: item[0])
         return f"{_relative(file, self._project_path)}, line {line}"
 
-    def _vertexai(self) -> Any:
-        with contextlib.suppress(KeyError), _environment_variables():
-            return self._loader[VERTEXAI]
+    def _beside(self, key: str) -> Any:
+        with contextlib.suppress(KeyError), _environment_variables(), _old_templates():
+            return self._loader[key]
         # A project's own loader that knows a fixed set of keys: Kedro's reads this one beside it.
         loader = OmegaConfigLoader(
             self._loader.conf_source,
@@ -89,15 +100,17 @@ class Conf:
             default_run_env=_DEFAULT_RUN_ENV,
             config_patterns=self._patterns,
         )
-        with _environment_variables():
-            return loader[VERTEXAI]
+        with _environment_variables(), _old_templates():
+            return loader[key]
 
     def _explain(self, key: str, error: Exception) -> str:
-        fault = _first_fault(self._files(key), self._project_path)
+        with _old_templates() if key == VERTEXAI else contextlib.nullcontext():
+            fault = _first_fault(self._files(key), self._project_path)
         if fault:
             return fault
         if isinstance(error, OmegaConfBaseException) and error.full_key:
-            return f"{self.locate(key, error.full_key.split('.'))}: {_unresolved(error)}"
+            advice = _old_variable(error) if key in _PATTERNS else ""
+            return f"{self.locate(key, error.full_key.split('.'))}: {_unresolved(error)}{advice}"
         said = " ".join(str(error).split()).replace(f"{self._project_path}/", "")
         return f"The {key} configuration cannot be loaded: {said}"
 
@@ -155,7 +168,7 @@ def open_conf(project_path: Path, env: str | None) -> Conf:
 
 @contextlib.contextmanager
 def _environment_variables() -> Iterator[None]:
-    """Let ``vertexai.yml`` use ``${oc.env:NAME}``, which Kedro keeps for credentials unless a project registers it."""
+    """Let these files use ``${oc.env:NAME}``, which Kedro keeps for credentials unless a project registers it."""
     if OmegaConf.has_resolver("oc.env"):
         yield
         return
@@ -164,6 +177,42 @@ def _environment_variables() -> Iterator[None]:
         yield
     finally:
         OmegaConf.clear_resolver("oc.env")
+
+
+@contextlib.contextmanager
+def _old_templates() -> Iterator[None]:
+    """Let these files use ``${commit_id|dirty}`` and ``${name}``, kedro-vertexai's forms for ``KEDRO_CONFIG_NAME``.
+
+    OmegaConf's grammar has no such default, so files are changed as they are read, and Kedro's loader reads all of its
+    files with this one function.
+    """
+    load = OmegaConf.load
+
+    def load_old(file: Any) -> Any:
+        text = file.read() if hasattr(file, "read") else Path(file).read_text(encoding="utf-8")
+        return load(io.StringIO(_without_old_templates(text)))
+
+    reader: Any = OmegaConf
+    reader.load = load_old
+    try:
+        yield
+    finally:
+        reader.load = load
+
+
+def _without_old_templates(text: str) -> str:
+    """Turn kedro-vertexai's templates into OmegaConf's; a name that the file itself defines stays OmegaConf's own."""
+
+    def new(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        variable = VARIABLE_PREFIX + name.upper()
+        if default is None and re.search(rf"^{name}\s*:", text, re.MULTILINE):
+            return match[0]
+        if variable in os.environ:
+            return f"${{oc.env:{variable}}}"
+        return match[0] if default is None else default
+
+    return _OLD_TEMPLATE.sub(new, text)
 
 
 def _first_fault(files: Iterable[Path], project_path: Path) -> str | None:
@@ -207,6 +256,11 @@ def _unresolved(error: OmegaConfBaseException) -> str:
     elif "Runtime parameter" in said:
         advice = " Write a default: ${runtime_params:NAME,default}."
     return f"{error.full_key or 'a value'} cannot be resolved: {said}{advice}"
+
+
+def _old_variable(error: Exception) -> str:
+    missing = re.match(r"Interpolation key '([a-z_][a-z0-9_]*)' not found", str(error))
+    return f" If it stands for an environment variable, set {VARIABLE_PREFIX}{missing[1].upper()}." if missing else ""
 
 
 def _relative(file: Path, project_path: Path) -> str:

@@ -62,14 +62,21 @@ def _without_credentials(config: Any) -> Any:
 
 def _dataset(name: str, config: Mapping[str, Any], project_path: Path) -> Dataset:
     kind, place = config["type"], _place(config)
-    in_memory = kind.rpartition(".")[2] in _MEMORY_CLASSES
     return Dataset(
         name=name,
         type=kind,
         location=None if place is None else _location(place, project_path),
-        scope="memory" if in_memory else _scope(place),
+        scope="memory" if _in_memory(config) else _scope(place),
         versioned=_versioned(config),
     )
+
+
+def _in_memory(config: Mapping[str, Any]) -> bool:
+    """Whether a dataset keeps nothing outside of its process; a CachedDataset keeps what the one behind it keeps."""
+    kind, behind = config["type"].rpartition(".")[2], config.get("dataset")
+    if kind == "CachedDataset" and isinstance(behind, Mapping) and isinstance(behind.get("type"), str):
+        return _in_memory(behind)
+    return kind in _MEMORY_CLASSES
 
 
 def _place(config: Mapping[str, Any]) -> str | None:
@@ -105,10 +112,10 @@ def _location(place: str, project_path: Path) -> str:
     if _scope(place) == "local":
         path = Path(_split(place)[1])
         return path.relative_to(project_path).as_posix() if path.is_relative_to(project_path) else path.as_posix()
-    return _redacted(place)
+    return redacted(place)
 
 
-def _redacted(url: str) -> str:
+def redacted(url: str) -> str:
     """Hide what may be secret in a URL: user, password, query and fragment."""
     try:
         parts = urlsplit(url)

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import logging
 import math
+import os
 import sys
 import traceback
 import warnings
@@ -24,10 +25,13 @@ from kedro.framework.project import pipelines as registered_pipelines
 from kedro.framework.startup import ProjectMetadata, bootstrap_project
 from kedro.pipeline import Pipeline as KedroPipeline
 
-from airflow_provider_kedro_vertex.core.errors import ConfigError, ProjectError
+from airflow_provider_kedro_vertex.core.errors import KedroVertexError, ParameterError, ProjectError
 from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.project.conf import VERTEXAI, open_conf
 from airflow_provider_kedro_vertex.project.datasets import resolve_datasets
+from airflow_provider_kedro_vertex.project.environment import forwarded
+from airflow_provider_kedro_vertex.project.mlflow_yml import with_tracking_uri
+from airflow_provider_kedro_vertex.project.node_groups import with_groups
 from airflow_provider_kedro_vertex.project.vertexai_yml import KeyPath, Locate, dotted, read_run_config
 
 _IMPORT_FAILED = IMPORT_ERROR_MESSAGE.partition("{module}")[0]
@@ -48,12 +52,16 @@ def inspect_project(path: Path, env: str | None = None) -> Manifest:
         metadata = _bootstrap(path)
         conf = open_conf(metadata.project_path, env)
         config = read_run_config(conf.load(VERTEXAI), partial(conf.locate, VERTEXAI))
+        config = forwarded(with_tracking_uri(config, conf), os.environ)
         parameters = _json_object(conf.load("parameters"), partial(conf.locate, "parameters"))
         catalog = conf.load("catalog", required=True)
         pipelines = {name: _pipeline(name, value) for name, value in _registered(metadata).items()}
         datasets = resolve_datasets(
             _dataset_names(pipelines.values()), catalog, metadata.project_path, partial(conf.locate, "catalog")
         )
+        if config.grouping is not None and config.grouping.kind == "callable":
+            with _project_code(f"The grouping function {config.grouping.callable}", metadata.project_path):
+                pipelines = with_groups(pipelines, config.grouping)
     return Manifest(
         project=Project(metadata.project_name, metadata.package_name, metadata.kedro_init_version),
         env=env,
@@ -112,6 +120,8 @@ def _project_code(what: str, project_path: Path) -> Iterator[None]:
     """Turn whatever the project's own code raises into one line with the file and line of that code."""
     try:
         yield
+    except KedroVertexError:
+        raise
     except (Exception, SystemExit) as raised:
         error: BaseException = raised
         if error.__cause__ is not None and str(error).startswith(_IMPORT_FAILED):
@@ -165,7 +175,7 @@ def _json_object(value: Mapping[Any, Any], locate: Locate, at: KeyPath = ()) -> 
         # JSON's keys are strings, and so are the names that Kedro makes of them: params:horizons.7
         result[str(key)] = _json(item, locate, (*at, str(key)))
     if len(result) < len(value):
-        raise ConfigError(f"{locate(at)}: the parameter {dotted(at)} has two keys that differ only in their type.")
+        raise ParameterError(f"{locate(at)}: the parameter {dotted(at)} has two keys that differ only in their type.")
     return result
 
 
@@ -178,7 +188,7 @@ def _json(value: Any, locate: Locate, at: KeyPath) -> Any:
         return value
     if isinstance(value, date):
         return value.isoformat()
-    raise ConfigError(
+    raise ParameterError(
         f"{locate(at)}: the parameter {dotted(at)} is no JSON value but {value!r:.80}, of type "
         f"{type(value).__name__}. Write it as a string or a number and convert it in the node."
     )

@@ -74,6 +74,8 @@ def _new_form(settings: dict[str, Any]) -> dict[str, Any]:
         wanted = resources.setdefault(selector, {})
         if accelerator and not wanted.get("accelerator_type"):
             wanted["accelerator_type"] = accelerator.upper().replace("-", "_")
+    # The container reads them from the file itself, where the hook that takes them finds the project.
+    settings.get("mlflow", {}).pop("request_header_provider_params", None)
     if settings.pop("max_cache_staleness", None) == _NO_CACHING:
         settings.setdefault("nodes", {}).setdefault(DEFAULT, {}).setdefault("caching", False)
     if settings.pop("node_merge_strategy", None) == "full" and not settings.get("grouping"):

@@ -10,7 +10,6 @@ import kedro
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.runtime.progress import Progress
-from airflow_provider_kedro_vertex.runtime.secret_manager import SecretManagerError
 from airflow_provider_kedro_vertex.runtime.services import ServiceError
 from airflow_provider_kedro_vertex.runtime.store import (
     DamagedDatasetError,
@@ -32,7 +31,6 @@ _EXPLAINED: dict[type[Exception], int] = {
     NotStorableError: FAILED,
     ServiceError: UNREACHABLE,
     StorageError: UNREACHABLE,
-    SecretManagerError: UNREACHABLE,
 }
 _FRAMEWORK = tuple(str(Path(file).parent) for file in (kedro.__file__, __file__))
 

@@ -1,51 +1,62 @@
-"""The hooks of installed packages: only those that the project wants are imported.
-
-Kedro imports the hooks of every installed plugin and then drops those that ``DISABLE_HOOKS_FOR_PLUGINS`` names. For
-kedro-telemetry alone that import takes a tenth of a container's start, for kedro-mlflow longer than Kedro itself.
-"""
+"""kedro-mlflow's part in a container's run: none, unless the project uses it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection
-from importlib.metadata import entry_points
-from typing import Any
+import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from kedro.framework.session import session
+from kedro.config import AbstractConfigLoader, MissingConfigException
+from kedro.framework.project import settings
 
-_TELEMETRY = "kedro-telemetry"
+from airflow_provider_kedro_vertex.runtime import conf
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.runtime.mlflow_run import MlflowRun
+
+#: kedro-mlflow, as its metadata and its import spell it.
+PACKAGE = "kedro_mlflow"
 
 
-def import_only_enabled(unused: Collection[str]) -> None:
-    """Let the sessions that are made from now on import only the hooks that they use.
+@contextmanager
+def mlflow_hooks(used: bool, joined: Callable[[], MlflowRun]) -> Iterator[list[object]]:
+    """Join the session that is made and run meanwhile to the DAG run's MLflow run, if the project uses kedro-mlflow.
 
-    :param unused: names of packages that this project does not use, as their metadata spells them.
-
-
-    ``KedroSession`` has no public way to do so. This replaces a private function that its module imports, the same in
-    Kedro 1.0 to 1.7; should a later Kedro not have it, a session imports all hooks again, which is slower and no less
-    right.
+    :param used: see :func:`uses_mlflow`.
+    :param joined: makes the hooks that join; called, and MLflow imported, only if the project uses it.
+    :return: hooks to register with the session.
     """
+    if not used:
+        yield []
+        return
+    run = joined()
+    try:
+        yield [run]
+    except BaseException as error:
+        run.ended(error)
+        raise
+    run.ended(None)
 
-    def register(hook_manager: Any, disabled: Collection[str]) -> None:
-        _register(hook_manager, {*disabled, *unused})
 
-    session._register_hooks_entry_points = register  # type: ignore[attr-defined,assignment]
+def uses_mlflow(loader: Callable[[], AbstractConfigLoader]) -> bool:
+    """Whether the project uses kedro-mlflow.
 
+    It does if it is installed, the project has an ``mlflow.yml`` (empty or not), and its ``settings.py`` has not
+    disabled the hooks, or has put them into ``HOOKS`` itself.
 
-def _register(hook_manager: Any, disabled: Collection[str]) -> None:
-    """Register the hooks of installed packages.
-
-    :param hook_manager: the session's pluggy manager.
-    :param disabled: names of packages, as their metadata spells them (which is how Kedro compares them).
+    :param loader: makes what reads the project's configuration; called only if kedro-mlflow is installed.
     """
-    disabled = {*disabled, _TELEMETRY} if _untracked() else set(disabled)
-    for entry_point in entry_points(group="kedro.hooks"):
-        enabled = entry_point.dist is None or entry_point.dist.metadata["Name"] not in disabled
-        if enabled and not hook_manager.has_plugin(entry_point.name):
-            hook_manager.register(entry_point.load(), name=entry_point.name)
-
-
-def _untracked() -> bool:
-    # The two variables that kedro-telemetry itself looks at.
-    return bool(os.environ.get("DO_NOT_TRACK") or os.environ.get("KEDRO_DISABLE_TELEMETRY"))
+    if importlib.util.find_spec(PACKAGE) is None:
+        return False
+    disabled = PACKAGE in {name.replace("-", "_") for name in settings.DISABLE_HOOKS_FOR_PLUGINS}
+    if disabled and not any(type(hook).__module__.startswith(f"{PACKAGE}.") for hook in settings.HOOKS):
+        return False
+    try:
+        conf.load(loader(), "mlflow")
+    except (MissingConfigException, KeyError):
+        return False
+    except Exception:
+        # It is there. What is wrong with it is told when the run reads it, with all of the project's resolvers.
+        return True
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,14 +26,14 @@ from yaml import YAMLError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.identity import RunContext
-from airflow_provider_kedro_vertex.runtime import plugins, resolver
+from airflow_provider_kedro_vertex.runtime import installed_hooks, resolver
 from airflow_provider_kedro_vertex.runtime.classes import stand_in_for_kedro_vertexai
 from airflow_provider_kedro_vertex.runtime.conf import config_loader, load
 from airflow_provider_kedro_vertex.runtime.config_providers import generated
 from airflow_provider_kedro_vertex.runtime.group import node_group
 from airflow_provider_kedro_vertex.runtime.hooks import GroupHooks
 from airflow_provider_kedro_vertex.runtime.mlflow_status import last_nodes
-from airflow_provider_kedro_vertex.runtime.mlflow_use import PACKAGE, mlflow_hooks, uses_mlflow
+from airflow_provider_kedro_vertex.runtime.plugins import PACKAGE, mlflow_hooks, uses_mlflow
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.settings import THREAD, Settings
 
@@ -104,7 +104,7 @@ def run(request: Request, progress: Progress) -> None:
         with generated(providers, settled, lambda: load(loader(settled), "vertexai")) as conf_source:
             used = uses_mlflow(partial(loader, conf_source))
             with mlflow_hooks(used, lambda: _mlflow_run(request, pipeline, progress)) as more:
-                own = [hooks, *more, _Started()] if alone else [hooks, *more, _Started(), _EveryPipeline()]
+                own = [hooks, _Started(), *more] if alone else [hooks, _Started(), *more, _EveryPipeline()]
                 session = _session(project, conf_source, request, own, unused=() if used else (PACKAGE,))
                 with session:
                     names: dict[str, Any] = (
@@ -173,14 +173,22 @@ def _mlflow_run(request: Request, pipeline: Pipeline, progress: Progress) -> Mlf
         request.pipeline,
         request.env,
         request.nodes,
-        last_nodes(pipeline.nodes),
+        last_nodes(_slice(pipeline, request.settings.selection).nodes),
         outcome.get("state") if isinstance(outcome, dict) else None,
     )
     return MlflowRun(part, request.context, progress, request.settings.request_header_provider)
 
 
+def _slice(pipeline: Pipeline, selection: Mapping[str, Sequence[str]]) -> Pipeline:
+    """The nodes that this run is about. Kedro refuses a name that is given twice, and namespaces inside others."""
+    names = {key: list(dict.fromkeys(values)) for key, values in selection.items()}
+    namespaces = names.pop("namespaces", [])
+    outer = [own for own in namespaces if not any(own.startswith(f"{other}.") for other in namespaces)]
+    return pipeline.filter(**names, node_namespaces=outer or None)
+
+
 def _session(
-    project: Path, conf_source: Path, request: Request, hooks: Iterable[object], unused: tuple[str, ...]
+    project: Path, conf_source: Path, request: Request, hooks: list[object], unused: tuple[str, ...]
 ) -> KedroSession:
     """Make a session of the class that the project asks for.
 
@@ -190,7 +198,7 @@ def _session(
     """
     wanted = getattr(settings, "SESSION_CLASS", KedroSession)  # an older Kedro has no choice
     session_class = wanted if issubclass(wanted, KedroSession) else KedroSession
-    plugins.import_only_enabled(unused)
+    installed_hooks.import_only_enabled(unused)
     session: KedroSession = session_class.create(
         project_path=project, env=request.env, runtime_params=dict(request.params), conf_source=str(conf_source)
     )

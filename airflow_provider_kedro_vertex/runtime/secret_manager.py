@@ -15,17 +15,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.runtime.services import ServiceError
 
 _NAME = re.compile(r"projects/[^/]+(?:/locations/(?P<location>[a-z0-9-]+))?/secrets/[^/]+/versions/[^/]+")
 _ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER"
 #: Seconds before each further try.
 _PAUSES = (1.0, 3.0)
 _TIMEOUT = 30.0
-
-
-class SecretManagerError(KedroVertexError):
-    """Secret Manager could not be reached, or could not answer now."""
 
 
 def set_variables(secrets: Mapping[str, str]) -> None:
@@ -35,54 +32,44 @@ def set_variables(secrets: Mapping[str, str]) -> None:
         (``projects/P/locations/L/secrets/...``) come from their region's endpoint.
     :raises ConfigError: a name is not of this form, the secret does not exist or is disabled, the container may not
         read it, or it is no text.
-    :raises SecretManagerError: no answer, also after further tries.
+    :raises ServiceError: no answer, also after further tries.
     """
     if not secrets:
         return
     # Here, and not above: half a second for those containers only that have secrets.
     import requests
-    from google.auth.exceptions import GoogleAuthError
 
-    where = "secret_env"
-    try:
-        with _session() as session:
-            for variable, name in secrets.items():
-                where = f"secret_env: {variable} ({name})"
-                os.environ[variable] = _value(where, _access(session, where, name))
-    except GoogleAuthError as error:
-        raise SecretManagerError(f"{where}: the container has no usable credentials: {error}") from error
-    except requests.RequestException as error:
-        raise SecretManagerError(f"{where}: Secret Manager could not be reached: {error}") from error
+    from airflow_provider_kedro_vertex.runtime.google_auth import GoogleAuthError, session
 
-
-def _session() -> Any:
-    import requests
-
-    if os.environ.get(_ENDPOINT, "").startswith("http://"):
-        return requests.Session()
-    import google.auth
-    from google.auth.transport.requests import AuthorizedSession
-
-    credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-    return AuthorizedSession(credentials)
+    for variable, name in secrets.items():
+        where = f"secret_env: {variable} ({name})"
+        endpoint = _endpoint(where, name)
+        try:
+            with session(endpoint) as opened:
+                os.environ[variable] = _value(where, _access(opened, where, f"{endpoint}/v1/{name}:access"))
+        except (GoogleAuthError, requests.RequestException) as error:
+            raise ServiceError(f"{where}: Secret Manager could not be reached: {error}") from error
 
 
-def _access(session: Any, where: str, name: str) -> Any:
+def _endpoint(where: str, name: str) -> str:
     matched = _NAME.fullmatch(name)
     if matched is None:
         raise ConfigError(f"{where}: write projects/PROJECT/secrets/SECRET/versions/VERSION (VERSION may be latest).")
     location = matched["location"]
     host = f"secretmanager.{location}.rep.googleapis.com" if location else "secretmanager.googleapis.com"
-    endpoint = os.environ.get(_ENDPOINT) or f"https://{host}/"
+    return (os.environ.get(_ENDPOINT) or f"https://{host}").rstrip("/")
+
+
+def _access(session: Any, where: str, url: str) -> Any:
     for pause in (*_PAUSES, None):
-        answer = session.get(f"{endpoint.rstrip('/')}/v1/{name}:access", timeout=_TIMEOUT, allow_redirects=False)
+        answer = session.get(url, timeout=_TIMEOUT, allow_redirects=False)
         if answer.status_code == 200:
             return answer
         if answer.status_code < 500 and answer.status_code != 429:
             raise ConfigError(f"{where}: {_refusal(answer.status_code)}")
         if pause is not None:
             time.sleep(pause)
-    raise SecretManagerError(f"{where}: Secret Manager answered with status {answer.status_code}.")
+    raise ServiceError(f"{where}: Secret Manager answered with status {answer.status_code}.")
 
 
 def _refusal(status: int) -> str:

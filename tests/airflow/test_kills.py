@@ -33,7 +33,7 @@ KILL_SECONDS = 30.0
 DAGS = ("dies", "waits", "is_killed", "late_run")
 RUN = "manual__one"
 #: Long enough that all tasks are deferred before the first job ends.
-LASTS = 45 + 8 * WAITING_TASKS + OUTAGE_SECONDS
+LASTS = 45 + 15 * WAITING_TASKS + OUTAGE_SECONDS
 #: What waiting calls; the other tasks go on to be submitted and killed meanwhile.
 METHODS = ("GetPipelineJob", "ListPipelineJobs")
 
@@ -93,7 +93,9 @@ def airflow(processes: Processes, vertex: Vertex, tmp_path_factory: pytest.TempP
     env = {**environment(), "WAITING_TASKS": str(WAITING_TASKS)}
     running = RunningAirflow(home, dags, processes, vertex.url, env)
     running.start(*DAGS)
-    for dag_id in DAGS:
+    running.trigger("late_run", RUN)  # the first, since its time runs
+    running.until(lambda: running.states("late_run", RUN).get("deferred") == "deferred", "deferred task")
+    for dag_id in DAGS[:-1]:
         running.trigger(dag_id, RUN)
     return running
 

@@ -65,7 +65,7 @@ def test_without_an_id_the_server_makes_one(vertex: Vertex) -> None:
     response = vertex.create(vertex.body(PASS))
     assert response.status_code == 200
     job_id = response.json()["name"].rpartition("/")[2]
-    vertex.made.append(job_id)
+    vertex.made.append(vertex.name(job_id))
     assert re.fullmatch(r"[a-z0-9][-a-z0-9]*", job_id)
     vertex.ended(job_id)
 

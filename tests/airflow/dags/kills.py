@@ -57,5 +57,5 @@ with DAG("is_killed", **arguments):
     KedroVertexPipelineOperator(task_id="running", deferrable=False, **lives)
     KedroVertexPipelineOperator(task_id="late", deferrable=True, execution_timeout=timedelta(seconds=20), **lives)
 
-with DAG("late_run", dagrun_timeout=timedelta(seconds=30), **arguments):
+with DAG("late_run", dagrun_timeout=timedelta(seconds=60), **arguments):
     KedroVertexPipelineOperator(task_id="deferred", deferrable=True, **lives)

@@ -32,7 +32,7 @@ def test_everything_of_a_project_is_in_its_manifest(shop: Path) -> None:
     assert manifest.project == Project("Small Shop", shop.name, "1.0.0")
     assert manifest.env is None
 
-    assert sorted(manifest.pipelines) == ["__default__", "empty", "training"]
+    assert sorted(manifest.pipelines) == ["__default__", "empty", "nowhere", "training"]
     assert manifest.pipelines["empty"].nodes == ()
     assert manifest.pipelines["__default__"].nodes == (
         Node(
@@ -50,8 +50,8 @@ def test_everything_of_a_project_is_in_its_manifest(shop: Path) -> None:
             "features.daily",
         ),
         Node("train", ("table@pandas", "prices", "cached"), ("model",)),
-        Node("score", ("model", "shared"), ("scratch",), ("a",)),
-        Node("report", ("scratch", "partitions", "service", "lake", "rows", "undeclared"), ()),
+        Node("score", ("model",), ("scratch",), ("a",)),
+        Node("report", ("scratch", "partitions", "service", "lake"), ()),
     )
     assert manifest.pipelines["training"].nodes == manifest.pipelines["__default__"].nodes[2:]
 
@@ -133,17 +133,17 @@ def test_no_network_is_used(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     for name in ("connect", "connect_ex", "sendto"):
         monkeypatch.setattr(socket.socket, name, refuse)
-    assert len(inspect_project(shop).pipelines) == 3
+    assert len(inspect_project(shop).pipelines) == 4
 
 
 def test_a_project_without_configuration_of_ours(make_project: MakeProject) -> None:
     manifest = inspect_project(make_project())
     assert manifest.parameters == {}
     assert manifest.config.image is None
-    with pytest.raises(ConfigError, match=r"^No image is set"):
-        build_plan(manifest)
     with pytest.raises(ConfigError, match=r"^No root is set"):
-        build_plan(manifest, config=manifest.config.overridden({"image": "x"}))
+        build_plan(manifest)
+    with pytest.raises(ConfigError, match=r"^No image is set"):
+        build_plan(manifest, config=manifest.config.overridden({"root": "x"}))
 
 
 def test_ignored_keys_warn_with_their_place(make_project: MakeProject) -> None:

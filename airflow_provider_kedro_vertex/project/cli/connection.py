@@ -1,0 +1,55 @@
+"""Reaching Vertex AI from a laptop or CI: with Google's default credentials, or an emulator's address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError, PermissionDeniedError
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.core.config import RunConfig
+    from airflow_provider_kedro_vertex.vertex.client import VertexClient
+
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+
+
+def connect(config: RunConfig, api_endpoint: str | None, storage: str | None = None) -> VertexClient:
+    """Make a client for the configured project and region.
+
+    :param api_endpoint: another Vertex AI; one on this machine over plain http is an emulator and gets no credentials.
+    :param storage: another Cloud Storage; the same holds for it.
+    :raises ConfigError: the project or region is not known, or google-auth or requests is not installed.
+    :raises PermissionDeniedError: there are no default credentials.
+    """
+    try:
+        import google.auth
+        from google.auth.credentials import AnonymousCredentials, Credentials
+        from google.auth.exceptions import DefaultCredentialsError
+
+        from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error}. Install google-auth and requests beside the project.") from error
+    if not config.region:
+        raise ConfigError("No region is set. Set it in conf/base/vertexai.yml, or pass --region.")
+    given = [address for address in (api_endpoint, storage) if address]
+    credentials: Credentials
+    if given and all(map(_is_emulator, given)):
+        credentials, default_project_id = AnonymousCredentials(), None
+    else:
+        try:
+            credentials, default_project_id = google.auth.default(scopes=[_SCOPE])
+        except DefaultCredentialsError:
+            raise PermissionDeniedError(
+                "There are no Google credentials here. Run: gcloud auth application-default login"
+            ) from None
+    project_id = config.project_id or default_project_id
+    if not project_id:
+        raise ConfigError("No project_id is set. Set it in conf/base/vertexai.yml, or pass --project-id.")
+    return VertexClient(project_id, config.region, credentials, Endpoints(vertex=api_endpoint, storage=storage))
+
+
+def _is_emulator(api_endpoint: str) -> bool:
+    address = urlsplit(api_endpoint)
+    return address.scheme == "http" and address.hostname in _THIS_MACHINE

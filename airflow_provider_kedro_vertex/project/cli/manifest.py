@@ -1,0 +1,35 @@
+"""``kedro vertex manifest``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from airflow_provider_kedro_vertex.project.cli import options
+from airflow_provider_kedro_vertex.project.cli.output import STDOUT_HELP, inspected, problems_as_lines, show, write
+
+
+@click.command(name="manifest")
+@options.output(f"File to write, such as flights.manifest.json; {STDOUT_HELP}")
+@options.env
+@click.pass_obj
+def command(metadata: Any, output: Path, env: str | None) -> None:
+    """Inspect the project and write its manifest, which Airflow reads."""
+    with problems_as_lines():
+        write_manifest(metadata.project_path, env, output)
+
+
+def write_manifest(project: Path, env: str | None, output: Path) -> None:
+    """Inspect a project and write its manifest to a file, or to stdout for ``-``.
+
+    :raises KedroVertexError: the project cannot be inspected, or the file cannot be written.
+    """
+    from airflow_provider_kedro_vertex.core import manifest as manifests
+    from airflow_provider_kedro_vertex.core.checks import check_settings
+
+    found = inspected(project, env)
+    show(check_settings(found, found.config))
+    nodes = {node.name for pipeline in found.pipelines.values() for node in pipeline.nodes}
+    write(output, manifests.dumps(found), f"{len(found.pipelines)} pipelines, {len(nodes)} nodes, {found.digest[:19]}")

@@ -1,0 +1,81 @@
+"""What commands read and say: the project's manifest, files, findings, errors without a traceback."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, ProjectError
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.core.checks import Finding
+    from airflow_provider_kedro_vertex.core.manifest import Manifest
+
+STDOUT = Path("-")
+STDOUT_HELP = "- is stdout, where Kedro may log before (KEDRO_LOGGING_CONFIG)."
+
+_COLORS = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+
+def inspected(project: Path, env: str | None) -> Manifest:
+    """Inspect a project; what its configuration is warned of becomes lines on stderr.
+
+    :raises KedroVertexError: it cannot be inspected.
+    """
+    try:
+        from airflow_provider_kedro_vertex.project.inspect import inspect_project
+        from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
+    except ModuleNotFoundError as error:
+        raise ProjectError(f"{error}. Install airflow-provider-kedro-vertex[kedro] beside the project.") from error
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConfigWarning)
+        try:
+            return inspect_project(project, env)
+        finally:
+            for item in caught:
+                warn(" ".join(str(item.message).split()))
+
+
+def warn(message: str) -> None:
+    """Say a warning on stderr."""
+    click.echo(f"Warning: {message}", err=True)
+
+
+def write(output: Path, text: str, what: str) -> None:
+    """Write a file, whole or not at all, or stdout for ``-``, and say so.
+
+    :param what: what the file holds.
+    :raises ConfigError: the folder is missing or not writable.
+    """
+    from airflow_provider_kedro_vertex.core.files import write_whole
+
+    if output == STDOUT:
+        click.echo(text, nl=False)
+    else:
+        try:
+            write_whole(output, text)
+        except OSError as error:
+            raise ConfigError(f"Cannot write {output}: {error.strerror or error}.") from error
+    click.echo(f"Wrote {'stdout' if output == STDOUT else output}: {what}", err=output == STDOUT)
+
+
+def show(findings: Iterable[Finding]) -> None:
+    """Say what the checks found on stderr, a line for each; colours on a terminal."""
+    for finding in findings:
+        level = click.style(f"{finding.code} {finding.level}", fg=_COLORS[finding.level], bold=True)
+        said = f"{finding.message} {finding.fix}".strip()
+        click.echo(f"{level}: {said} ({finding.page})", err=True)
+
+
+@contextmanager
+def problems_as_lines() -> Iterator[None]:
+    """Show this package's errors as lines on stderr, without a traceback, and end with exit code 1."""
+    try:
+        yield
+    except KedroVertexError as error:
+        raise click.ClickException(str(error)) from error

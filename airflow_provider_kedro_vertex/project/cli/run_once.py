@@ -1,0 +1,83 @@
+"""``kedro vertex run-once``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from airflow_provider_kedro_vertex.project.cli import options
+from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines, show
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.core.selection import Selection
+
+
+@click.command(name="run-once")
+@options.pipeline
+@options.image
+@click.option(
+    "--param", "params", multiple=True, metavar="KEY=VALUE", help="Runtime parameter, typed as the project's own is."
+)
+@click.option(
+    "--wait", "--wait-for-completion", "wait", is_flag=True, help="Show the nodes' states until the job ends."
+)
+@click.option(
+    "--timeout-seconds", type=click.IntRange(min=1), help="With --wait: stop waiting after so long; the job goes on."
+)
+@options.slices
+@options.project_id
+@options.region
+@options.api_endpoint
+@options.env
+@click.option("--auto-build", is_flag=True, hidden=True)
+@click.option("--yes", is_flag=True, hidden=True)
+@click.pass_context
+def command(
+    context: click.Context,
+    pipeline: str,
+    image: str | None,
+    params: tuple[str, ...],
+    wait: bool,
+    timeout_seconds: int | None,
+    selection: Selection | None,
+    project_id: str | None,
+    region: str | None,
+    api_endpoint: str | None,
+    env: str | None,
+    auto_build: bool,
+    yes: bool,
+) -> None:
+    """Run a registered pipeline, or a slice of it, once on Vertex AI, without Airflow.
+
+    The same checks as `kedro vertex check` run first. With --wait the exit code tells how the job ended: 0 succeeded,
+    1 failed, 3 cancelled, 4 still running after --timeout-seconds.
+    """
+    from airflow_provider_kedro_vertex.core.checks import check, errors, refuse
+    from airflow_provider_kedro_vertex.core.console import job_page
+    from airflow_provider_kedro_vertex.core.parameters import to_json
+    from airflow_provider_kedro_vertex.core.plan import build_plan
+    from airflow_provider_kedro_vertex.project.cli.connection import connect
+    from airflow_provider_kedro_vertex.project.cli.parameters import typed
+    from airflow_provider_kedro_vertex.project.cli.submission import submit
+    from airflow_provider_kedro_vertex.project.cli.watching import watch
+
+    if auto_build or yes:
+        raise click.UsageError(
+            "--auto-build and --yes are kedro-vertexai's: this command builds no image. Build and push it first, with "
+            "docker build --platform linux/amd64 -t IMAGE . and docker push IMAGE."
+        )
+    with problems_as_lines():
+        manifest = inspected(context.obj.project_path, env)
+        config = manifest.config.overridden({"image": image, "project_id": project_id, "region": region})
+        plan = build_plan(manifest, pipeline, config, selection)
+        runtime_params = to_json(typed(params, manifest.parameters))
+        findings = check(manifest, plan)
+        show(finding for finding in findings if finding not in errors(findings))
+        refuse(findings)
+        client = connect(config, api_endpoint)
+        job = submit(client, plan, runtime_params)
+        page = job_page(job["name"], api_endpoint)
+        click.echo(f"Submitted {job['name']}: pipeline {pipeline!r} with {len(plan.groups)} tasks.\nSee {page}")
+        if wait:
+            context.exit(watch(client, job, plan, page, timeout_seconds))

@@ -1,0 +1,33 @@
+"""Where kedro-mlflow tracks runs, as far as the project's configuration says."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from airflow_provider_kedro_vertex.core.config import Mlflow, RunConfig
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.project.conf import MLFLOW, Conf
+from airflow_provider_kedro_vertex.project.datasets import redacted
+
+#: kedro-mlflow's folder in the project, when its file names no server.
+_DEFAULT = "mlruns"
+
+
+def with_tracking_uri(config: RunConfig, conf: Conf) -> RunConfig:
+    """Add the tracking URI of ``mlflow.yml``, for the checks; a project without that file stays as it is.
+
+    The file is kedro-mlflow's to read: one that cannot be resolved here is no error, since its values may be known in
+    the container alone.
+    """
+    try:
+        content = conf.load(MLFLOW)
+    except ConfigError:
+        return config
+    if not content:
+        return config
+    server = content.get("server")
+    # kedro-mlflow 0.2 had the key at the top.
+    said = server.get("mlflow_tracking_uri") if isinstance(server, Mapping) else content.get("mlflow_tracking_uri")
+    uri = redacted(said) if isinstance(said, str) and said else _DEFAULT
+    return dataclasses.replace(config, mlflow=dataclasses.replace(config.mlflow or Mlflow(), tracking_uri=uri))
