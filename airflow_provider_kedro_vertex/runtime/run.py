@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +33,7 @@ from airflow_provider_kedro_vertex.runtime.config_providers import generated
 from airflow_provider_kedro_vertex.runtime.group import node_group
 from airflow_provider_kedro_vertex.runtime.hooks import GroupHooks
 from airflow_provider_kedro_vertex.runtime.mlflow_status import last_nodes
-from airflow_provider_kedro_vertex.runtime.plugins import mlflow_hooks
+from airflow_provider_kedro_vertex.runtime.plugins import PACKAGE, mlflow_hooks, uses_mlflow
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.settings import THREAD, Settings
 
@@ -101,20 +101,19 @@ def run(request: Request, progress: Progress) -> None:
     settled = project / settings.CONF_SOURCE
     providers = request.settings.dynamic_config_providers
     try:
-        with (
-            generated(providers, settled, lambda: load(loader(settled), "vertexai")) as conf_source,
-            mlflow_hooks(loader(conf_source), lambda: _mlflow_run(request, pipeline, progress)) as more,
-        ):
-            own = [hooks, _Started(), *more] if alone else [hooks, _Started(), *more, _EveryPipeline()]
-            session = _session(project, conf_source, request, own)
-            with session:
-                names: dict[str, Any] = (
-                    {"pipeline_names": list(request.pipelines)}
-                    if "pipeline_names" in inspect.signature(session.run).parameters
-                    else {"pipeline_name": _single(request.pipelines)}  # an older Kedro
-                )
-                runner = ThreadRunner() if request.settings.runner == THREAD else SequentialRunner()
-                session.run(**names, node_names=group.nodes, runner=runner)
+        with generated(providers, settled, lambda: load(loader(settled), "vertexai")) as conf_source:
+            used = uses_mlflow(partial(loader, conf_source))
+            with mlflow_hooks(used, lambda: _mlflow_run(request, pipeline, progress)) as more:
+                own = [hooks, _Started(), *more] if alone else [hooks, _Started(), *more, _EveryPipeline()]
+                session = _session(project, conf_source, request, own, unused=() if used else (PACKAGE,))
+                with session:
+                    names: dict[str, Any] = (
+                        {"pipeline_names": list(request.pipelines)}
+                        if "pipeline_names" in inspect.signature(session.run).parameters
+                        else {"pipeline_name": _single(request.pipelines)}  # an older Kedro
+                    )
+                    runner = ThreadRunner() if request.settings.runner == THREAD else SequentialRunner()
+                    session.run(**names, node_names=group.nodes, runner=runner)
     except Exception as error:
         hooks.recover(error)
         if progress.place.node is None and isinstance(error, _CONFIGURATION_ERRORS):
@@ -181,13 +180,23 @@ def _mlflow_run(request: Request, pipeline: Pipeline, progress: Progress) -> Mlf
         ",".join(request.pipelines),
         request.env,
         request.nodes,
-        last_nodes(pipeline.nodes),
+        last_nodes(_slice(pipeline, request.settings.selection).nodes),
         outcome.get("state") if isinstance(outcome, dict) else None,
     )
     return MlflowRun(part, request.context, progress, request.settings.request_header_provider)
 
 
-def _session(project: Path, conf_source: Path, request: Request, hooks: list[object]) -> KedroSession:
+def _slice(pipeline: Pipeline, selection: Mapping[str, Sequence[str]]) -> Pipeline:
+    """The nodes that this run is about. Kedro refuses a name that is given twice, and namespaces inside others."""
+    names = {key: list(dict.fromkeys(values)) for key, values in selection.items()}
+    namespaces = names.pop("namespaces", [])
+    outer = [own for own in namespaces if not any(own.startswith(f"{other}.") for other in namespaces)]
+    return pipeline.filter(**names, node_namespaces=outer or None)
+
+
+def _session(
+    project: Path, conf_source: Path, request: Request, hooks: list[object], unused: tuple[str, ...]
+) -> KedroSession:
     """Make a session of the class that the project asks for.
 
     Kedro has no public way to say a run's version, nor to add hooks to one run, so two private names of
@@ -196,7 +205,7 @@ def _session(project: Path, conf_source: Path, request: Request, hooks: list[obj
     """
     wanted = getattr(settings, "SESSION_CLASS", KedroSession)  # an older Kedro has no choice
     session_class = wanted if issubclass(wanted, KedroSession) else KedroSession
-    installed_hooks.import_only_enabled()
+    installed_hooks.import_only_enabled(unused)
     session: KedroSession = session_class.create(
         project_path=project, env=request.env, runtime_params=dict(request.params), conf_source=str(conf_source)
     )
