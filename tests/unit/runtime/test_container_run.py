@@ -27,6 +27,13 @@ def test_one_group_of_all_nodes_stores_only_the_result(shop: Project) -> None:
     assert shop.stored() == ["report.bin"]
 
 
+def test_several_pipelines_are_put_together(shop: Project) -> None:
+    done = shop.command("--pipeline", "look", *shop.arguments("numbers", "look"))
+    assert done.code == 0, done.log
+    assert shop.stored() == ["numbers.bin"], "the nodes of the other pipeline outside the group want it"
+    assert shop.json("data/seen.json")["size"] == 3
+
+
 def test_the_hooks_are_called_as_kedro_run_calls_them(shop: Project) -> None:
     kedro = Project(shop.path.with_name("judge"), shop.context)
     shutil.copytree(shop.path, kedro.path)
