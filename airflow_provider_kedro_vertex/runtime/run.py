@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import warnings
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from yaml import YAMLError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.runtime import installed_hooks, resolver
 from airflow_provider_kedro_vertex.runtime.classes import stand_in_for_kedro_vertexai
 from airflow_provider_kedro_vertex.runtime.conf import config_loader, load
 from airflow_provider_kedro_vertex.runtime.config_providers import generated
@@ -49,6 +51,8 @@ class Request:
     :param pipeline: a registered pipeline.
     :param nodes: the names of the nodes to run, in any order.
     :param env: the configuration environment; None for the project's default.
+    :param store: outputs that are for another pipeline of the run; see :func:`.group.node_group`.
+    :param given: datasets that no node of the run makes, though the pipeline has one that would.
     :param params: Kedro's runtime parameters, nested.
     :param context: the Airflow run.
     :param settings: what vertexai.yml says about this container.
@@ -57,6 +61,8 @@ class Request:
 
     pipeline: str
     nodes: tuple[str, ...]
+    store: tuple[str, ...]
+    given: tuple[str, ...]
     env: str | None
     params: Mapping[str, Any]
     context: RunContext
@@ -75,6 +81,7 @@ def run(request: Request, progress: Progress) -> None:
     :raises MissingInputError: an earlier node group did not store what this one needs.
     :raises Exception: whatever the project's own code raises.
     """
+    resolver.register()
     project = Path.cwd()
     if not is_kedro_project(project):
         raise ConfigError(
@@ -88,7 +95,7 @@ def run(request: Request, progress: Progress) -> None:
         raise ConfigError(f"The Kedro project {project} is not complete: {error}") from error
 
     pipeline, alone = _registered(request.pipeline, request.nodes)
-    group = node_group(pipeline.nodes, request.nodes)
+    group = node_group(pipeline.nodes, request.nodes, request.store, request.given)
     hooks = GroupHooks(group, request.context, progress, request.level)
     loader = partial(config_loader, env=request.env, params=request.params)
     settled = project / settings.CONF_SOURCE
@@ -98,7 +105,7 @@ def run(request: Request, progress: Progress) -> None:
             generated(providers, settled, lambda: load(loader(settled), "vertexai")) as conf_source,
             mlflow_hooks(loader(conf_source), lambda: _mlflow_run(request, pipeline, progress)) as more,
         ):
-            own = [hooks, *more] if alone else [hooks, *more, _EveryPipeline()]
+            own = [hooks, _Started(), *more] if alone else [hooks, _Started(), *more, _EveryPipeline()]
             session = _session(project, conf_source, request, own)
             with session:
                 names: dict[str, Any] = (
@@ -110,7 +117,7 @@ def run(request: Request, progress: Progress) -> None:
                 session.run(**names, node_names=group.nodes, runner=runner)
     except Exception as error:
         hooks.recover(error)
-        if progress.node is None and isinstance(error, _CONFIGURATION_ERRORS):
+        if progress.place.node is None and isinstance(error, _CONFIGURATION_ERRORS):
             raise ConfigError(f"The project's configuration is wrong: {error}") from error
         raise
 
@@ -136,6 +143,16 @@ def _registered(name: str, nodes: tuple[str, ...]) -> tuple[Pipeline, bool]:
     if name not in everything:
         raise ConfigError(f"The project has no pipeline {name!r}.{did_you_mean(name, everything)}")
     return everything[name], False
+
+
+class _Started:
+    """Begins to collect garbage, which the command puts off until everything is imported and configured."""
+
+    @hook_impl(trylast=True)
+    def before_pipeline_run(self) -> None:
+        """Leave alone for good what is there now: it is no garbage, and there is much of it."""
+        gc.freeze()
+        gc.enable()
 
 
 class _EveryPipeline:
@@ -172,6 +189,7 @@ def _session(project: Path, conf_source: Path, request: Request, hooks: list[obj
     """
     wanted = getattr(settings, "SESSION_CLASS", KedroSession)  # an older Kedro has no choice
     session_class = wanted if issubclass(wanted, KedroSession) else KedroSession
+    installed_hooks.import_only_enabled()
     session: KedroSession = session_class.create(
         project_path=project, env=request.env, runtime_params=dict(request.params), conf_source=str(conf_source)
     )

@@ -92,6 +92,7 @@ def settings(home: Path, dags_folder: Path, *, project: str, vertex_url: str) ->
             "project": project,
             "is_anonymous": True,
             "api_endpoint": vertex_url,
+            "logging_endpoint": vertex_url,
             "console_url": vertex_url,
         },
     }
