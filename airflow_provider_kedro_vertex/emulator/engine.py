@@ -58,6 +58,8 @@ logger = logging.getLogger(__name__)
 RUN_LABELS = "VERTEX_AI_PIPELINES_RUN_LABELS"
 """The variable that gives every container of a pipeline its job's labels in JSON."""
 
+_PENDING = int(TaskState.PENDING)
+
 
 class Engine:
     """Runs the PipelineJobs of one emulator. Its methods are called in the event loop."""
@@ -143,9 +145,7 @@ class Engine:
 
     def _advance(self, run: Run) -> None:
         """Start what may start, end what has ended, until nothing changes; then write the job."""
-        while any(
-            self._settle(run, node) for node in list(run.root.everything()) if isinstance(node.component.body, Dag)
-        ):
+        while any(self._settle(run, dag) for dag in list(run.root.open_dags())):
             pass
         if run.root.final:
             self._finish(run)
@@ -156,17 +156,18 @@ class Engine:
         """Look at one open DAG. Returns whether something changed."""
         if dag.state not in (TaskState.RUNNING, TaskState.CANCELLING):
             return False
-        changed, stopped = False, run.stopped
-        for node in dag.children.values():
-            if node.state != TaskState.PENDING or node.attempt is not None or node.task is None:
+        changed, stopped, children = False, run.stopped, dag.children
+        for node in children.values():
+            # The detail's number, and not the enum made of it: this runs for every task at every change.
+            if node.detail.state != _PENDING or node.attempt is not None or node.task is None:
                 continue
-            upstream = [dag.children[name].state for name in node.task.upstream]
+            upstream = [children[name].detail.state for name in node.task.upstream]
             barred = stopped or not TASK_BAD.isdisjoint(upstream)
             if run.cancelling:
                 end_cancelled(node)
             elif barred and not node.task.after_failures:
                 move(node, TaskState.NOT_TRIGGERED)
-            elif all(state in TASK_FINAL for state in upstream):
+            elif TASK_FINAL.issuperset(upstream):
                 self._trigger(run, dag, node)
             else:
                 continue
@@ -257,6 +258,8 @@ class Engine:
         self._touched.add(run)
 
     def _write_touched(self) -> None:
+        if not self._touched:
+            return  # closed meanwhile
         with self._store.transaction():
             for run in self._touched:
                 run.job.update_time.CopyFrom(now())
@@ -385,7 +388,7 @@ def _root_parameters(job: Message, pipeline: Pipeline) -> Mapping[str, Any]:
 
 def _parent(run: Run, node: Node) -> Node:
     """The DAG that a task is in."""
-    return next(dag for dag in run.root.everything() if node in dag.children.values())
+    return next(dag for dag in run.root.open_dags() if dag.children.get(node.detail.task_name) is node)
 
 
 def _describe(run: Run, node: Node) -> None:

@@ -58,6 +58,11 @@ class Outcome:
     retry: bool = True
 
 
+_NO_COMMAND = Outcome(
+    Code.INVALID_ARGUMENT, "The container has no command, and this emulator knows no image's own.", retry=False
+)
+
+
 class Executor(Protocol):
     """Runs containers. ``run`` may be cancelled, and then ends what it started before it raises CancelledError."""
 
@@ -95,31 +100,31 @@ class ProcessExecutor:
 
     async def run(self, work: Work, started: Callable[[], None]) -> Outcome:
         """Run one container to its end; see :class:`Executor`."""
-        with LogWriter(log_path(self._data, work.number)) as log:
-            outcome = await self._run(work, started, log)
-            if outcome.code is not None:
-                log.note(outcome.message)
-            return outcome
-
-    async def _run(self, work: Work, started: Callable[[], None], log: LogWriter) -> Outcome:
         image = self._images.get(work.image)
-        if image is None:
-            return self._unknown_image(work.image)
-        if not work.argv:
-            return Outcome(
-                Code.INVALID_ARGUMENT, "The container has no command, and this emulator knows no image's own.", False
-            )
+        if image is None or not work.argv:
+            refusal = self._unknown_image(work.image) if image is None else _NO_COMMAND
+            with LogWriter(log_path(self._data, work.number)) as log:
+                log.note(refusal.message)
+            return refusal
+        # A container that waits for its place has no open file: thousands may wait.
         async with self._places:
-            folder = self._data / "work" / work.number
+            with LogWriter(log_path(self._data, work.number)) as log:
+                outcome = await self._run(work, image, started, log)
+                if outcome.code is not None:
+                    log.note(outcome.message)
+                return outcome
+
+    async def _run(self, work: Work, image: Image, started: Callable[[], None], log: LogWriter) -> Outcome:
+        folder = self._data / "work" / work.number
+        try:
             try:
-                try:
-                    await _in_thread(_prepare, image, folder, self._data)
-                except (OSError, shutil.Error) as error:
-                    return Outcome(Code.INTERNAL, f"The image's folder {image.folder} could not be copied: {error}")
-                started()
-                return await self._process(work, image, folder, log)
-            finally:
-                await _in_thread(shutil.rmtree, folder, True)
+                await _in_thread(_prepare, image, folder, self._data)
+            except (OSError, shutil.Error) as error:
+                return Outcome(Code.INTERNAL, f"The image's folder {image.folder} could not be copied: {error}")
+            started()
+            return await self._process(work, image, folder, log)
+        finally:
+            await _in_thread(shutil.rmtree, folder, True)
 
     async def _process(self, work: Work, image: Image, folder: Path, log: LogWriter) -> Outcome:
         env = environment(image, folder, self._env, work.env)

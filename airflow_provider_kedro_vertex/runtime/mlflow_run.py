@@ -157,7 +157,7 @@ class MlflowRun:
                 for name in set(self._part.tags) - set(done):
                     client.delete_tag(run_id, name)
             elif isinstance(error, (Exception, SystemExit)):
-                where = f"node {self._progress.node!r}" if self._progress.node else "before the first node"
+                where = f"node {self._progress.place.node!r}" if self._progress.place.node else "before the first node"
                 value = f"{states.HAS_FAILED}: {where}: {type(error).__name__}"
                 _set_tags(client, run_id, dict.fromkeys(self._part.tags, value))
             else:

@@ -33,7 +33,7 @@ KILL_SECONDS = 30.0
 DAGS = ("dies", "waits", "is_killed", "late_run")
 RUN = "manual__one"
 #: Long enough that all tasks are deferred before the first job ends.
-LASTS = 45 + 8 * WAITING_TASKS + OUTAGE_SECONDS
+LASTS = 45 + 15 * WAITING_TASKS + OUTAGE_SECONDS
 #: What waiting calls; the other tasks go on to be submitted and killed meanwhile.
 METHODS = ("GetPipelineJob", "ListPipelineJobs")
 

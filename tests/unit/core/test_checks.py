@@ -13,7 +13,7 @@ from airflow_provider_kedro_vertex.core.checks import (
     Finding,
     Mode,
     check,
-    check_pipeline,
+    check_pipelines,
     check_settings,
     errors,
     may_be_secret,
@@ -55,7 +55,7 @@ MAKE, TAKE = Node("make", (), ("rows",), ("raw",)), Node("take", ("rows",), ())
 def found(
     *nodes: Node, datasets: dict[str, tuple[Any, ...]] | None = None, mode: Mode = "pipeline_job", **settings: Any
 ) -> list[str]:
-    findings = check_pipeline(manifest_of(*(nodes or (MAKE, TAKE)), datasets=datasets, **settings), mode=mode)
+    findings = check_pipelines(manifest_of(*(nodes or (MAKE, TAKE)), datasets=datasets, **settings), mode=mode)
     assert all(finding.fix for finding in findings)
     return [f"{finding.code} {finding.level}: {finding.message}" for finding in findings]
 
@@ -152,7 +152,7 @@ def test_images_that_stay_what_they_are(image: str) -> None:
 
 def test_what_is_not_set() -> None:
     bare = dataclasses.replace(manifest_of(MAKE), config=RunConfig())
-    assert [str(finding)[:12] for finding in check_pipeline(bare)] == ["KV008 error:", "KV007 error:"]
+    assert [str(finding)[:12] for finding in check_pipelines(bare)] == ["KV007 error:", "KV008 error:"]
     assert found(image=None, nodes={"__default__": {"image": "r.test/shop:1"}}) == []
 
 
@@ -255,14 +255,14 @@ def test_the_account_of_custom_jobs() -> None:
 
 def test_a_pipeline_that_cannot_be_planned() -> None:
     manifest = manifest_of(MAKE, TAKE)
-    (finding,) = check_pipeline(manifest, "defalt")
+    (finding,) = check_pipelines(manifest, ["defalt"])
     assert str(finding) == (
         "KV021 error: Project 'Shop' has no registered pipeline 'defalt'. Did you mean '__default__'? "
         "(docs/checks.md#kv021)"
     )
-    (finding,) = check_pipeline(manifest, selection=Selection(node_names=("take",)))
+    (finding,) = check_pipelines(manifest, selection=Selection(node_names=("take",)))
     assert (finding.code, "make" in finding.message) == ("KV021", True)
-    (finding,) = check_pipeline(manifest_of(Node("a b", (), ("x",)), Node("a-b", (), ("y",))))
+    (finding,) = check_pipelines(manifest_of(Node("a b", (), ("x",)), Node("a-b", (), ("y",))))
     assert (finding.code, finding.fix) == ("KV021", "Rename one of them.")
 
 
@@ -279,7 +279,7 @@ def test_the_exit_pipeline_is_checked_too() -> None:
         pipelines={**manifest.pipelines, "bye": bye},
         datasets={**manifest.datasets, "nowhere": Dataset("nowhere", "kedro.io.MemoryDataset")},
     )
-    assert [finding.code for finding in check_pipeline(both)] == ["KV003", "KV007"]
+    assert [finding.code for finding in check_pipelines(both)] == ["KV003", "KV007"]
 
 
 def test_errors_refuse_and_warnings_do_only_when_strict() -> None:

@@ -222,6 +222,24 @@ def test_only_so_many_run_at_a_time(tmp_path: Path) -> None:
     assert most == 2
 
 
+def test_a_waiting_task_holds_no_file_open(tmp_path: Path) -> None:
+    runner = Runner(tmp_path, max_parallel=1)
+
+    async def many() -> int:
+        first = asyncio.create_task(runner.run("python", "-c", "print('up'); import time; time.sleep(60)"))
+        await runner.logged("up")
+        before = len(os.listdir("/proc/self/fd"))
+        waiting = [asyncio.create_task(runner.run("python", "-c", "", number=str(n))) for n in range(2, 52)]
+        await asyncio.sleep(0)
+        opened = len(os.listdir("/proc/self/fd")) - before
+        for task in (*waiting, first):
+            task.cancel()
+        await asyncio.wait([*waiting, first])
+        return opened
+
+    assert within(60, many()) == 0
+
+
 def test_a_waiting_task_can_be_cancelled(tmp_path: Path) -> None:
     runner = Runner(tmp_path, max_parallel=1)
 

@@ -6,9 +6,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -16,40 +15,13 @@ import yaml
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.plan import build_plan
-from airflow_provider_kedro_vertex.project.cli import commands
 
 MakeProject = Callable[..., Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
+Vertex = Callable[..., Any]
+
 INSPECT = ("-m", "airflow_provider_kedro_vertex.project", "manifest", "--project")
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a command ended."""
-
-    exit_code: object
-    stdout: str
-    stderr: str
-
-
-Vertex = Callable[..., Result]
-
-
-@pytest.fixture
-def vertex(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Vertex:
-    """``kedro vertex ...`` in this process, as Kedro calls it."""
-    monkeypatch.delenv("KEDRO_ENV", raising=False)
-
-    def command(project: Path, *arguments: str, **environment: str) -> Result:
-        with monkeypatch.context() as patch:
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            with pytest.raises(SystemExit) as caught:
-                commands.main(["vertex", *arguments], obj=SimpleNamespace(project_path=project))
-        return Result(caught.value.code, *capsys.readouterr())
-
-    return command
 
 
 def test_the_commands_of_kedros_own_command_line(shop: Path, run: Run, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class Mortal(VertexClient):
         hidden: set[str] = set()
         if self.lagging:
             self.lagging -= 1
-            # A list is as it was some time ago: what it lacks are the newest jobs. A job takes longer than it lags.
+            # A list is as it was some time ago: what it lacks are the newest jobs.
             new = [job for name, job in jobs.items() if name not in self._listed and self._goes_on(job)]
             since = min((job["createTime"] for job in new), default="9")
             hidden = {name for name, job in jobs.items() if job["createTime"] >= since}
@@ -154,6 +154,8 @@ class TaskInstance(RuleBasedStateMachine):
         """A try runs: to its wait, to an error, or to its death. What does not wait is followed by a retry."""
         if self.success:
             return
+        if lagging:  # a job takes longer than a list lags: what has succeeded cannot be taken back
+            image = "lives"
         self.client = Mortal(self.url)
         self.client.dies_at, self.client.lagging = dies_at, lagging
         try:
