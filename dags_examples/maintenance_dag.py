@@ -15,6 +15,7 @@ with DAG(
     schedule="@daily",
     start_date=datetime(2013, 2, 6, tzinfo=timezone.utc),
     catchup=False,
+    is_paused_upon_creation=True,  # as an example it waits to be turned on
     params={"delete": Param(False, type="boolean")},
     tags=["kedro", "flights"],
 ):
