@@ -26,6 +26,7 @@ from dags_examples.demo.processes import Processes
 from dags_examples.demo.rest import get_json
 
 USUAL_PORT = 8080
+BACKFILL_TRIES = 5
 COMPONENTS = (
     ("api-server",),
     # The log servers would take two more ports, and the API server reads the log files itself.
@@ -81,8 +82,20 @@ class Airflow3:
     ) -> list[Run]:
         """See `dags_examples.demo.airflow.Airflow`."""
         days = ("--from-date", first_day.isoformat(), "--to-date", last_day.isoformat())
-        self.command("backfill", "create", "--dag-id", dag_id, *days)
+        self._create_backfill("--dag-id", dag_id, *days)
         return self._ended(dag_id, lambda run: first_day <= run.day <= last_day, watch, seconds)
+
+    def _create_backfill(self, *arguments: str) -> None:
+        """Make the backfill; the command undoes all when it fails.
+
+        It reads and then writes in one transaction, and where another process wrote in between SQLite does not wait.
+        """
+        for left in reversed(range(BACKFILL_TRIES)):
+            try:
+                return self.command("backfill", "create", *arguments)
+            except StackError as error:
+                if "database is locked" not in str(error) or not left:
+                    raise
 
     def trigger(self, dag_id: str, params: Mapping[str, str], *, seconds: float = RUN_SECONDS) -> Run:
         """See `dags_examples.demo.airflow.Airflow`."""
