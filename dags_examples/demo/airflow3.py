@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from importlib.metadata import version
@@ -26,7 +27,7 @@ from dags_examples.demo.processes import Processes
 from dags_examples.demo.rest import get_json
 
 USUAL_PORT = 8080
-BACKFILL_TRIES = 5
+BACKFILL_TRIES = 10
 COMPONENTS = (
     ("api-server",),
     # The log servers would take two more ports, and the API server reads the log files itself.
@@ -92,10 +93,12 @@ class Airflow3:
         """
         for left in reversed(range(BACKFILL_TRIES)):
             try:
-                return self.command("backfill", "create", *arguments)
+                self.command("backfill", "create", *arguments)
+                break
             except StackError as error:
                 if "database is locked" not in str(error) or not left:
                     raise
+                time.sleep(POLL_SECONDS)
 
     def trigger(self, dag_id: str, params: Mapping[str, str], *, seconds: float = RUN_SECONDS) -> Run:
         """See `dags_examples.demo.airflow.Airflow`."""
