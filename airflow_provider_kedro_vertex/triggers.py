@@ -191,25 +191,31 @@ class KedroVertexNodeTrigger(KedroVertexJobTrigger):
                 match news:
                     case poller.Changed():
                         task = news.tasks.get(self.group)
-                        if task is None:
-                            continue
-                        states.show({self.group: task.state})
-                        if self.end_task and task.state in DONE_STATES:
-                            result, links = await asyncio.to_thread(self._done, task)
-                            event = await success_event(self.task_instance, result, links)
-                            if event is not None:
-                                return event
-                        if task.ended:
-                            state = task.state
-                            break
                     case poller.Trouble():
                         self.log.warning("%s The wait goes on.", news.message)
+                        continue
                     case poller.Ended():
-                        state = news.state
+                        # The job's end may be told before the last of its groups.
+                        task, state = await asyncio.to_thread(self._read), news.state
+                if task is None:
+                    continue
+                states.show({self.group: task.state})
+                if self.end_task and task.state in DONE_STATES:
+                    result, links = await asyncio.to_thread(self._done, task)
+                    event = await success_event(self.task_instance, result, links)
+                    if event is not None:
+                        return event
+                if task.ended:
+                    state = task.state
+                    break
         except KedroVertexError as error:
             final = not isinstance(error, UnavailableError | QuotaExceededError)
             return TriggerEvent({"name": self.job, "error": str(error), "final": final})
         return TriggerEvent({"name": self.job, "state": state, "seen": states.seen})
+
+    def _read(self) -> outcome.Task | None:
+        _, client = self._connect()
+        return next((task for task in outcome.tasks(client.get_job(self.job)) if task.name == self.group), None)
 
     def _done(self, task: outcome.Task) -> tuple[dict[str, Any], dict[str, str]]:
         from airflow_provider_kedro_vertex.hooks import KedroVertexHook
