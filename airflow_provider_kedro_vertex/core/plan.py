@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from typing import Any, TypeVar
 
@@ -135,9 +135,12 @@ def build_plan(
     nodes = select(whole, selection) if selection else whole.nodes
     in_memory = _in_memory(manifest, whole.nodes)
     graph = graph_of(nodes)
-    if len(nodes) < len(whole.nodes):
+    part = None
+    if selection and len(nodes) < len(whole.nodes):
         _complete(graph, whole.nodes, in_memory, pipeline)
-    groups = _groups(graph, manifest, pipeline, config, in_memory)
+        made = frozenset(dataset(output) for node in whole.nodes for output in node.outputs)
+        part = _Slice(selection, made - graph.makers.keys())
+    groups = _groups(graph, manifest, pipeline, config, in_memory, part)
     exit_group = _exit_group(manifest, pipeline, config)
     if exit_group is not None:
         _task_ids([*(group.name for group in groups), EXIT_TASK_ID, EXIT_HANDLER_ID], "Groups")
@@ -182,8 +185,21 @@ def _complete(graph: Graph, whole: Iterable[Node], in_memory: Collection[str], p
                 )
 
 
+@dataclass(frozen=True)
+class _Slice:
+    """A plan of some of a pipeline's nodes: how they were selected, and what only the others make."""
+
+    selection: Selection
+    made_outside: frozenset[str]
+
+
 def _groups(
-    graph: Graph, manifest: Manifest, pipeline: str, config: RunConfig, in_memory: Collection[str]
+    graph: Graph,
+    manifest: Manifest,
+    pipeline: str,
+    config: RunConfig,
+    in_memory: Collection[str],
+    part: _Slice | None,
 ) -> tuple[NodeGroup, ...]:
     grouping = config.grouping or Grouping("none")
     if grouping.kind == "callable" and all(node.group is None for node in graph.nodes):
@@ -191,7 +207,7 @@ def _groups(
             f"The manifest has no groups of {grouping.callable}, since the project's own function is called when the "
             "manifest is written. Set run_config.grouping in conf/base/vertexai.yml and write the manifest again."
         )
-    settings = _Settings(config, graph.nodes)
+    settings = _Settings(config, graph.nodes, part.selection if part else None)
     alike = settings.alike() if grouping.kind == "auto" else ()
     groups = grouped(graph, grouping, pipeline, in_memory, alike)
     task_ids = _task_ids([group.name for group in groups], "Nodes" if grouping.kind == "none" else "Groups")
@@ -216,9 +232,18 @@ def _groups(
                 inputs=sorted(taken),
                 outputs=sorted(given),
                 command=_command(pipeline, manifest),
+                more=_given(members, part),
             )
         )
     return tuple(found)
+
+
+def _given(nodes: Iterable[Node], part: _Slice | None) -> list[str]:
+    """What nodes outside of the slice make is not of this run: the container takes what earlier runs left."""
+    if part is None:
+        return []
+    taken = {name for node in nodes for name in map(dataset, node.inputs)}
+    return [argument for name in sorted(taken & part.made_outside) for argument in ("--given", name)]
 
 
 def _exit_group(manifest: Manifest, pipeline: str, config: RunConfig) -> NodeGroup | None:
@@ -270,10 +295,10 @@ def _task_ids(names: Sequence[str], what: str) -> list[str]:
 class _Settings:
     """What the settings say for each node, and for nodes that share a container."""
 
-    def __init__(self, config: RunConfig, nodes: Sequence[Node]) -> None:
+    def __init__(self, config: RunConfig, nodes: Sequence[Node], selection: Selection | None = None) -> None:
         self._config = config
         self._nodes = nodes
-        self._inside = _inside(config)
+        self._inside = _inside(config, selection)
         called = [node_names(node.name) for node in nodes]
         self._resources = [config.resources_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
         self._settings = [config.settings_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
@@ -299,6 +324,7 @@ class _Settings:
         inputs: Iterable[str],
         outputs: Iterable[str],
         command: Iterable[str],
+        more: Iterable[str] = (),
     ) -> NodeGroup:
         """Describe a group.
 
@@ -330,6 +356,7 @@ class _Settings:
             arguments=(
                 *command,
                 *(argument for node in members for argument in ("--node", node.name)),
+                *more,
                 *self._settings_argument(settings),
             ),
         )
@@ -366,13 +393,17 @@ class _Settings:
         return ("--settings", json_argument(json.dumps(value, sort_keys=True))) if value else ()
 
 
-def _inside(config: RunConfig) -> dict[str, Any]:
+def _inside(config: RunConfig, selection: Selection | None) -> dict[str, Any]:
     """What every container of a run must know: a part of ``--settings``."""
+    mlflow = replace(config.mlflow, tracking_uri=None).to_dict() if config.mlflow else {}
+    if config.mlflow and selection:
+        # So that they can tell when all of the run is done.
+        mlflow["selection"] = {key: list(names) for key, names in asdict(selection).items() if names}
     network = config.network.to_dict() if config.network else {}
     value = {
         "host_aliases": network.get("host_aliases"),
         "dynamic_config_providers": [provider.to_dict() for provider in config.dynamic_config_providers],
-        "mlflow": config.mlflow and replace(config.mlflow, tracking_uri=None).to_dict(),
+        "mlflow": mlflow,
     }
     return {key: item for key, item in value.items() if item}
 

@@ -160,4 +160,4 @@ def _undeclared(catalog: CatalogProtocol[Any, Any], name: str) -> bool:
     if name not in catalog:
         return True
     # Kedro's mark of datasets that keep nothing; a CachedDataset has it too, but also saves to the dataset behind it.
-    return bool(getattr(versions.behind_cache(catalog[name]), "_EPHEMERAL", False))
+    return bool(getattr(versions.behind_wrappers(catalog[name]), "_EPHEMERAL", False))

@@ -16,14 +16,20 @@ from kedro.framework.session import session
 _TELEMETRY = "kedro-telemetry"
 
 
-def import_only_enabled() -> None:
+def import_only_enabled(unused: Collection[str]) -> None:
     """Let the sessions that are made from now on import only the hooks that they use.
+
+    :param unused: names of packages that this project does not use, as their metadata spells them.
 
     ``KedroSession`` has no public way to do so. This replaces a private function that its module imports, the same in
     Kedro 1.0 to 1.7; should a later Kedro not have it, a session imports all hooks again, which is slower and no less
     right.
     """
-    session._register_hooks_entry_points = _register  # type: ignore[attr-defined,assignment]
+
+    def register(hook_manager: Any, disabled: Collection[str]) -> None:
+        _register(hook_manager, {*disabled, *unused})
+
+    session._register_hooks_entry_points = register  # type: ignore[attr-defined,assignment]
 
 
 def _register(hook_manager: Any, disabled: Collection[str]) -> None:
@@ -35,7 +41,7 @@ def _register(hook_manager: Any, disabled: Collection[str]) -> None:
     disabled = {*disabled, _TELEMETRY} if _untracked() else set(disabled)
     for entry_point in entry_points(group="kedro.hooks"):
         enabled = entry_point.dist is None or entry_point.dist.metadata["Name"] not in disabled
-        if enabled and not hook_manager.has_plugin(entry_point.name) and not hook_manager.is_blocked(entry_point.name):
+        if enabled and not hook_manager.has_plugin(entry_point.name):
             hook_manager.register(entry_point.load(), name=entry_point.name)
 
 

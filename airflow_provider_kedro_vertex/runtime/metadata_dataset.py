@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError
 from kedro.io.core import Version
 
 if TYPE_CHECKING:
@@ -63,11 +63,6 @@ class KedroVertexAIMetadataDataset(AbstractDataset[Any, Any]):
         self._display_name = display_name
         self._base_dataset = base_dataset
         self.metadata = dict(metadata or {})
-
-    @property
-    def wrapped(self) -> AbstractDataset[Any, Any]:
-        """The dataset that saves and loads."""
-        return self._dataset
 
     def load(self) -> Any:
         """Load with the other dataset."""
@@ -128,7 +123,8 @@ def _uri(dataset: Any) -> str:
     filepath = getattr(dataset, "_filepath", None)
     if filepath is None:
         return ""
-    path = str(dataset._get_save_path() if hasattr(dataset, "_get_save_path") else filepath)
+    version = dataset.resolve_save_version() if isinstance(dataset, AbstractVersionedDataset) else None
+    path = str(dataset._get_versioned_path(version) if version else filepath)
     protocol = getattr(dataset, "_protocol", "file")
     return path if "://" in path else f"{'gs' if protocol == 'gcs' else protocol}://{path}"
 

@@ -19,6 +19,7 @@ P is the pipeline, and N a node: each last node of the container's, or its first
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 
@@ -49,8 +50,8 @@ def tag(pipeline: str, node: str) -> str:
     """The name of a node's tag: what MLflow allows in a name, and different for different nodes."""
     text = f"{pipeline}.{node}"
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:_NAME_LENGTH]
-    if safe != text:
-        safe = f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    if safe != text or "." in pipeline:
+        safe = f"{safe}-{hashlib.sha256(json.dumps([pipeline, node]).encode()).hexdigest()[:8]}"
     return PREFIX + safe
 
 
