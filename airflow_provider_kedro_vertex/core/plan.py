@@ -9,7 +9,15 @@ from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from typing import Any, TypeVar
 
-from airflow_provider_kedro_vertex.core.config import Grouping, NodeSettings, Resources, RetryPolicy, RunConfig
+from airflow_provider_kedro_vertex.core.config import (
+    NO_RESOURCES,
+    NO_SETTINGS,
+    Grouping,
+    NodeSettings,
+    Resources,
+    RetryPolicy,
+    RunConfig,
+)
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.graph import Graph, dataset, graph_of
 from airflow_provider_kedro_vertex.core.grouping import Group, grouped
@@ -212,6 +220,7 @@ def _groups(
     groups = grouped(graph, grouping, pipeline, in_memory, alike)
     task_ids = _task_ids([group.name for group in groups], "Nodes" if grouping.kind == "none" else "Groups")
     owner = {at: index for index, group in enumerate(groups) for at in group.nodes}
+    command = _command(pipeline, manifest)
     found = []
     for index, group in enumerate(groups):
         members = [graph.nodes[at] for at in group.nodes]
@@ -231,7 +240,7 @@ def _groups(
                 upstream=sorted({task_ids[owner[graph.makers[name]]] for name in taken}),
                 inputs=sorted(taken),
                 outputs=sorted(given),
-                command=_command(pipeline, manifest),
+                command=command,
                 more=_given(members, part),
             )
         )
@@ -299,7 +308,8 @@ class _Settings:
         self._config = config
         self._nodes = nodes
         self._inside = _inside(config, selection)
-        called = [node_names(node.name) for node in nodes]
+        said = config.resources or config.nodes or config.retry_policy
+        called = [node_names(node.name) if said else () for node in nodes]
         self._resources = [config.resources_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
         self._settings = [config.settings_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
         self._retries = [config.retry_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
@@ -331,8 +341,8 @@ class _Settings:
         :raises ConfigError: it has no image, or its nodes ask for things that one container cannot give.
         """
         members = [self._nodes[at] for at in group.nodes]
-        settings = self._shared(group, "nodes", self._settings, self._config.nodes, NodeSettings())
-        resources = self._shared(group, "resources", self._resources, self._config.resources, Resources())
+        settings = self._shared(group, "nodes", self._settings, self._config.nodes, NO_SETTINGS)
+        resources = self._shared(group, "resources", self._resources, self._config.resources, NO_RESOURCES)
         if resources.gpu and accelerators(resources.gpu, "gpu") and not resources.accelerator_type:
             what = "Node" if len(members) == 1 else "Group"
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Compiled plans run on the emulator, whose containers do nothing here: shapes of a job, and who waits for whom."""
+"""Compiled plans run on the emulator, whose containers do nothing here: each shape of a job, and who waits for whom."""
 
 from __future__ import annotations
 
