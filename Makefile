@@ -57,7 +57,7 @@ constraints: .venv/.ready ## Pin today's newest releases that agree with constra
 	  --output-file constraints/kedro-vertexai.txt --no-header --no-annotate --no-emit-index-url
 
 clean: ## Remove the environments and everything that the other targets made
-	rm -rf .venv .venv-airflow2 .venv-mlflow .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-airflow2 .venv-mlflow .venv-kedro-vertexai .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is built when its constraints or the extras changed. Bytecode is compiled once here: Airflow starts
