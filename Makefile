@@ -24,11 +24,11 @@ up: .venv/.ready ## The same, then stay up and print the pages to open
 
 # The tests of the last two folders share servers that take both processors, so they run one after another. (Groups of
 # pytest-xdist would say the same in one run; 3.8.0 knows none with pytest 9.2.)
-test: .venv/.ready ## Run every test on Airflow 3
+test: .venv/.ready .venv-mlflow/.ready ## Run every test on Airflow 3
 	$(BIN)/python -m pytest -n 2 tests/unit tests/contract
 	$(BIN)/python -m pytest tests/airflow tests/e2e
 
-test-airflow2: .venv-airflow2/.ready ## Run the same tests on Airflow 2.11
+test-airflow2: .venv-airflow2/.ready .venv-mlflow/.ready ## Run the same tests on Airflow 2.11
 	.venv-airflow2/bin/python -m pytest -n 2 tests/unit tests/contract
 	.venv-airflow2/bin/python -m pytest tests/airflow tests/e2e
 
@@ -42,7 +42,7 @@ format: .venv/.ready ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.ready ## Measure what parsing and compiling cost
+bench: .venv/.ready ## Measure what parsing and compiling cost, and what kedro-vertexai takes
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 pictures: .venv/.ready ## Take the pictures in docs/images again (needs Chromium)
@@ -53,9 +53,11 @@ constraints: .venv/.ready ## Pin today's newest releases that agree with constra
 	  --python-version 3.11 $(foreach extra,$(subst $(comma), ,$(EXTRAS)) mlflow,--extra $(extra)) \
 	  --constraint constraints/$(airflow).in --output-file constraints/$(airflow).txt \
 	  --no-header --no-annotate --no-emit-index-url &&) true
+	$(BIN)/uv pip compile constraints/kedro-vertexai.in --quiet --upgrade --universal --python-version 3.11 \
+	  --output-file constraints/kedro-vertexai.txt --no-header --no-annotate --no-emit-index-url
 
 clean: ## Remove the environments and everything that the other targets made
-	rm -rf .venv .venv-airflow2 .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-airflow2 .venv-mlflow .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is built when its constraints or the extras changed. Bytecode is compiled once here: Airflow starts
@@ -68,4 +70,12 @@ clean: ## Remove the environments and everything that the other targets made
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< uv
 	@$(@D)/bin/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --constraint $< --editable '.[$(EXTRAS)]'
+	@touch $@
+
+# A node's image of a project that uses kedro-mlflow, for the tests: no Airflow, as in a real one.
+.venv-mlflow/.ready: constraints/airflow-3.txt pyproject.toml .venv/.ready
+	@echo "Building $(@D) from $<."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --constraint $< \
+	  --editable '.[runtime,mlflow]' 'kedro-datasets[json-jsondataset]'
 	@touch $@

@@ -8,23 +8,49 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, TaskGroup
+from airflow.providers.common.compat.sdk import DAG, BaseOperator, Param, TaskGroup
 
-from airflow_provider_kedro_vertex.core.errors import KedroVertexError
+from airflow_provider_kedro_vertex.core.config import RunConfig
+from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
-from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
-from airflow_provider_kedro_vertex.sensors import KedroVertexPipelineSensor
+from airflow_provider_kedro_vertex.core.parameters import FORCE_FULL_RUN
+from airflow_provider_kedro_vertex.core.plan import EXIT_TASK_ID, Plan, build_plan
+from airflow_provider_kedro_vertex.node_tasks import NodeArguments, TasksMap, check_selectors, node_tasks
+from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
+from airflow_provider_kedro_vertex.sensors import KedroVertexNodeSensor, KedroVertexPipelineSensor
 from airflow_provider_kedro_vertex.source import ManifestSource
 
-#: What the factory hands to the operator; everything else goes to Airflow's DAG or TaskGroup.
-_SUBMIT_ARGUMENTS = frozenset({"run_config", "project_id", "region"})
-#: What the factory hands to the operator and to the sensor.
-_SHARED_ARGUMENTS = frozenset({"gcp_conn_id", "impersonation_chain"})
-#: What the factory hands to the sensor, under the sensor's own names.
-_WAIT_ARGUMENTS = {"deferrable": "deferrable", "poll_interval": "poke_interval"}
+MODES = ("pipeline_job", "custom_job")
+WATCHES = ("job", "nodes")
+
+#: Ids of the tasks beside those of the nodes.
+SUBMIT, WAIT, ON_EXIT = "submit", "wait", "on_exit"
+
+#: What the factory hands to the operators; everything else goes to Airflow's DAG or TaskGroup.
+_JOB_ARGUMENTS = frozenset({"run_config", "project_id", "region", "gcp_conn_id", "impersonation_chain"})
+#: What the factory hands to whatever waits.
+_WAIT_ARGUMENTS = frozenset({"deferrable", "poll_interval"})
+
+
+class KedroVertexDag(DAG):
+    """A DAG that the factory made.
+
+    ``tasks_map`` gives the task of each Kedro node, so that the graph can be wired on:
+    ``dag.tasks_map["train"] >> notify``. Where the nodes have no tasks of their own, it is the one that waits for them.
+    """
+
+    tasks_map: TasksMap
+
+
+class KedroVertexTaskGroup(TaskGroup):
+    """A task group that the factory made; ``tasks_map`` as in :class:`KedroVertexDag`."""
+
+    tasks_map: TasksMap
 
 
 def kedro_vertex_dag(
@@ -35,11 +61,23 @@ def kedro_vertex_dag(
     project: str | None = None,
     python: str | None = None,
     kedro_env: str | None = None,
+    mode: str = "pipeline_job",
+    watch: str = "job",
+    node_arguments: NodeArguments | None = None,
     **arguments: Any,
-) -> DAG:
-    """Make a DAG that runs one registered Kedro pipeline on Vertex AI: a ``submit`` task, then a ``wait`` sensor.
+) -> KedroVertexDag:
+    """Make a DAG that runs one registered Kedro pipeline on Vertex AI.
 
     Airflow finds the DAG when a DAG file keeps the result in a variable of its own.
+
+    What the DAG holds is a choice of ``mode`` and ``watch``:
+
+    - ``mode="pipeline_job"``: one PipelineJob; a ``submit`` task, then a ``wait`` sensor.
+    - ``mode="pipeline_job", watch="nodes"``: one PipelineJob; a ``submit`` task, then one sensor for each node group.
+    - ``mode="custom_job"``: one CustomJob for each node group, each a task.
+
+    The tasks of nodes stand in task groups that mirror the namespaces. With ``on_exit_pipeline`` in the settings, a
+    teardown task ``on_exit`` runs it as one CustomJob when all else has ended, however it ended.
 
     :param dag_id: by default the project's package name, and for another pipeline than ``__default__`` an underscore
         and its name.
@@ -48,17 +86,25 @@ def kedro_vertex_dag(
     :param project: instead of ``manifest``: a Kedro project's folder, inspected in a subprocess when its files changed.
     :param python: with ``project``: the Python of the project's own environment.
     :param kedro_env: with ``project``: the Kedro environment.
+    :param mode: ``pipeline_job`` or ``custom_job``; see above.
+    :param watch: ``job`` or ``nodes``; see above.
+    :param node_arguments: arguments of Airflow's ``BaseOperator`` for the tasks of nodes, by node name, tag, pattern or
+        ``__default__``: ``{"train": {"pool": "gpu", "retries": 2}}``. They are laid over those of ``vertexai.yml``
+        (``nodes.<selector>.airflow``).
     :param arguments: ``run_config``, ``project_id``, ``region``, ``gcp_conn_id``, ``impersonation_chain``,
         ``deferrable`` and ``poll_interval`` (60 seconds by default) as
         :class:`~airflow_provider_kedro_vertex.operators.KedroVertexPipelineOperator` takes them; all others go to
         Airflow's ``DAG`` (``schedule``, ``start_date``, ``default_args``, ...). The DAG's ``params`` become the
-        pipeline's runtime parameters, with templates in their strings.
-    :raises KedroVertexError: the manifest cannot be read or has no such pipeline; Airflow shows it as an import error.
+        pipeline's runtime parameters, with templates in their strings; one more, ``force_full_run``, asks in the
+        trigger form whether a new attempt of this run begins from the start (see the operator), and stays out of Kedro.
+    :raises KedroVertexError: the manifest cannot be read or has no such pipeline, or an argument is wrong; Airflow
+        shows it as an import error.
     """
     file: str = sys._getframe(1).f_globals["__file__"]
     try:
         source = ManifestSource(manifest, project, python, kedro_env)
-        return _dag(file, source, source.read(Path(file).parent), dag_id, pipeline, arguments)
+        read = source.read(Path(file).parent)
+        return _Pipeline(source, read, pipeline, mode, watch, node_arguments or {}, arguments).dag(file, dag_id)
     except KedroVertexError as error:
         # Airflow shows the last two frames of an import error: the DAG file's own line is to be one of them.
         raise error.with_traceback(None) from None
@@ -72,8 +118,11 @@ def kedro_vertex_dags(
     project: str | None = None,
     python: str | None = None,
     kedro_env: str | None = None,
+    mode: str = "pipeline_job",
+    watch: str = "job",
+    node_arguments: NodeArguments | None = None,
     **arguments: Any,
-) -> dict[str, DAG]:
+) -> dict[str, KedroVertexDag]:
     """Make one DAG for each registered Kedro pipeline and put them where Airflow finds them.
 
     ::
@@ -85,17 +134,21 @@ def kedro_vertex_dags(
 
     :param namespace: the DAG file's ``globals()``; each DAG is put there under its id.
     :param pipelines: only these registered pipelines; None takes all.
-    :param manifest: see :func:`kedro_vertex_dag`, as ``project``, ``python`` and ``kedro_env``.
-    :param arguments: see :func:`kedro_vertex_dag`; the same for each DAG.
+    :param manifest: see :func:`kedro_vertex_dag`, as ``project``, ``python``, ``kedro_env``, ``mode`` and ``watch``.
+    :param node_arguments: see :func:`kedro_vertex_dag`; a selector may mean nodes of some of the pipelines alone.
+    :param arguments: see :func:`kedro_vertex_dag`; the same for each DAG. ``dag_id_suffix`` is put behind each DAG's
+        id, where one manifest makes DAGs twice.
     :return: DAG id to DAG.
-    :raises KedroVertexError: the manifest cannot be read, or lacks one of ``pipelines``.
+    :raises KedroVertexError: the manifest cannot be read, lacks one of ``pipelines``, or an argument is wrong.
     """
     file: str = namespace["__file__"]
+    suffix = arguments.pop("dag_id_suffix", "")
     try:
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
         names = sorted(read.pipelines) if pipelines is None else pipelines
-        dags = [_dag(file, source, read, None, name, arguments) for name in names]
+        asked = [_Pipeline(source, read, name, mode, watch, node_arguments or {}, arguments) for name in names]
+        dags = [each.dag(file, f"{each.default_id}{suffix}") for each in asked]
     except KedroVertexError as error:
         raise error.with_traceback(None) from None  # see kedro_vertex_dag
     made = {dag.dag_id: dag for dag in dags}
@@ -111,91 +164,165 @@ def kedro_vertex_task_group(
     project: str | None = None,
     python: str | None = None,
     kedro_env: str | None = None,
+    mode: str = "pipeline_job",
+    watch: str = "job",
+    node_arguments: NodeArguments | None = None,
     params: Mapping[str, Any] | None = None,
     **arguments: Any,
-) -> TaskGroup:
+) -> KedroVertexTaskGroup:
     """Put one registered Kedro pipeline into a DAG of one's own, as a task group. Call it inside a ``with DAG(..)``.
 
     :param group_id: by default the project's package name, and for another pipeline than ``__default__`` an underscore
         and its name.
-    :param pipeline: see :func:`kedro_vertex_dag`, as ``manifest``, ``project``, ``python`` and ``kedro_env``.
+    :param pipeline: see :func:`kedro_vertex_dag`, as ``manifest``, ``project``, ``python``, ``kedro_env``, ``mode``,
+        ``watch`` and ``node_arguments``.
     :param params: runtime parameters over the DAG's, with templates in their strings.
     :param arguments: see :func:`kedro_vertex_dag`; those that it hands to ``DAG`` go to Airflow's ``TaskGroup`` here
         (``default_args``, ``tooltip``, ...).
-    :raises KedroVertexError: the manifest cannot be read, or has no such pipeline.
+    :raises KedroVertexError: the manifest cannot be read or has no such pipeline, or an argument is wrong.
     """
     file: str = sys._getframe(1).f_globals["__file__"]
     try:
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
-        read.pipeline(pipeline)
+        asked = _Pipeline(source, read, pipeline, mode, watch, node_arguments or {}, arguments)
+        group = KedroVertexTaskGroup(group_id=group_id or asked.default_id, **asked.others)
+        group.tasks_map = asked.tasks(group, {"params": params} if params else {})
     except KedroVertexError as error:
         raise error.with_traceback(None) from None  # see kedro_vertex_dag
-    own, rest = _split(arguments)
-    with TaskGroup(group_id=group_id or _name(read, pipeline), **rest) as group:
-        _tasks(source, pipeline, own, params)
     return group
 
 
-def _dag(
-    file: str,
-    source: ManifestSource,
-    read: Manifest,
-    dag_id: str | None,
-    pipeline: str,
-    arguments: Mapping[str, Any],
-) -> DAG:
-    nodes = len(read.pipeline(pipeline).nodes)
-    own, rest = _split(arguments)
-    shown = {
-        "tags": ["kedro", read.project.package_name],
-        # The digest makes a change of the project a change of the DAG, and so a new version of it in Airflow 3.
-        "doc_md": f"Pipeline `{pipeline}` of the Kedro project {read.project.name} on Vertex AI: {nodes} nodes.\n\n"
-        f"Manifest `{read.digest}`",
-    }
-    dag = DAG(dag_id or _name(read, pipeline), **{**shown, **rest})
-    dag.fileloc = file  # not this module: relative paths start there
-    with dag:
-        _tasks(source, pipeline, own, params=None)
-    return dag
+@dataclass(frozen=True)
+class _Pipeline:
+    """A registered pipeline and how it is to run."""
+
+    source: ManifestSource
+    read: Manifest
+    name: str
+    mode: str
+    watch: str
+    node_arguments: NodeArguments
+    arguments: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        for argument, value, known in (("mode", self.mode, MODES), ("watch", self.watch, WATCHES)):
+            if value not in known:
+                raise ConfigError(f"{argument} must be one of {', '.join(known)}, not {value!r}.")
+        if self.mode == "custom_job" and self.watch == "nodes":
+            raise ConfigError('watch="nodes" goes with mode="pipeline_job": in custom_job mode each node is a task.')
+        if self.node_arguments and self.mode == "pipeline_job" and self.watch == "job":
+            raise ConfigError('node_arguments= finds no tasks of nodes: use mode="custom_job", or watch="nodes".')
+        check_selectors(self.node_arguments, self.read)
+        self.read.pipeline(self.name)
+
+    @property
+    def default_id(self) -> str:
+        package = self.read.project.package_name
+        return package if self.name == DEFAULT_PIPELINE else f"{package}_{self.name}"
+
+    @property
+    def others(self) -> dict[str, Any]:
+        """What is for Airflow's DAG or TaskGroup."""
+        own = _JOB_ARGUMENTS | _WAIT_ARGUMENTS
+        return {name: value for name, value in self.arguments.items() if name not in own}
+
+    def dag(self, file: str, dag_id: str | None) -> KedroVertexDag:
+        """Make a DAG."""
+        nodes = len(self.read.pipeline(self.name).nodes)
+        shown = {
+            "tags": ["kedro", self.read.project.package_name],
+            # The digest makes a change of the project a change of the DAG, and so a new version of it in Airflow 3.
+            "doc_md": f"Pipeline `{self.name}` of the Kedro project {self.read.project.name} on Vertex AI: "
+            f"{nodes} nodes.\n\nManifest `{self.read.digest}`",
+        }
+        dag = KedroVertexDag(dag_id or self.default_id, **{**shown, **self.others})
+        dag.fileloc = file  # not this module: relative paths start there
+        # Airflow lays a task's params over the DAG's when it runs. Until then no task needs a copy of its own, which
+        # would take as long to make as the task, and as much room in the serialized DAG.
+        params, dag.params = dag.params, type(dag.params)()
+        dag.tasks_map = self.tasks(dag.task_group, {})
+        if self.mode == "pipeline_job":
+            params.setdefault(FORCE_FULL_RUN, _force_full_run())
+        dag.params = params
+        return dag
+
+    def tasks(self, parent: TaskGroup, submitting: Mapping[str, Any]) -> TasksMap:
+        """Add the tasks to a task group, which may be the root of a DAG.
+
+        :param submitting: more arguments of the tasks that submit jobs.
+        """
+        job = {**self._job, **submitting}
+        if self.mode == "custom_job":
+            operator = partial(KedroVertexCustomJobOperator, **job, **self._waiting("poll_interval"))
+            made = node_tasks(self._plan, parent, operator, self.node_arguments, taken=(ON_EXIT,))
+            self._add_teardown(parent, made.leaves, job)
+            return made.by_node
+        place: dict[str, Any] = {"dag": parent.dag, "task_group": parent}
+        submit = KedroVertexPipelineOperator(
+            **place,
+            task_id=SUBMIT,
+            wait_for_completion=False,
+            exit_handler=False,  # the teardown does its work
+            force_full_run=f"{{{{ params.get('{FORCE_FULL_RUN}', False) }}}}",
+            **job,
+        )
+        if self.watch == "nodes":
+            sensor = partial(KedroVertexNodeSensor, submit_task_id=submit.task_id, **self._waiting("poke_interval"))
+            made = node_tasks(self._plan, parent, sensor, self.node_arguments, taken=(SUBMIT, ON_EXIT))
+            submit.set_downstream(made.roots)
+            self._add_teardown(parent, made.leaves, job)
+            return made.by_node
+        wait = KedroVertexPipelineSensor(
+            **place,
+            task_id=WAIT,
+            job=f"{{{{ ti.xcom_pull(task_ids='{submit.task_id}')['name'] }}}}",
+            mode="reschedule",  # where it is not deferred, it must not hold a worker for hours
+            cancel_on_kill=True,  # the job is this DAG's own
+            **self._waiting("poke_interval"),
+            **{name: job[name] for name in ("gcp_conn_id", "impersonation_chain") if name in job},
+        )
+        submit >> wait
+        self._add_teardown(parent, [wait], job)
+        return TasksMap(dict.fromkeys((node.name for node in self.read.pipeline(self.name).nodes), wait))
+
+    def _add_teardown(self, parent: TaskGroup, leaves: list[BaseOperator], job: Mapping[str, Any]) -> None:
+        if self._config.on_exit_pipeline:
+            last = KedroVertexCustomJobOperator(
+                dag=parent.dag,
+                task_group=parent,
+                task_id=ON_EXIT,
+                group=EXIT_TASK_ID,
+                **job,
+                **self._waiting("poll_interval"),
+            )
+            last.as_teardown()
+            last.set_upstream(leaves)
+
+    @property
+    def _job(self) -> dict[str, Any]:
+        given = {name: value for name, value in self.arguments.items() if name in _JOB_ARGUMENTS}
+        source = {name: value for name, value in vars(self.source).items() if value is not None}
+        return {"pipeline": self.name, **source, **given}
+
+    def _waiting(self, interval: str) -> dict[str, Any]:
+        names = {"deferrable": "deferrable", "poll_interval": interval}
+        return {own: self.arguments[name] for name, own in names.items() if name in self.arguments}
+
+    @cached_property
+    def _config(self) -> RunConfig:
+        return self.read.config.overridden(self.arguments.get("run_config") or {})
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return build_plan(self.read, self.name, self._config)
 
 
-def _tasks(
-    source: ManifestSource, pipeline: str, arguments: Mapping[str, Any], params: Mapping[str, Any] | None
-) -> None:
-    """Add the two tasks to the DAG or task group that is open."""
-    submit = KedroVertexPipelineOperator(
-        task_id="submit",
-        pipeline=pipeline,
-        manifest=source.manifest,
-        project=source.project,
-        python=source.python,
-        kedro_env=source.kedro_env,
-        params=params,
-        wait_for_completion=False,
-        **_only(arguments, _SUBMIT_ARGUMENTS | _SHARED_ARGUMENTS),
+def _force_full_run() -> Param:
+    return Param(
+        False,
+        type="boolean",
+        title="Force a full run",
+        description="Whether a retry, or a clear, of this run starts from the beginning. "
+        "Otherwise it runs what did not succeed.",
     )
-    wait = KedroVertexPipelineSensor(
-        task_id="wait",
-        job=f"{{{{ ti.xcom_pull(task_ids='{submit.task_id}')['name'] }}}}",
-        mode="reschedule",  # where it is not deferred, it must not hold a worker for hours
-        cancel_on_kill=True,  # the job is this DAG's own
-        **{own: arguments[name] for name, own in _WAIT_ARGUMENTS.items() if name in arguments},
-        **_only(arguments, _SHARED_ARGUMENTS),
-    )
-    submit >> wait
-
-
-def _name(read: Manifest, pipeline: str) -> str:
-    package = read.project.package_name
-    return package if pipeline == DEFAULT_PIPELINE else f"{package}_{pipeline}"
-
-
-def _split(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tell what is for the tasks from what is for Airflow's DAG or TaskGroup."""
-    own = _SUBMIT_ARGUMENTS | _SHARED_ARGUMENTS | _WAIT_ARGUMENTS.keys()
-    return _only(arguments, own), {name: value for name, value in arguments.items() if name not in own}
-
-
-def _only(arguments: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    return {name: arguments[name] for name in arguments if name in names}

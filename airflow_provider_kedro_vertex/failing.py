@@ -42,6 +42,18 @@ def job_error(hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any
     return JobError(outcome.failure(job, hook.job_url(job["name"]), logs, urls), outcome.failure_class(job))
 
 
+def node_error(
+    hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any], task: outcome.Task, context: Context
+) -> JobError:
+    """Explain a node group that ended without success, as :func:`job_error` does for a job."""
+    log = _last_lines(client, task) if task.number else []
+    log_url = hook.logs_url(client.project_id, [task.number]) if task.number else None
+    if (run_url := outcome.mlflow_run_url(log)) is not None:
+        MlflowLink.persist(context, run_url)
+    message = outcome.node_failure(job, task, hook.job_url(job["name"]), log, log_url)
+    return JobError(message, task.failure_class if task.failed else "cancelled")
+
+
 def airflow_error(error: KedroVertexError) -> AirflowException:
     """Retry what may go better next time; a wrong setting or a missing permission stays wrong."""
     if isinstance(error, JobError):

@@ -1,15 +1,16 @@
-"""What an operator that submits one job and waits for it needs, whichever kind of job it is."""
+"""What an operator that makes one job of a Kedro pipeline and waits for it needs, whichever kind of job it is."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_kedro_vertex.core.errors import JobError, KedroVertexError, QuotaExceededError
+from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout
 from airflow_provider_kedro_vertex.links import MlflowLink, VertexJobLink, VertexLogsLink
 
@@ -31,6 +32,26 @@ class VertexJobOperator(BaseOperator):
 
     XCom gets the small dict of :func:`airflow_provider_kedro_vertex.core.outcome.summary`, never the job.
 
+    Kedro's runtime parameters are this task's Airflow ``params``: the DAG's and the task's own, with the values of a
+    trigger form or ``dag_run.conf`` over them. Strings in ``params`` are templates, so that
+    ``params={"run_date": "{{ ds }}"}`` works; what a person typed into the form is taken as it is. A dotted name
+    reaches into a nested parameter, as it does for ``kedro run --params``.
+
+    :param pipeline: the registered pipeline's name (templated).
+    :param manifest: path of the project's manifest, made by ``kedro vertex manifest``; a relative one starts at the DAG
+        file's folder (templated).
+    :param project: instead of ``manifest``: a Kedro project's folder, inspected in a subprocess (templated).
+    :param python: with ``project``: the Python of the project's own environment (templated).
+    :param kedro_env: with ``project``: the Kedro environment (templated).
+    :param run_config: settings of ``vertexai.yml``'s ``run_config`` to use instead, such as
+        ``{"image": "..", "resources": {"train": {"memory": "8Gi"}}}`` (templated).
+    :param project_id: Google Cloud project; by default the manifest's, else the connection's (templated).
+    :param region: Vertex AI location; by default the manifest's (templated).
+    :param display_name: the job's title; by default the experiment or project, the pipeline and the run (templated).
+    :param labels: more labels of the job, over those of this package; values in the form that Google Cloud allows
+        (templated).
+    :param job_overrides: fields of the job by their names in the REST API, merged over its body at every depth, for
+        what has no setting of its own, such as ``{"runtimeConfig": {"inputArtifacts": {..}}}`` (templated).
     :param gcp_conn_id: the Airflow connection (templated).
     :param impersonation_chain: service accounts to impersonate (templated).
     :param wait_for_completion: False ends the task when the job is submitted; a
@@ -45,13 +66,67 @@ class VertexJobOperator(BaseOperator):
         5 minutes, before it fails; Airflow's retries come on top.
     """
 
-    template_fields: Sequence[str] = ("gcp_conn_id", "impersonation_chain")
+    template_fields: Sequence[str] = (
+        "pipeline",
+        "manifest",
+        "project",
+        "python",
+        "kedro_env",
+        "run_config",
+        "project_id",
+        "region",
+        "display_name",
+        "labels",
+        "job_overrides",
+        "gcp_conn_id",
+        "impersonation_chain",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "run_config": "json",
+        "labels": "json",
+        "job_overrides": "json",
+    }
     operator_extra_links = (VertexJobLink(), VertexLogsLink(), MlflowLink())
     ui_color = "#d2e3fc"
+
+    pipeline: str
+    manifest: str | None
+    project: str | None
+    python: str | None
+    kedro_env: str | None
+    run_config: Mapping[str, Any] | None
+    project_id: str | None
+    region: str | None
+    display_name: str | None
+    labels: Mapping[str, str] | None
+    job_overrides: Mapping[str, Any] | None
+    gcp_conn_id: str
+    impersonation_chain: str | Sequence[str] | None
+    wait_for_completion: bool
+    deferrable: bool
+    poll_interval: float
+    end_from_trigger: bool
+    outage_timeout: float
+    quota_timeout: float
+    job_links: dict[str, str]
+    _request: JobRequest | None
+    _job_name: str | None
+    _killed: bool
 
     def __init__(
         self,
         *,
+        pipeline: str = DEFAULT_PIPELINE,
+        manifest: str | None = None,
+        project: str | None = None,
+        python: str | None = None,
+        kedro_env: str | None = None,
+        run_config: Mapping[str, Any] | None = None,
+        project_id: str | None = None,
+        region: str | None = None,
+        display_name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        job_overrides: Mapping[str, Any] | None = None,
         gcp_conn_id: str = "google_cloud_default",
         impersonation_chain: str | Sequence[str] | None = None,
         wait_for_completion: bool = True,
@@ -63,18 +138,33 @@ class VertexJobOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.gcp_conn_id = gcp_conn_id
-        self.impersonation_chain = impersonation_chain
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.end_from_trigger = end_from_trigger
-        self.outage_timeout = outage_timeout
-        self.quota_timeout = quota_timeout
-        self.job_links: dict[str, str] = {}
-        self._request: JobRequest | None = None
-        self._job_name: str | None = None
-        self._killed = False
+        # At once: Airflow looks into each attribute that is set by itself, which in a DAG of some hundred tasks takes
+        # as long as all else. What the templates need of it, it does after this.
+        vars(self).update(
+            pipeline=pipeline,
+            manifest=manifest,
+            project=project,
+            python=python,
+            kedro_env=kedro_env,
+            run_config=run_config,
+            project_id=project_id,
+            region=region,
+            display_name=display_name,
+            labels=labels,
+            job_overrides=job_overrides,
+            gcp_conn_id=gcp_conn_id,
+            impersonation_chain=impersonation_chain,
+            wait_for_completion=wait_for_completion,
+            deferrable=deferrable,
+            poll_interval=poll_interval,
+            end_from_trigger=end_from_trigger,
+            outage_timeout=outage_timeout,
+            quota_timeout=quota_timeout,
+            job_links={},
+            _request=None,
+            _job_name=None,
+            _killed=False,
+        )
 
     def job_request(self, hook: KedroVertexHook, context: Context) -> JobRequest:
         """Say which job this try asks for.

@@ -1,35 +1,41 @@
-"""Submitting: from what an operator was given to the job that it asks for. Imported when a task runs, not at parse.
-
-:func:`pipeline_job_request` makes the request of :class:`.operators.KedroVertexPipelineOperator`. What it shares with
-other kinds of job are the functions before it: an operator's own request is made of the same parts.
-"""
+"""Submitting: from what an operator was given to the job that it asks for. Imported when a task runs, not at parse."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_kedro_vertex.core import identity, parameters
+from airflow_provider_kedro_vertex.core import identity, parameters, resume
 from airflow_provider_kedro_vertex.core.checks import Mode, check, refuse
+from airflow_provider_kedro_vertex.core.config import RunConfig
+from airflow_provider_kedro_vertex.core.custom_job import custom_job
+from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.overrides import with_overrides
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
-from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
-from airflow_provider_kedro_vertex.core.submission import Attempts
+from airflow_provider_kedro_vertex.core.plan import EXIT_TASK_ID, NodeGroup, Plan, build_plan
+from airflow_provider_kedro_vertex.core.sections import boolean
+from airflow_provider_kedro_vertex.core.submission import RUN_LABEL, START_LABEL, Attempts
 from airflow_provider_kedro_vertex.source import ManifestSource
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from airflow_provider_kedro_vertex.hooks import KedroVertexHook
-    from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
+    from airflow_provider_kedro_vertex.job_operator import VertexJobOperator
+    from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
     from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
     from airflow_provider_kedro_vertex.vertex.submission import Body
     from airflow_provider_kedro_vertex.waiting import Log
+
+Operator = TypeVar("Operator", bound="BaseOperator")
+
+#: The label of a CustomJob that names its node group.
+GROUP_LABEL = "kedro-group"
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class JobRequest:
     :param client: reaches the job's project and region.
     :param collection: the kind of job.
     :param attempts: names the task instance's jobs.
-    :param body: makes the body from the id of an attempt; its labels have those of ``attempts``.
+    :param body: makes the body of an attempt; its labels have those of ``attempts``.
     :param what: names the work in the task's log.
     :param mlflow_url: the page of the project's MLflow server; None if it has none.
     """
@@ -52,28 +58,49 @@ class JobRequest:
     mlflow_url: str | None = None
 
 
-def attempts_of(operator: BaseOperator, context: Context, plan: Plan) -> Attempts:
-    """Name the attempts of the task instance that runs."""
+def attempts_of(operator: BaseOperator, context: Context, config: RunConfig) -> Attempts:
+    """Name the attempts of an operator's task instance: the one that runs, or another one of its DAG run."""
     ti = context["ti"]
     return Attempts(
         run_key=identity.run_key(ti.dag_id, ti.run_id),
-        task_id=ti.task_id,
+        task_id=operator.task_id,
         map_index=-1 if ti.map_index is None else ti.map_index,
         try_number=ti.try_number,
         # Clearing a task sets max_tries to the tries made so far plus its retries, in Airflow 2 and 3.
         first_try=ti.max_tries - (operator.retries or 0) + 1,
         run_start=identity.label_value(_iso(context["dag_run"].start_date) or ""),
-        prefix=plan.config.job_id_prefix or "",
+        prefix=config.job_id_prefix or "",
     )
 
 
+def not_its_own(attempts: Attempts) -> Attempts:
+    """The same task instance's attempts, made by another task: none of its own tries takes such a job for its own."""
+    return replace(attempts, try_number=0)
+
+
+def label_of_try(context: Context) -> dict[str, str]:
+    """A label that names the try which runs, for a job that another task's attempts count as theirs."""
+    ti = context["ti"]
+    return {"kedro-asked-by": identity.digest(ti.task_id, str(ti.map_index), str(ti.try_number))[:32]}
+
+
+def rendered(operator: Operator, context: Context) -> Operator:
+    """Another task of the same DAG run with its templates rendered."""
+    operator = operator.prepare_for_execution()
+    operator.render_template_fields(context)
+    return operator
+
+
 def runtime_params(operator: BaseOperator, context: Context) -> dict[str, Any]:
-    """The task's params, templates rendered; a value from ``dag_run.conf`` is data and never a template.
+    """The operator's params, templates rendered; a value from ``dag_run.conf`` is data and never a template.
 
     :raises ConfigError: two names contradict each other.
     """
     given = context["dag_run"].conf or {}
     values = dict(context["params"])
+    # Those of the task that runs, which is not always the operator's own.
+    values |= {name: value for name, value in dict(operator.params).items() if name not in given}
+    values.pop(parameters.FORCE_FULL_RUN, None)
     templates = {name: value for name, value in values.items() if name not in given}
     return parameters.nested({**values, **operator.render_template(templates, context)})
 
@@ -134,7 +161,7 @@ def labels(context: Context, plan: Plan, given: Mapping[str, str], attempts: Att
         "airflow-dag-id": ti.dag_id,
         "airflow-run-id": ti.run_id,
         "airflow-task-id": ti.task_id,
-        "airflow-run-key": attempts.run_key,
+        RUN_LABEL: attempts.run_key,
         "kedro-project": plan.project,
         "kedro-pipeline": plan.pipeline,
         "kedro-env": plan.env,
@@ -159,25 +186,73 @@ def mlflow_url(plan: Plan) -> str | None:
     return uri if uri and uri.startswith(("http://", "https://")) else None
 
 
-def pipeline_job_request(operator: KedroVertexPipelineOperator, hook: KedroVertexHook, context: Context) -> JobRequest:
-    """Compile the operator's pipeline.
+def manifest_of(operator: VertexJobOperator) -> Manifest:
+    """Read the operator's manifest.
 
+    :raises KedroVertexError: it is missing or damaged, or the project cannot be inspected.
+    """
+    source = ManifestSource(operator.manifest, operator.project, operator.python, operator.kedro_env)
+    return source.read(Path(operator.dag.fileloc).parent)
+
+
+def config_of(operator: VertexJobOperator) -> RunConfig:
+    """The settings of the operator's jobs.
+
+    :raises KedroVertexError: the manifest or a setting is wrong.
+    """
+    return manifest_of(operator).config.overridden(operator.run_config or {})
+
+
+def plan_of(operator: VertexJobOperator, manifest: Manifest) -> Plan:
+    """Plan the operator's pipeline.
+
+    :raises KedroVertexError: a setting is wrong.
+    """
+    return build_plan(manifest, operator.pipeline, manifest.config.overridden(operator.run_config or {}))
+
+
+def client_of(operator: VertexJobOperator, hook: KedroVertexHook, config: RunConfig) -> VertexClient:
+    """Reach the project and region that the operator's jobs run in.
+
+    :raises ConfigError: no project or no region is known.
+    """
+    return hook.client(operator.project_id or config.project_id, operator.region or config.region)
+
+
+def pipeline_job_request(
+    operator: KedroVertexPipelineOperator,
+    hook: KedroVertexHook,
+    context: Context,
+    asked_by: Mapping[str, str] | None = None,
+) -> JobRequest:
+    """Compile the operator's pipeline, or what earlier attempts left of it.
+
+    :param asked_by: the label of another task's try that asks for the job; see :func:`label_of_try`.
     :raises KedroVertexError: the manifest, a setting or a parameter is wrong.
     """
-    manifest = _manifest(operator)
-    plan = build_plan(manifest, operator.pipeline, manifest.config.overridden(operator.run_config or {}))
+    manifest = manifest_of(operator)
+    plan = plan_of(operator, manifest)
+    if not operator.exit_handler:
+        plan = replace(plan, exit_group=None)
     checked(manifest, plan, "pipeline_job", operator.log)
-    client = hook.client(operator.project_id or plan.config.project_id, operator.region or plan.config.region)
-    attempts = attempts_of(operator, context, plan)
+    client = client_of(operator, hook, plan.config)
+    attempts = attempts_of(operator, context, plan.config)
+    if asked_by:
+        attempts = not_its_own(attempts)
     params = params_argument(client, plan, attempts.run_key, runtime_params(operator, context))
     title = operator.display_name or title_of(operator, context, plan)
     own_labels = labels(context, plan, operator.labels or {}, attempts)
+    from_start = boolean(operator.force_full_run, parameters.FORCE_FULL_RUN)
 
-    def body(job_id: str) -> Mapping[str, Any]:
+    def body(job_id: str, earlier: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         told = run_context(context, plan, client, attempts.run_key, job_id)
-        made = pipeline_job(plan, told, params, title, own_labels)
+        left = None if from_start else _left(plan, earlier, attempts, context)
+        resumes = {resume.RESUMES_LABEL: str(len(earlier))} if left else {}
+        if left:
+            operator.log.info("%d of %d node groups are left to run.", len(left.groups), len(plan.groups))
+        made = pipeline_job(left or plan, told, params, title, own_labels)
         changed = with_overrides(made, operator.job_overrides or {}, "pipelineJobs")
-        return {**changed, "labels": {**changed["labels"], **attempts.labels}}
+        return {**changed, "labels": {**changed["labels"], **attempts.labels, **resumes, **(asked_by or {})}}
 
     return JobRequest(
         client=client,
@@ -189,9 +264,68 @@ def pipeline_job_request(operator: KedroVertexPipelineOperator, hook: KedroVerte
     )
 
 
-def _manifest(operator: KedroVertexPipelineOperator) -> Manifest:
-    source = ManifestSource(operator.manifest, operator.project, operator.python, operator.kedro_env)
-    return source.read(Path(operator.dag.fileloc).parent)
+def custom_job_request(operator: KedroVertexCustomJobOperator, hook: KedroVertexHook, context: Context) -> JobRequest:
+    """Compile the operator's node group.
+
+    :raises KedroVertexError: the manifest, a setting or a parameter is wrong, or there is no such group.
+    """
+    manifest = manifest_of(operator)
+    plan = plan_of(operator, manifest)
+    checked(manifest, plan, "custom_job", operator.log)
+    group = _group(plan, operator.group)
+    client = client_of(operator, hook, plan.config)
+    attempts = attempts_of(operator, context, plan.config)
+    values = runtime_params(operator, context)
+    if group is plan.exit_group:
+        from airflow_provider_kedro_vertex.exiting import run_outcome
+
+        values["run_outcome"] = run_outcome(operator, client, context)
+    params = params_argument(client, plan, attempts.run_key, values)
+    title = operator.display_name or f"{title_of(operator, context, plan)} {group.name}"
+    own_labels = {**labels(context, plan, operator.labels or {}, attempts), GROUP_LABEL: group.task_id[:63].strip("-")}
+    limit = operator.execution_timeout.total_seconds() if operator.execution_timeout else None
+
+    def body(job_id: str, earlier: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        told = run_context(context, plan, client, attempts.run_key, job_id)
+        made = custom_job(plan, group, told, params, title, own_labels, limit)
+        changed = with_overrides(made, operator.job_overrides or {}, "customJobs")
+        return {**changed, "labels": {**changed["labels"], **attempts.labels}}
+
+    return JobRequest(
+        client=client,
+        collection="customJobs",
+        attempts=attempts,
+        body=body,
+        what=f"{group.name} of pipeline {plan.pipeline} of {plan.project}",
+        mlflow_url=mlflow_url(plan),
+    )
+
+
+def _left(plan: Plan, earlier: Sequence[Mapping[str, Any]], attempts: Attempts, context: Context) -> Plan | None:
+    """What earlier attempts left to do; None for the whole plan."""
+    if context["ti"].try_number == 1:
+        # A first try after others is that of a DAG run which was deleted and made again: it begins from the start.
+        earlier = [job for job in earlier if job.get("labels", {}).get(START_LABEL) == attempts.run_start]
+    known = {group.task_id for group in plan.groups}
+    done = resume.done(earlier) & known
+    if not done:
+        return None
+    # A job needs a task: when nothing is left, what failed came after the last ones (the exit handler, or a cancel).
+    return plan.only((known - done) or known - {upstream for group in plan.groups for upstream in group.upstream})
+
+
+def _group(plan: Plan, name: str) -> NodeGroup:
+    groups = (*plan.groups, *([plan.exit_group] if plan.exit_group else []))
+    for group in groups:
+        if name in (group.task_id, group.name):
+            return group
+    for group in plan.groups:
+        if name in group.nodes:
+            return group
+    if name == EXIT_TASK_ID:
+        raise ConfigError(f"No on_exit_pipeline is set for pipeline {plan.pipeline!r}, so there is no group {name!r}.")
+    known = [known for group in groups for known in (group.name, *group.nodes)]
+    raise PlanError(f"Pipeline {plan.pipeline!r} has no node group {name!r}.{did_you_mean(name, known)}")
 
 
 def _iso(moment: datetime | None) -> str | None:

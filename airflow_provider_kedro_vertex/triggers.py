@@ -10,9 +10,10 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_kedro_vertex.core import outcome
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
-from airflow_provider_kedro_vertex.core.states import succeeded
+from airflow_provider_kedro_vertex.core.states import DONE_STATES, succeeded
 from airflow_provider_kedro_vertex.ending import success_event
 from airflow_provider_kedro_vertex.killing import is_deferred
+from airflow_provider_kedro_vertex.links import VertexLogsLink
 from airflow_provider_kedro_vertex.vertex import poller
 from airflow_provider_kedro_vertex.waiting import StateLog
 
@@ -141,7 +142,7 @@ class KedroVertexJobTrigger(BaseTrigger):
             return TriggerEvent({"name": self.job, "error": str(error), "final": final})
         return TriggerEvent({"name": self.job, "state": state, "seen": states.seen})
 
-    def _news(self) -> AsyncIterator[poller.News]:
+    def _news(self, nodes: bool = False) -> AsyncIterator[poller.News]:
         async def make_client() -> VertexClient:
             _, client = await asyncio.to_thread(self._connect)
             client.deadline = CALL_SECONDS
@@ -157,6 +158,7 @@ class KedroVertexJobTrigger(BaseTrigger):
             longest_pause=self.poll_interval,
             outage_limit=self.outage_timeout,
             kind=self.job if ti is None else f"{ti.dag_id}.{ti.task_id}",
+            nodes=nodes,
         )
 
     async def _summary(self, states: StateLog) -> dict[str, Any]:
@@ -171,3 +173,61 @@ class KedroVertexJobTrigger(BaseTrigger):
 
         hook = KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
         return hook, hook.client_of(self.job)
+
+
+class KedroVertexNodeTrigger(KedroVertexJobTrigger):
+    """Fire when a node group of a PipelineJob has ended, or the job has.
+
+    The event is ``{"name", "state", "seen"}`` or ``{"name", "error", "final"}``, as for the job; the state is that of
+    the group, or that of the job if it ended first. With ``end_task`` a success of the group ends the task at once.
+
+    :param group: the group's task id.
+    :param job: see :class:`KedroVertexJobTrigger`, as all others.
+    """
+
+    def __init__(self, group: str, job: str, **kwargs: Any) -> None:
+        super().__init__(job, **kwargs)
+        self.group = group
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Write the trigger for Airflow's database."""
+        path, arguments = super().serialize()
+        return path, {"group": self.group, **arguments}
+
+    async def _event(self) -> TriggerEvent:
+        states = StateLog(self.log, self.seen)
+        state = ""
+        try:
+            async for news in self._news(nodes=True):
+                match news:
+                    case poller.Changed():
+                        task = news.tasks.get(self.group)
+                        if task is None:
+                            continue
+                        states.show({self.group: task.state})
+                        if self.end_task and task.state in DONE_STATES:
+                            result, links = await asyncio.to_thread(self._done, task)
+                            event = await success_event(self.task_instance, result, links)
+                            if event is not None:
+                                return event
+                        if task.ended:
+                            state = task.state
+                            break
+                    case poller.Trouble():
+                        self.log.warning("%s The wait goes on.", news.message)
+                    case poller.Ended():
+                        state = news.state
+        except KedroVertexError as error:
+            final = not isinstance(error, UnavailableError | QuotaExceededError)
+            return TriggerEvent({"name": self.job, "error": str(error), "final": final})
+        return TriggerEvent({"name": self.job, "state": state, "seen": states.seen})
+
+    def _done(self, task: outcome.Task) -> tuple[dict[str, Any], dict[str, str]]:
+        from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+
+        hook = KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
+        url = hook.job_url(self.job)
+        links = {}
+        if task.number:
+            links[VertexLogsLink.key] = hook.logs_url(self.job.split("/")[1], [task.number])
+        return outcome.node_summary({"name": self.job}, task, url), links

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.graph import dataset
 from airflow_provider_kedro_vertex.core.grouping import TAG_PREFIXES
+from airflow_provider_kedro_vertex.core.machines import choose
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Dataset, Manifest, Node
 from airflow_provider_kedro_vertex.core.per_node import DEFAULT, PerNode, node_names
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
@@ -80,6 +81,10 @@ _OWN_VARIABLES = frozenset({"GCP_PROJECT_ID", "GCP_REGION", "KEDRO_CONFIG_JOB_NA
 _UNDECLARED = "kedro.io.MemoryDataset"
 
 
+#: Stands in a message for the groups that a finding is about.
+_GROUP = "{node}"
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that a check found.
@@ -109,6 +114,10 @@ class Finding:
         return {"code": self.code, "level": self.level, "message": self.message, "fix": self.fix, "page": self.page}
 
 
+#: A finding, and the group that it is about.
+Found = tuple[Finding, "str | None"]
+
+
 def check(manifest: Manifest, plan: Plan, mode: Mode = "pipeline_job") -> tuple[Finding, ...]:
     """Check one pipeline that can be planned, and the settings around it. Costs time linear in nodes and datasets.
 
@@ -116,26 +125,27 @@ def check(manifest: Manifest, plan: Plan, mode: Mode = "pipeline_job") -> tuple[
     :param mode: how it will run; some settings have an effect in one mode alone.
     :return: in the order of the codes.
     """
-    findings = [*check_settings(manifest, plan.config), *_in_plan(manifest, plan, mode)]
-    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: (finding.code, finding.message)))
+    settings = check_settings(manifest, plan.config)
+    return _merged([*((finding, None) for finding in settings), *_in_plan(manifest, plan, mode)])
 
 
-def check_pipeline(
+def check_pipelines(
     manifest: Manifest,
-    pipeline: str = DEFAULT_PIPELINE,
+    pipelines: Iterable[str] = (DEFAULT_PIPELINE,),
     config: RunConfig | None = None,
     selection: Selection | None = None,
     mode: Mode = "pipeline_job",
 ) -> tuple[Finding, ...]:
-    """As :func:`check`, for a pipeline that perhaps cannot be planned: then that is a finding too."""
+    """As :func:`check`, for pipelines that perhaps cannot be planned: then that is a finding too."""
     config = config or manifest.config
-    missing = tuple(_missing(config))
-    if missing:
-        return (*missing, *check_settings(manifest, config))
-    try:
-        return check(manifest, build_plan(manifest, pipeline, config, selection), mode)
-    except KedroVertexError as error:
-        return (*check_settings(manifest, config), _refused(error))
+    found: list[Found] = [(finding, None) for finding in (*_missing(config), *check_settings(manifest, config))]
+    if config.root:
+        for pipeline in pipelines:
+            try:
+                found += _in_plan(manifest, build_plan(manifest, pipeline, config, selection), mode)
+            except KedroVertexError as error:
+                found.append((_refused(error), None))
+    return _merged(found)
 
 
 def errors(findings: Iterable[Finding], strict: bool = False) -> tuple[Finding, ...]:
@@ -191,15 +201,35 @@ def _missing(config: RunConfig) -> Iterator[Finding]:
         )
 
 
-def _in_plan(manifest: Manifest, plan: Plan, mode: Mode) -> Iterator[Finding]:
+def _in_plan(manifest: Manifest, plan: Plan, mode: Mode) -> Iterator[Found]:
     groups = [*plan.groups, *([plan.exit_group] if plan.exit_group else [])]
-    for each in (_image, _variables, _secrets, _telemetry):
-        yield from _once(groups, each)
-    yield from _once(groups, _only_in_custom_jobs if mode == "pipeline_job" else _only_in_pipeline_jobs)
-    yield from _data(manifest, plan, groups)
-    if mode == "pipeline_job":
-        yield from _size(plan)
-    elif not plan.config.service_account:
+    in_mode = _only_in_custom_jobs if mode == "pipeline_job" else _only_in_pipeline_jobs
+    for group in groups:
+        for look in (_image, _variables, _secrets, _telemetry, in_mode):
+            yield from ((finding, group.name) for finding in look(group))
+    rest = [_machines(groups, plan.config.region), _data(manifest, plan, groups)]
+    rest.append(_size(plan) if mode == "pipeline_job" else _account(plan.config))
+    yield from ((finding, None) for findings in rest for finding in findings)
+
+
+def _merged(found: Iterable[Found]) -> tuple[Finding, ...]:
+    """What several groups have in common becomes one finding, which names the first of them and how many more."""
+    owners: dict[Finding, dict[str, None]] = defaultdict(dict)
+    for finding, group in found:
+        owners[finding].update({} if group is None else {group: None})
+    named = [
+        replace(finding, message=finding.message.replace(_GROUP, _first(list(groups))))
+        for finding, groups in owners.items()
+    ]
+    return tuple(sorted(named, key=lambda finding: (finding.code, finding.message)))
+
+
+def _first(groups: list[str]) -> str:
+    return f"{groups[0]!r} and {len(groups) - 1} more" if len(groups) > 1 else f"{''.join(groups)!r}"
+
+
+def _account(config: RunConfig) -> Iterator[Finding]:
+    if not config.service_account:
         yield Finding(
             "KV020",
             "warning",
@@ -207,18 +237,6 @@ def _in_plan(manifest: Manifest, plan: Plan, mode: Mode) -> Iterator[Finding]:
             "the Compute Engine default account.",
             "Set run_config.service_account.",
         )
-
-
-def _once(groups: Iterable[NodeGroup], look: Callable[[NodeGroup], Iterator[Finding]]) -> Iterator[Finding]:
-    """Findings about what groups have in common name the first of them, and how many more there are."""
-    owners: dict[Finding, list[str]] = defaultdict(list)
-    for group in groups:
-        for finding in look(group):
-            owners[finding].append(group.name)
-    for finding, names in owners.items():
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        message = finding.message.replace("{node}", f"{names[0]!r}{more}")
-        yield Finding(finding.code, finding.level, message, finding.fix)
 
 
 def _image(group: NodeGroup) -> Iterator[Finding]:
@@ -310,6 +328,15 @@ def _only_in_custom_jobs(group: NodeGroup) -> Iterator[Finding]:
     yield from _without_effect(given, "pipeline_job", "custom_job")
 
 
+def _machines(groups: Iterable[NodeGroup], region: str | None) -> Iterator[Finding]:
+    for group in groups:
+        try:
+            choose(group.resources, region, f"Group {group.name!r}")
+        except ConfigError as error:
+            message, _, fix = str(error).rpartition(". ")
+            yield Finding("KV011", "error", f"{message}.", fix)
+
+
 def _only_in_pipeline_jobs(group: NodeGroup) -> Iterator[Finding]:
     given = {"nodes.caching": group.settings.caching, "nodes.cache_key": group.settings.cache_key}
     yield from _without_effect(given, "custom_job", "pipeline_job")
@@ -332,12 +359,13 @@ def _data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> Iterat
         described[dataset(name)].append(item)
     nodes = _nodes(manifest, plan)
     maker = {dataset(output): group.name for group in groups for name in group.nodes for output in nodes[name].outputs}
+    taken = {dataset(name) for group in groups for node in group.nodes for name in nodes[node].inputs}
     for group in groups:
         for name in group.inputs:
             for item in described[name]:
                 yield from _crossing(item, maker.get(name), group.name)
         for name in group.nodes:
-            yield from _ends(nodes[name], group, described, maker)
+            yield from _ends(nodes[name], described, maker, taken)
 
 
 def _nodes(manifest: Manifest, plan: Plan) -> dict[str, Node]:
@@ -375,7 +403,7 @@ def _crossing(item: Dataset, maker: str | None, taker: str) -> Iterator[Finding]
 
 
 def _ends(
-    node: Node, group: NodeGroup, described: Mapping[str, list[Dataset]], maker: Mapping[str, str]
+    node: Node, described: Mapping[str, list[Dataset]], maker: Collection[str], taken: Collection[str]
 ) -> Iterator[Finding]:
     """What a node takes from outside of the run, and what nobody in the run takes from it."""
     for name in map(dataset, node.inputs):
@@ -398,7 +426,7 @@ def _ends(
                     "Give it a gs:// path if it changes more often than the image.",
                 )
     for name in map(dataset, node.outputs):
-        for item in described[name] if name not in group.outputs else ():
+        for item in described[name] if name not in taken else ():
             if item.scope == "local" and not _is_shared(item):
                 yield Finding(
                     "KV004",

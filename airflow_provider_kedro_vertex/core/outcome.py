@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from airflow_provider_kedro_vertex.core.states import is_over, short, succeeded
+from airflow_provider_kedro_vertex.core.states import ENDED_NODE_STATES, is_over, short, succeeded
 
 #: Who has to act on a failure.
 FailureClass = Literal["user code", "permission", "request", "quota", "infrastructure", "cancelled"]
@@ -58,6 +58,11 @@ class Task:
     def failed(self) -> bool:
         """Whether it ended without success by itself."""
         return self.state == _FAILED
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will not change any more, as a task of a PipelineJob."""
+        return self.state in ENDED_NODE_STATES
 
     @property
     def failure_class(self) -> FailureClass:
@@ -123,19 +128,49 @@ def failure(
     lines = [f"Vertex AI job {job['name'].rpartition('/')[2]} ended as {state} ({failure_class(job)})."]
     failed = [task for task in tasks(job) if task.failed]
     for task in failed:
-        lines.append(f"  {task.name}: {task.message or 'no message from Vertex AI'}")
-        tail = (logs or {}).get(task.name, ())
-        if (error := container_error(tail)) is not None:
-            lines.append(f"    Error of node {error['node']} after {error['seconds']} s: {error['error']}")
-        if tail:
-            lines.append(f"    The end of its log ({len(tail)} lines):")
-            lines += [f"      {line}" for line in tail]
-        if page := (log_urls or {}).get(task.name):
-            lines.append(f"    Its log: {page}")
+        lines += [
+            f"  {line}"
+            for line in _task_failure(task, (logs or {}).get(task.name, ()), (log_urls or {}).get(task.name))
+        ]
     if not failed and _message(job):
         lines.append(f"  {_message(job)}")
     lines.append(f"See {url}")
     return "\n".join(lines)
+
+
+def node_summary(job: Mapping[str, Any], task: Task, url: str) -> dict[str, Any]:
+    """What one node group leaves in XCom: the job's name, id and page, and the group's own state and seconds."""
+    return {
+        "name": job["name"],
+        "id": job["name"].rpartition("/")[2],
+        "url": url,
+        "group": task.name,
+        "state": task.state,
+        "seconds": task.seconds,
+    }
+
+
+def node_failure(job: Mapping[str, Any], task: Task, url: str, log: Sequence[str], log_url: str | None) -> str:
+    """Say why one node group of a job ended without success.
+
+    :param log: the last lines of its container's log.
+    :param log_url: the page that shows its log; None if it has none.
+    """
+    first = f"Node group {task.name} of Vertex AI job {job['name'].rpartition('/')[2]} ended as {task.state}"
+    why = f" ({task.failure_class})." if task.failed else "."
+    return "\n".join([first + why, *(f"  {line}" for line in _task_failure(task, log, log_url)), f"See {url}"])
+
+
+def _task_failure(task: Task, log: Sequence[str], log_url: str | None) -> list[str]:
+    lines = [f"{task.name}: {task.message or 'no message from Vertex AI'}"]
+    if (error := container_error(log)) is not None:
+        lines.append(f"  Error of node {error['node']} after {error['seconds']} s: {error['error']}")
+    if log:
+        lines.append(f"  The end of its log ({len(log)} lines):")
+        lines += [f"    {line}" for line in log]
+    if log_url is not None:
+        lines.append(f"  Its log: {log_url}")
+    return lines
 
 
 def container_error(log: Sequence[str]) -> dict[str, Any] | None:

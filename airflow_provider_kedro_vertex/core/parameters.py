@@ -15,6 +15,9 @@ MAX_ARGUMENT_LENGTH = 100 * 1024
 #: More than this is data, and no parameters.
 MAX_LENGTH = 16 * 1024 * 1024
 
+#: An Airflow param of this name says how a run goes on after a failure, and is no parameter of Kedro's.
+FORCE_FULL_RUN = "force_full_run"
+
 
 def nested(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Turn dotted names into nested ones, as Kedro's command line does: ``{"a.b": 1}`` is ``{"a": {"b": 1}}``.

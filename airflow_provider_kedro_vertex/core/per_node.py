@@ -46,6 +46,8 @@ class PerNode(Generic[Entry]):
         :param names: the names the node goes by, the weakest first; see :func:`node_names`.
         :return: None when nothing is said.
         """
+        if not self._entries:
+            return None
         names = list(dict.fromkeys(names))
         classes = {tag for tag in tags if tag in self._order}
         classes.update(pattern for pattern in self._patterns if any(fnmatchcase(name, pattern) for name in names))

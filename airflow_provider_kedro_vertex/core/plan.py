@@ -5,15 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from typing import Any, TypeVar
 
-from airflow_provider_kedro_vertex.core.config import Grouping, NodeSettings, Resources, RetryPolicy, RunConfig
+from airflow_provider_kedro_vertex.core.config import (
+    NO_RESOURCES,
+    NO_SETTINGS,
+    Grouping,
+    NodeSettings,
+    Resources,
+    RetryPolicy,
+    RunConfig,
+)
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.graph import Graph, dataset, graph_of
 from airflow_provider_kedro_vertex.core.grouping import Group, grouped
 from airflow_provider_kedro_vertex.core.identity import slug
+from airflow_provider_kedro_vertex.core.job_body import json_argument
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest, Node
 from airflow_provider_kedro_vertex.core.per_node import DEFAULT, node_names
 from airflow_provider_kedro_vertex.core.quantities import accelerators
@@ -26,8 +35,9 @@ COMMAND = ("python", "-m", "airflow_provider_kedro_vertex.runtime", "run")
 #: Keeps the names in a spec readable in the console and far below every limit of the API.
 TASK_ID_LENGTH = 80
 
-#: The task of the pipeline that runs last.
+#: The task of the pipeline that runs last, and the task that it waits for, which holds all others.
 EXIT_TASK_ID = "on-exit"
+EXIT_HANDLER_ID = "exit-handler-1"
 
 Entry = TypeVar("Entry")
 LayerType = TypeVar("LayerType", bound=Layer)
@@ -130,16 +140,19 @@ def build_plan(
         raise PlanError(
             f"Pipeline {pipeline!r} of project {manifest.project.name!r} has no nodes, so nothing would run."
         )
-    root = _required(config.root, "root", "the Cloud Storage place where runs keep their data, gs://bucket/prefix")
     nodes = select(whole, selection) if selection else whole.nodes
     in_memory = _in_memory(manifest, whole.nodes)
     graph = graph_of(nodes)
-    if len(nodes) < len(whole.nodes):
+    part = None
+    if selection and len(nodes) < len(whole.nodes):
         _complete(graph, whole.nodes, in_memory, pipeline)
-    groups = _groups(graph, manifest, pipeline, config, in_memory)
+        made = frozenset(dataset(output) for node in whole.nodes for output in node.outputs)
+        part = _Slice(selection, made - graph.makers.keys())
+    groups = _groups(graph, manifest, pipeline, config, in_memory, part)
     exit_group = _exit_group(manifest, pipeline, config)
     if exit_group is not None:
-        _task_ids([*(group.name for group in groups), EXIT_TASK_ID], "Groups")
+        _task_ids([*(group.name for group in groups), EXIT_TASK_ID, EXIT_HANDLER_ID], "Groups")
+    root = _required(config.root, "root", "the Cloud Storage place where runs keep their data, gs://bucket/prefix")
     return Plan(
         name="-".join([slug(manifest.project.name), *([slug(pipeline)] if pipeline != DEFAULT_PIPELINE else [])]),
         project=manifest.project.name,
@@ -180,8 +193,21 @@ def _complete(graph: Graph, whole: Iterable[Node], in_memory: Collection[str], p
                 )
 
 
+@dataclass(frozen=True)
+class _Slice:
+    """A plan of some of a pipeline's nodes: how they were selected, and what only the others make."""
+
+    selection: Selection
+    made_outside: frozenset[str]
+
+
 def _groups(
-    graph: Graph, manifest: Manifest, pipeline: str, config: RunConfig, in_memory: Collection[str]
+    graph: Graph,
+    manifest: Manifest,
+    pipeline: str,
+    config: RunConfig,
+    in_memory: Collection[str],
+    part: _Slice | None,
 ) -> tuple[NodeGroup, ...]:
     grouping = config.grouping or Grouping("none")
     if grouping.kind == "callable" and all(node.group is None for node in graph.nodes):
@@ -189,11 +215,12 @@ def _groups(
             f"The manifest has no groups of {grouping.callable}, since the project's own function is called when the "
             "manifest is written. Set run_config.grouping in conf/base/vertexai.yml and write the manifest again."
         )
-    settings = _Settings(config, graph.nodes)
+    settings = _Settings(config, graph.nodes, part.selection if part else None)
     alike = settings.alike() if grouping.kind == "auto" else ()
     groups = grouped(graph, grouping, pipeline, in_memory, alike)
     task_ids = _task_ids([group.name for group in groups], "Nodes" if grouping.kind == "none" else "Groups")
     owner = {at: index for index, group in enumerate(groups) for at in group.nodes}
+    command = _command(pipeline, manifest)
     found = []
     for index, group in enumerate(groups):
         members = [graph.nodes[at] for at in group.nodes]
@@ -213,10 +240,19 @@ def _groups(
                 upstream=sorted({task_ids[owner[graph.makers[name]]] for name in taken}),
                 inputs=sorted(taken),
                 outputs=sorted(given),
-                command=_command(pipeline, manifest),
+                command=command,
+                more=_given(members, part),
             )
         )
     return tuple(found)
+
+
+def _given(nodes: Iterable[Node], part: _Slice | None) -> list[str]:
+    """What nodes outside of the slice make is not of this run: the container takes what earlier runs left."""
+    if part is None:
+        return []
+    taken = {name for node in nodes for name in map(dataset, node.inputs)}
+    return [argument for name in sorted(taken & part.made_outside) for argument in ("--given", name)]
 
 
 def _exit_group(manifest: Manifest, pipeline: str, config: RunConfig) -> NodeGroup | None:
@@ -268,11 +304,12 @@ def _task_ids(names: Sequence[str], what: str) -> list[str]:
 class _Settings:
     """What the settings say for each node, and for nodes that share a container."""
 
-    def __init__(self, config: RunConfig, nodes: Sequence[Node]) -> None:
+    def __init__(self, config: RunConfig, nodes: Sequence[Node], selection: Selection | None = None) -> None:
         self._config = config
         self._nodes = nodes
-        self._inside = _inside(config)
-        called = [node_names(node.name) for node in nodes]
+        self._inside = _inside(config, selection)
+        said = config.resources or config.nodes or config.retry_policy
+        called = [node_names(node.name) if said else () for node in nodes]
         self._resources = [config.resources_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
         self._settings = [config.settings_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
         self._retries = [config.retry_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
@@ -297,14 +334,15 @@ class _Settings:
         inputs: Iterable[str],
         outputs: Iterable[str],
         command: Iterable[str],
+        more: Iterable[str] = (),
     ) -> NodeGroup:
         """Describe a group.
 
         :raises ConfigError: it has no image, or its nodes ask for things that one container cannot give.
         """
         members = [self._nodes[at] for at in group.nodes]
-        settings = self._shared(group, "nodes", self._settings, self._config.nodes, NodeSettings())
-        resources = self._shared(group, "resources", self._resources, self._config.resources, Resources())
+        settings = self._shared(group, "nodes", self._settings, self._config.nodes, NO_SETTINGS)
+        resources = self._shared(group, "resources", self._resources, self._config.resources, NO_RESOURCES)
         if resources.gpu and accelerators(resources.gpu, "gpu") and not resources.accelerator_type:
             what = "Node" if len(members) == 1 else "Group"
             raise ConfigError(
@@ -328,13 +366,14 @@ class _Settings:
             arguments=(
                 *command,
                 *(argument for node in members for argument in ("--node", node.name)),
+                *more,
                 *self._settings_argument(settings),
             ),
         )
 
     def _own(self, group: Group, entries: Mapping[str, Entry]) -> list[Entry]:
         """What is said for a group by its own name, the weakest first; a group without one is called like a node."""
-        if group.name == DEFAULT or any(self._nodes[at].name == group.name for at in group.nodes):
+        if not entries or group.name == DEFAULT or any(self._nodes[at].name == group.name for at in group.nodes):
             return []
         return [entries[name] for name in dict.fromkeys(node_names(group.name)) if name in entries]
 
@@ -361,23 +400,27 @@ class _Settings:
         """``--settings`` with what the inside of a container must know; nothing if there is nothing to know."""
         own = {"runner": settings.runner, "secret_env": dict(settings.secret_env)}
         value = {**{key: item for key, item in own.items() if item}, **self._inside}
-        return ("--settings", json.dumps(value, sort_keys=True)) if value else ()
+        return ("--settings", json_argument(json.dumps(value, sort_keys=True))) if value else ()
 
 
-def _inside(config: RunConfig) -> dict[str, Any]:
+def _inside(config: RunConfig, selection: Selection | None) -> dict[str, Any]:
     """What every container of a run must know: a part of ``--settings``."""
+    mlflow = replace(config.mlflow, tracking_uri=None).to_dict() if config.mlflow else {}
+    if config.mlflow and selection:
+        # So that they can tell when all of the run is done.
+        mlflow["selection"] = {key: list(names) for key, names in asdict(selection).items() if names}
     network = config.network.to_dict() if config.network else {}
     value = {
         "host_aliases": network.get("host_aliases"),
         "dynamic_config_providers": [provider.to_dict() for provider in config.dynamic_config_providers],
-        "mlflow": config.mlflow and replace(config.mlflow, tracking_uri=None).to_dict(),
+        "mlflow": mlflow,
     }
     return {key: item for key, item in value.items() if item}
 
 
 def _common_namespace(namespaces: Sequence[str | None]) -> str | None:
-    if not all(namespaces):
-        return None
+    if len(namespaces) == 1 or not all(namespaces):
+        return namespaces[0] if len(namespaces) == 1 else None
     shortest, *others = sorted({tuple((namespace or "").split(".")) for namespace in namespaces}, key=len)
     while not all(other[: len(shortest)] == shortest for other in others):
         shortest = shortest[:-1]

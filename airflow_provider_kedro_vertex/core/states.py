@@ -20,6 +20,11 @@ ENDED_STATES = {
     "customJobs": tuple(f"JOB_STATE_{name}" for name in sorted(_ENDED)),
 }
 
+#: States of a node group that succeeded (enum PipelineTaskDetail.State): SKIPPED is a cache hit.
+DONE_STATES = frozenset({_SUCCEEDED, "SKIPPED"})
+#: States of a node group that will not change again.
+ENDED_NODE_STATES = frozenset({*DONE_STATES, "FAILED", "CANCELLED", "NOT_TRIGGERED"})
+
 
 def is_over(state: str) -> bool:
     """Whether a job in this state has ended."""

@@ -17,6 +17,8 @@ from airflow_provider_kedro_vertex.core.states import is_ending, is_over, short,
 
 #: The label by which all CustomJobs of one task instance are found.
 KEY_LABEL = "kedro-submission"
+#: The label by which all jobs of one DAG run are found.
+RUN_LABEL = "airflow-run-key"
 #: The label that tells which Airflow try made a job.
 TRY_LABEL = "airflow-try"
 #: The label that tells when the DAG run of that try had started.

@@ -36,8 +36,8 @@ class Buckets:
         if not uri.startswith(_SCHEME):
             return uri
         name = uri.removeprefix(_SCHEME)
-        if any(part in ("", ".", "..") for part in name.rstrip("/").split("/")):
-            raise ValueError(f'"{uri[:200]}" has a part that is empty, "." or "..", which no file can have')
+        if "\0" in name or any(part in ("", ".", "..") for part in name.rstrip("/").split("/")):
+            raise ValueError(f'"{uri[:200]}" has a NUL, or a part that is empty, "." or "..", which no file can have')
         return f"{self.folder}/{name}"
 
     def uri(self, path: str) -> str:

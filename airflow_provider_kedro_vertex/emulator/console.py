@@ -24,6 +24,7 @@ from airflow_provider_kedro_vertex.emulator.errors import Violation, invalid_arg
 from airflow_provider_kedro_vertex.emulator.executors import log_path
 from airflow_provider_kedro_vertex.emulator.images import Image, Noop
 from airflow_provider_kedro_vertex.emulator.logs import read_log
+from airflow_provider_kedro_vertex.emulator.outputs import shown_parameters
 from airflow_provider_kedro_vertex.emulator.protos import Message, microseconds, now, to_json
 from airflow_provider_kedro_vertex.emulator.states import JOB_FINAL, JobState, PipelineState, TaskState
 from airflow_provider_kedro_vertex.emulator.store import TIMES, Store
@@ -128,15 +129,21 @@ def _task(detail: Message) -> dict[str, Any]:
         "id": str(detail.task_id),
         "parent": str(detail.parent_task_id),
         "name": detail.task_name,
+        "path": detail.task_unique_name,
         "state": TaskState(detail.state).name,
         "error": detail.error.message,
         "attempts": [*container.failed_main_jobs, *([container.main_job] if container.main_job else [])],
-        "inputs": {
-            key.removeprefix("input:"): to_json(value)
-            for key, value in detail.execution.metadata.fields.items()
-            if key.startswith("input:")
-        },
+        "inputs": {**shown_parameters(detail, outputs=False), **_artifacts(detail.inputs)},
+        "outputs": {**shown_parameters(detail, outputs=True), **_artifacts(detail.outputs)},
         **{time: microseconds(detail, time) for time in TIMES[:3]},
+    }
+
+
+def _artifacts(found: Mapping[str, Message]) -> dict[str, Any]:
+    return {
+        name: {"uri": artifact.uri, "schema_title": artifact.schema_title, "metadata": to_json(artifact.metadata)}
+        for name, listed in found.items()
+        for artifact in listed.artifacts
     }
 
 

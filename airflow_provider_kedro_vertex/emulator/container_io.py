@@ -253,10 +253,13 @@ def _file_text(path: str, what: str) -> str | None:
         return None
     except OSError as error:
         raise ContainerError(f"The file of {what} cannot be read: {error.strerror}.") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ContainerError(f"The file of {what} is no regular file.")
-        data = file.read(LARGEST_OUTPUT + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(LARGEST_OUTPUT + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > LARGEST_OUTPUT:
         raise ContainerError(
             f"The file of {what} is larger than {LARGEST_OUTPUT} bytes; write large data as an artifact."

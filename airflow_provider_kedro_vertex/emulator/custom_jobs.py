@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_kedro_vertex.emulator import names, processes
+from airflow_provider_kedro_vertex.emulator import names
 from airflow_provider_kedro_vertex.emulator.errors import Code
 from airflow_provider_kedro_vertex.emulator.executors import Executor, Outcome, Work
 from airflow_provider_kedro_vertex.emulator.faults import Faults
@@ -142,12 +142,9 @@ class CustomJobs:
             if preempted is not None:
                 timers.append(loop.call_later(preempted, self._stop, held, Outcome(Code.UNAVAILABLE, PREEMPTED)))
 
-        def on_spawn(pid: int) -> None:
-            self._store.add_process(job.name, pid, processes.start_mark(pid))
-
         if held.stopped is not None:
             return held.stopped
-        held.container = loop.create_task(self._executor.run(_work(job), on_start, on_spawn))
+        held.container = loop.create_task(self._executor.run(_work(job), on_start))
         try:
             return await held.container
         except asyncio.CancelledError:
@@ -163,7 +160,6 @@ class CustomJobs:
             held.container = None
             for timer in timers:
                 timer.cancel()
-            self._store.remove_process(job.name)
 
     def _stop(self, held: _Held, outcome: Outcome) -> None:
         if held.stopped is None:
@@ -176,14 +172,7 @@ class CustomJobs:
         self._change(job, JobState.JOB_STATE_CANCELLED, Code.CANCELLED, "The job was cancelled.")
 
     def recover(self) -> None:
-        """After a start: what was running when the emulator ended has failed, and what waited is taken on again.
-
-        Processes left behind are ended.
-        """
-        for name, pid, mark in self._store.processes():
-            if processes.end_orphan(pid, mark):
-                logger.warning("Ended process %d, which %s had left running", pid, name)
-            self._store.remove_process(name)
+        """After a start: what was running when the emulator ended has failed, and what waited is taken on again."""
         for name in self._store.unfinished(names.CUSTOM_JOBS, JOB_FINAL):
             job = self._store.custom_job(name)
             if job is None:

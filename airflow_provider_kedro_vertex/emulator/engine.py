@@ -13,6 +13,7 @@ no exit task; a container that does not write an output it declares succeeds, an
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -54,6 +55,11 @@ from airflow_provider_kedro_vertex.emulator.store import Store
 
 logger = logging.getLogger(__name__)
 
+RUN_LABELS = "VERTEX_AI_PIPELINES_RUN_LABELS"
+"""The variable that gives every container of a pipeline its job's labels in JSON."""
+
+_PENDING = int(TaskState.PENDING)
+
 
 class Engine:
     """Runs the PipelineJobs of one emulator. Its methods are called in the event loop."""
@@ -63,6 +69,7 @@ class Engine:
         self._custom_jobs = custom_jobs
         self._buckets = buckets
         self._runs: dict[str, Run] = {}
+        self._touched: set[Run] = set()
         self._closing = False
 
     def start(self, job: Message, pipeline: Pipeline) -> None:
@@ -113,6 +120,7 @@ class Engine:
     async def close(self) -> None:
         """End all containers. Their jobs stay as they are; :meth:`recover` says what became of them."""
         self._closing = True
+        self._write_touched()
         attempts = [node.attempt for run in self._runs.values() for node in run.root.everything() if node.attempt]
         for attempt in attempts:
             attempt.cancel()
@@ -137,9 +145,7 @@ class Engine:
 
     def _advance(self, run: Run) -> None:
         """Start what may start, end what has ended, until nothing changes; then write the job."""
-        while any(
-            self._settle(run, node) for node in list(run.root.everything()) if isinstance(node.component.body, Dag)
-        ):
+        while any(self._settle(run, dag) for dag in list(run.root.open_dags())):
             pass
         if run.root.final:
             self._finish(run)
@@ -150,17 +156,18 @@ class Engine:
         """Look at one open DAG. Returns whether something changed."""
         if dag.state not in (TaskState.RUNNING, TaskState.CANCELLING):
             return False
-        changed, stopped = False, run.stopped
-        for node in dag.children.values():
-            if node.state != TaskState.PENDING or node.attempt is not None or node.task is None:
+        changed, stopped, children = False, run.stopped, dag.children
+        for node in children.values():
+            # The detail's number, and not the enum made of it: this runs for every task at every change.
+            if node.detail.state != _PENDING or node.attempt is not None or node.task is None:
                 continue
-            upstream = [dag.children[name].state for name in node.task.upstream]
+            upstream = [children[name].detail.state for name in node.task.upstream]
             barred = stopped or not TASK_BAD.isdisjoint(upstream)
             if run.cancelling:
                 end_cancelled(node)
             elif barred and not node.task.after_failures:
                 move(node, TaskState.NOT_TRIGGERED)
-            elif all(state in TASK_FINAL for state in upstream):
+            elif TASK_FINAL.issuperset(upstream):
                 self._trigger(run, dag, node)
             else:
                 continue
@@ -210,7 +217,9 @@ class Engine:
         except ContainerError as error:
             fail(node, Code.INVALID_ARGUMENT, str(error))
             return
-        work = Work(names.generated_number(), image, tuple(argv), tuple(env))
+        # kfp knows by this variable that it runs on Vertex AI, and leaves the naming of artifacts to it.
+        own = (RUN_LABELS, json.dumps(dict(run.job.labels), sort_keys=True))
+        work = Work(names.generated_number(), image, tuple(argv), (own, *env))
         job = names.resource(run.job.name, names.PIPELINE_JOBS)
         labels = {names.BILLING_LABEL: run.job.labels[names.BILLING_LABEL]}
         custom_job = self._custom_jobs.add(job.parent, f"{job.id}-{node.detail.task_name}", labels, work)
@@ -220,8 +229,7 @@ class Engine:
     def _attempt(self, run: Run, node: Node, custom_job: Message) -> None:
         def started() -> None:
             move(node, TaskState.RUNNING)
-            run.job.update_time.CopyFrom(now())
-            self._store.save(run.job)
+            self._write_soon(run)
 
         def ended(attempt: asyncio.Task[Outcome]) -> None:
             # A callback, and not the end of the coroutine: one that is cancelled before its first line has no end.
@@ -239,6 +247,24 @@ class Engine:
         attempt = self._custom_jobs.start(custom_job, node.detail.task_name, started)
         node.attempt = attempt
         attempt.add_done_callback(ended)
+
+    def _write_soon(self, run: Run) -> None:
+        """Write a run whose containers have started, once for all that start together.
+
+        Should the emulator be killed before, their CustomJobs tell that they ran.
+        """
+        if not self._touched:
+            asyncio.get_running_loop().call_soon(self._write_touched)
+        self._touched.add(run)
+
+    def _write_touched(self) -> None:
+        if not self._touched:
+            return  # closed meanwhile
+        with self._store.transaction():
+            for run in self._touched:
+                run.job.update_time.CopyFrom(now())
+                self._store.save(run.job)
+        self._touched.clear()
 
     def _container_ended(self, run: Run, node: Node, outcome: Outcome) -> None:
         if outcome.code is None:
@@ -362,7 +388,7 @@ def _root_parameters(job: Message, pipeline: Pipeline) -> Mapping[str, Any]:
 
 def _parent(run: Run, node: Node) -> Node:
     """The DAG that a task is in."""
-    return next(dag for dag in run.root.everything() if node in dag.children.values())
+    return next(dag for dag in run.root.open_dags() if dag.children.get(node.detail.task_name) is node)
 
 
 def _describe(run: Run, node: Node) -> None:

@@ -120,6 +120,11 @@ def too_large(limit: int) -> ApiError:
     return ApiError(Code.INVALID_ARGUMENT, f"Request payload size exceeds the limit: {limit} bytes.")
 
 
+def no_http(what: str) -> ApiError:
+    """What came cannot be read as HTTP, or its head is too long."""
+    return ApiError(Code.INVALID_ARGUMENT, what)
+
+
 def refused_origin(what: str) -> ApiError:
     """The request comes from where a browser was sent by a stranger; see :mod:`.rest`."""
     return ApiError(Code.PERMISSION_DENIED, what)

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from airflow_provider_kedro_vertex.emulator.errors import Code
 from airflow_provider_kedro_vertex.emulator.images import Image, copy_folder
 from airflow_provider_kedro_vertex.emulator.logs import LogWriter
+from airflow_provider_kedro_vertex.emulator.processes import MARK
 
 # Seconds between SIGTERM and SIGKILL. Vertex AI does not tell its own; Kubernetes' default is 30.
 GRACE_SECONDS = 10.0
@@ -57,14 +58,18 @@ class Outcome:
     retry: bool = True
 
 
+_NO_COMMAND = Outcome(
+    Code.INVALID_ARGUMENT, "The container has no command, and this emulator knows no image's own.", retry=False
+)
+
+
 class Executor(Protocol):
     """Runs containers. ``run`` may be cancelled, and then ends what it started before it raises CancelledError."""
 
-    async def run(self, work: Work, started: Callable[[], None], spawned: Callable[[int], None]) -> Outcome:
+    async def run(self, work: Work, started: Callable[[], None]) -> Outcome:
         """Run one container to its end.
 
         :param started: called right before the container starts, and not if it cannot.
-        :param spawned: called with the process id.
         """
         ...
 
@@ -93,39 +98,35 @@ class ProcessExecutor:
         self._grace = grace
         self._places = asyncio.Semaphore(max_parallel)
 
-    async def run(self, work: Work, started: Callable[[], None], spawned: Callable[[int], None]) -> Outcome:
+    async def run(self, work: Work, started: Callable[[], None]) -> Outcome:
         """Run one container to its end; see :class:`Executor`."""
-        with LogWriter(log_path(self._data, work.number)) as log:
-            outcome = await self._run(work, started, spawned, log)
-            if outcome.code is not None:
-                log.note(outcome.message)
-            return outcome
-
-    async def _run(
-        self, work: Work, started: Callable[[], None], spawned: Callable[[int], None], log: LogWriter
-    ) -> Outcome:
         image = self._images.get(work.image)
-        if image is None:
-            return self._unknown_image(work.image)
-        if not work.argv:
-            return Outcome(
-                Code.INVALID_ARGUMENT, "The container has no command, and this emulator knows no image's own.", False
-            )
+        if image is None or not work.argv:
+            refusal = self._unknown_image(work.image) if image is None else _NO_COMMAND
+            with LogWriter(log_path(self._data, work.number)) as log:
+                log.note(refusal.message)
+            return refusal
+        # A container that waits for its place has no open file: thousands may wait.
         async with self._places:
-            folder = self._data / "work" / work.number
-            try:
-                try:
-                    await _in_thread(_prepare, image, folder, self._data)
-                except (OSError, shutil.Error) as error:
-                    return Outcome(Code.INTERNAL, f"The image's folder {image.folder} could not be copied: {error}")
-                started()
-                return await self._process(work, image, folder, spawned, log)
-            finally:
-                await _in_thread(shutil.rmtree, folder, True)
+            with LogWriter(log_path(self._data, work.number)) as log:
+                outcome = await self._run(work, image, started, log)
+                if outcome.code is not None:
+                    log.note(outcome.message)
+                return outcome
 
-    async def _process(
-        self, work: Work, image: Image, folder: Path, spawned: Callable[[int], None], log: LogWriter
-    ) -> Outcome:
+    async def _run(self, work: Work, image: Image, started: Callable[[], None], log: LogWriter) -> Outcome:
+        folder = self._data / "work" / work.number
+        try:
+            try:
+                await _in_thread(_prepare, image, folder, self._data)
+            except (OSError, shutil.Error) as error:
+                return Outcome(Code.INTERNAL, f"The image's folder {image.folder} could not be copied: {error}")
+            started()
+            return await self._process(work, image, folder, log)
+        finally:
+            await _in_thread(shutil.rmtree, folder, True)
+
+    async def _process(self, work: Work, image: Image, folder: Path, log: LogWriter) -> Outcome:
         env = environment(image, folder, self._env, work.env)
         async with _outputs(log) as (stdout, stderr):
             try:
@@ -140,7 +141,6 @@ class ProcessExecutor:
                 )
             except (OSError, ValueError) as error:
                 return _not_started(work, error)
-            spawned(process.pid)
             try:
                 await process.wait()
             except asyncio.CancelledError:
@@ -177,7 +177,7 @@ def log_path(data: Path, number: str) -> Path:
 def environment(
     image: Image, folder: Path, given: Mapping[str, str], own: tuple[tuple[str, str], ...]
 ) -> dict[str, str]:
-    """The variables of a container: a minimal base, those of every container, then its own with ``$(NAME)`` filled."""
+    """The variables of a container: a minimal base, those of every container, its own, and a mark."""
     env = {
         "PATH": f"{image.python.parent}:{_SYSTEM_PATH}",
         "HOME": str(folder / "home"),
@@ -188,6 +188,7 @@ def environment(
     }
     for name, value in own:
         env[name] = expand(value, env)
+    env[MARK] = str(folder)
     return env
 
 

@@ -24,11 +24,11 @@ class NoopExecutor:
         self._unknown = unknown
         self._others = others
 
-    async def run(self, work: Work, started: Callable[[], None], spawned: Callable[[int], None]) -> Outcome:
+    async def run(self, work: Work, started: Callable[[], None]) -> Outcome:
         """Run one container to its end; see :class:`.Executor`."""
         image = self._images.get(work.image, self._unknown)
         if not isinstance(image, Noop):
-            return await self._others.run(work, started, spawned)
+            return await self._others.run(work, started)
         started()
         await asyncio.sleep(image.seconds)
         return ended(work, image.exit_status)

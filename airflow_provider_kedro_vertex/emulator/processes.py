@@ -1,32 +1,49 @@
-"""Processes that outlived the emulator that started them."""
+"""Processes that outlived the emulator that started them.
+
+Each container has the variable :data:`MARK` in its environment, which its children inherit. It is there from the first
+instruction on, so nothing that was started is ever missed, which a list of process ids could not promise: the emulator
+may be killed after it started a process and before it wrote that down.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+MARK = "VERTEX_EMULATOR_WORK"
+"""A container's environment variable with its work folder."""
 
-def start_mark(pid: int) -> str:
-    """When a process started, as the kernel counts it; empty if that cannot be told (no Linux, no process).
+_PATIENCE = 5.0
 
-    A process id is used again sooner or later; with this mark it names one process for good.
+
+def end_orphans(work: Path) -> set[int]:
+    """End every process whose :data:`MARK` is below a folder, and wait until it is gone.
+
+    Where there is no ``/proc`` (no Linux), none is found.
+
+    :param work: the folder of all work folders of one emulator, which does not run.
+    :return: the ids of the processes.
     """
-    with suppress(OSError, IndexError):
-        # The name in parentheses may hold anything. Field 22 of proc(5) is the start time.
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
-    return ""
+    ended: set[int] = set()
+    deadline = time.monotonic() + _PATIENCE
+    # One that is being ended may have started another just before.
+    while (found := set(_marked(work))) and time.monotonic() < deadline:
+        for pid in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        ended |= found
+        time.sleep(0.01)
+    return ended
 
 
-def end_orphan(pid: int, mark: str) -> bool:
-    """End the process group of a process, if it still is the one that has this mark.
-
-    :return: whether it was ended.
-    """
-    if not mark or start_mark(pid) != mark:
-        return False
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-        return True
-    return False
+def _marked(work: Path) -> Iterator[int]:
+    start = f"{MARK}={work}{os.sep}".encode()
+    for entry in Path("/proc").glob("[0-9]*"):
+        # A process that is not ours, or has ended meanwhile, cannot be read.
+        with suppress(OSError):
+            if any(variable.startswith(start) for variable in (entry / "environ").read_bytes().split(b"\0")):
+                yield int(entry.name)

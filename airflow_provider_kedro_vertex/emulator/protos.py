@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
@@ -73,10 +74,14 @@ def parse_body(body: bytes) -> Any:
     if not body.strip():
         return {}
     try:
-        return json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        data = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        if b"\\ud" in body or b"\\uD" in body:
+            # Half of a character is no text: protobuf stumbles over it as a field's name.
+            json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         reason = "too deeply nested" if isinstance(error, RecursionError) else str(error)
         raise invalid_argument(Violation("", f"Invalid JSON payload received. {reason}")) from None
+    return data
 
 
 def from_json(message: Message, data: Any, path: str) -> None:
@@ -96,28 +101,39 @@ def from_json(message: Message, data: Any, path: str) -> None:
 
 
 def to_json(message: Message, enums_as_numbers: bool = False) -> dict[str, Any]:
-    """Write a message as Vertex AI does: camelCase, enums by name, int64 as text, empty fields left out.
-
-    The result may share parts with other results, so it is to be read only.
-    """
-    if isinstance(message, ListPipelineJobsResponse):
-        page = {"pipelineJobs": [to_json(job, enums_as_numbers) for job in message.pipeline_jobs]}
-        token = {"nextPageToken": message.next_page_token} if message.next_page_token else {}
-        return (page if message.pipeline_jobs else {}) | token
-    if isinstance(message, PipelineJob) and message.HasField("pipeline_spec"):
-        rest = PipelineJob()
-        rest.CopyFrom(message)
-        rest.ClearField("pipeline_spec")
-        spec = _spec_json(message.pipeline_spec.SerializeToString(deterministic=True))
-        return {**to_json(rest, enums_as_numbers), "pipelineSpec": spec}
+    """Write a message as Vertex AI does: camelCase, enums by name, int64 as text, empty fields left out."""
     data: dict[str, Any] = _whole(json_format.MessageToDict(message, use_integers_for_enums=enums_as_numbers))
     return data
 
 
+def json_text(message: Message, enums_as_numbers: bool = False) -> str:
+    """Write an answer as JSON text, in the form of :func:`to_json`.
+
+    A spec is most of a job and the same in every run, so its text is kept: a page of a hundred jobs writes it once.
+
+    :param message: not to be used afterwards, since its specs are taken out.
+    """
+    if isinstance(message, ListPipelineJobsResponse):
+        jobs = ", ".join(json_text(job, enums_as_numbers) for job in message.pipeline_jobs)
+        parts = [f'"pipelineJobs": [{jobs}]'] if jobs else []
+        if message.next_page_token:
+            parts.append(f'"nextPageToken": {_text(message.next_page_token)}')
+        return f"{{{', '.join(parts)}}}"
+    if isinstance(message, PipelineJob) and message.HasField("pipeline_spec"):
+        spec = _spec_text(message.pipeline_spec.SerializeToString(deterministic=True))
+        message.ClearField("pipeline_spec")
+        rest = _text(to_json(message, enums_as_numbers)).removesuffix("}")
+        return f'{rest}{"" if rest == "{" else ", "}"pipelineSpec": {spec}}}'
+    return _text(to_json(message, enums_as_numbers))
+
+
 @lru_cache(maxsize=64)
-def _spec_json(spec: bytes) -> dict[str, Any]:
-    # A spec is most of a job and the same in every run: a page of a hundred jobs writes it once.
-    return to_json(Struct.FromString(spec))
+def _spec_text(spec: bytes) -> str:
+    return _text(to_json(Struct.FromString(spec)))
+
+
+def _text(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False)
 
 
 def parse_mask(text: str) -> Any:
@@ -129,28 +145,57 @@ def parse_mask(text: str) -> Any:
     return field_mask_pb2.FieldMask(paths=proto_names)
 
 
-def check_mask(mask: Any, message: Message) -> None:
-    """Refuse a mask with a path that the message does not have.
+def read_mask(mask: Any, message: Message) -> Any:
+    """Check a read mask. Below a Struct, as a job's spec is, any key may be named.
 
-    :raises ApiError: INVALID_ARGUMENT.
+    :return: the mask; None if it asks for everything.
+    :raises ApiError: INVALID_ARGUMENT for a path that the message does not have.
     """
+    if not mask.paths or list(mask.paths) == ["*"]:
+        return None
     for path in mask.paths:
-        if not field_mask_pb2.FieldMask(paths=[path]).IsValidForDescriptor(message.DESCRIPTOR):
+        field, _ = _split_at_struct(path, message.DESCRIPTOR)
+        if not field_mask_pb2.FieldMask(paths=[field]).IsValidForDescriptor(message.DESCRIPTOR):
             raise invalid_argument(Violation("read_mask", f'"{path[:100]}" is no field of {message.DESCRIPTOR.name}.'))
+    return mask
 
 
-def masked(mask: Any, message: Message) -> Message:
+def copy_masked(mask: Any, source: Message, target: Message) -> None:
     """Copy only the fields that a checked mask names."""
-    copy = type(message)()
-    mask.MergeMessage(message, copy)
-    return copy
+    whole = field_mask_pb2.FieldMask()
+    for path in mask.paths:
+        field, keys = _split_at_struct(path, source.DESCRIPTOR)
+        if keys:
+            _copy_key(getattr(source, field), keys, getattr(target, field))
+        else:
+            whole.paths.append(field)
+    whole.MergeMessage(source, target)
+
+
+def _split_at_struct(path: str, descriptor: Any) -> tuple[str, list[str]]:
+    # Only a field of the message itself: no Struct lies deeper in what is listed.
+    field, _, rest = path.partition(".")
+    found = descriptor.fields_by_name.get(field)
+    if rest and found is not None and found.message_type is Struct.DESCRIPTOR:
+        return field, rest.split(".")
+    return path, []
+
+
+def _copy_key(source: Any, keys: Sequence[str], target: Any) -> None:
+    # A mask has proto names (pipeline_spec.pipeline_info); in a spec the same key is in camelCase.
+    name = re.sub(r"_([a-z])", lambda match: match[1].upper(), keys[0])
+    if name not in source.fields:
+        return
+    if len(keys) == 1:
+        target.fields[name].CopyFrom(source.fields[name])
+    elif source.fields[name].HasField("struct_value"):
+        _copy_key(source.fields[name].struct_value, keys[1:], target.fields[name].struct_value)
 
 
 def now() -> Any:
     """The time, as a Timestamp in whole microseconds, as Vertex AI gives them."""
-    stamp = timestamp_pb2.Timestamp()
-    stamp.FromDatetime(datetime.now(timezone.utc))
-    return stamp
+    seconds, rest = divmod(time.time_ns() // 1000, 1_000_000)
+    return timestamp_pb2.Timestamp(seconds=seconds, nanos=rest * 1000)
 
 
 def microseconds(message: Message, field: str) -> int | None:

@@ -40,7 +40,7 @@ from airflow_provider_kedro_vertex.emulator.errors import (
 from airflow_provider_kedro_vertex.emulator.faults import ConnectionLostError, Faults
 from airflow_provider_kedro_vertex.emulator.log_entries import LIST_LOG_ENTRIES, LogEntries
 from airflow_provider_kedro_vertex.emulator.methods import METHODS, Method
-from airflow_provider_kedro_vertex.emulator.protos import Message, from_json, parse_body, parse_mask, to_json
+from airflow_provider_kedro_vertex.emulator.protos import Message, from_json, json_text, parse_body, parse_mask
 from airflow_provider_kedro_vertex.emulator.service import Service
 
 logger = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ async def _call(service: Service, faults: Faults, request: Request) -> Response:
         message = method.request()
         _fill(message, method, await read_body(request), request.query_params.multi_items(), match.groupdict())
         answer = await faults.around(method.short_name, partial(method.call, service, message))
-        return _answer(to_json(answer, enums_as_numbers))
+        return _response(json_text(answer, enums_as_numbers), 200)
     raise unknown_route(request.method, path[:200])
 
 
@@ -221,8 +221,11 @@ async def read_body(request: Request) -> bytes:
 
 
 def _answer(data: Any, status: int = 200) -> Response:
-    body = json.dumps(data, ensure_ascii=False).encode()
-    return Response(body, status, {"x-content-type-options": "nosniff"}, media_type="application/json")
+    return _response(json.dumps(data, ensure_ascii=False), status)
+
+
+def _response(text: str, status: int) -> Response:
+    return Response(text.encode(), status, {"x-content-type-options": "nosniff"}, media_type="application/json")
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -72,6 +72,13 @@ class Node:
         for child in self.children.values():
             yield from child.everything()
 
+    def open_dags(self) -> Iterator[Node]:
+        """The node itself and the DAGs inside it that have been opened, at every depth; the node is one of them."""
+        yield self
+        for child in self.children.values():
+            if child.children is not _NO_CHILDREN:
+                yield from child.open_dags()
+
 
 @dataclass(eq=False, slots=True)
 class Run:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import fcntl
 import ipaddress
+import logging
 import os
 import shutil
 import socket
@@ -32,10 +33,13 @@ from airflow_provider_kedro_vertex.emulator.grpc_api import start_server
 from airflow_provider_kedro_vertex.emulator.images import Image, Noop, read_image
 from airflow_provider_kedro_vertex.emulator.log_entries import LogEntries
 from airflow_provider_kedro_vertex.emulator.noop import NoopExecutor
+from airflow_provider_kedro_vertex.emulator.processes import end_orphans
 from airflow_provider_kedro_vertex.emulator.rest import application
 from airflow_provider_kedro_vertex.emulator.service import Service
 from airflow_provider_kedro_vertex.emulator.store import Store, StoreError
 from airflow_provider_kedro_vertex.emulator.tls import Certificates, certificates
+
+logger = logging.getLogger(__name__)
 
 # Seconds for requests under way when it ends; a queued delay may be longer.
 GRPC_GRACE_SECONDS = 1.0
@@ -168,8 +172,8 @@ class VertexEmulator:
             self.data = _folder(self._given_data)
             lock = _locked(self.data)
             try:
-                store = Store(self.data / "jobs.sqlite")
                 tls = certificates(self.data, self._host) if self._tls else None
+                store = Store(self.data / "jobs.sqlite")
             except (StoreError, OSError) as error:
                 lock.close()
                 raise StartError(str(error)) from error
@@ -211,6 +215,9 @@ class VertexEmulator:
 
         @asynccontextmanager
         async def lifespan(app: Starlette) -> AsyncIterator[None]:
+            orphans = end_orphans(self.data / "work")
+            if orphans:
+                logger.warning("Ended %d processes that the last emulator had left running", len(orphans))
             custom_jobs.recover()
             # Now that nothing of a killed emulator runs any more, its work folders are of no use to anybody.
             shutil.rmtree(self.data / "work", ignore_errors=True)
@@ -290,7 +297,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _folder(given: str | os.PathLike[str] | None) -> Path:
-    path = Path(tempfile.mkdtemp(prefix="vertex-emulator-") if given is None else given).absolute()
+    path = Path(tempfile.mkdtemp(prefix="vertex-emulator-") if given is None else given).resolve()
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         (path / "logs").mkdir(exist_ok=True)

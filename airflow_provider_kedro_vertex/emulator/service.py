@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Any
 
 from airflow_provider_kedro_vertex.emulator import job_spec, names
 from airflow_provider_kedro_vertex.emulator.custom_jobs import CustomJobs
@@ -39,9 +38,9 @@ from airflow_provider_kedro_vertex.emulator.protos import (
     Message,
     Operation,
     PipelineJob,
-    check_mask,
-    masked,
+    copy_masked,
     now,
+    read_mask,
     to_json,
 )
 from airflow_provider_kedro_vertex.emulator.spec import SPEC_PATH, read_pipeline
@@ -138,22 +137,24 @@ class Service:
         return self._pipeline_job(request.name)
 
     def list_pipeline_jobs(self, request: Message) -> Message:
-        """``PipelineService.ListPipelineJobs``: without ``job_detail``, which is not available in the list view."""
+        """``PipelineService.ListPipelineJobs``.
 
-        def row_of(row: dict[str, Any]) -> dict[str, Any]:
-            job_id = row["name"].rpartition("/")[2]
-            return {**row, "pipeline_job_user_id": job_id, "template_metadata.version": row["template_version"]}
-
-        def read(name: str) -> Message:
-            job = self._pipeline_job(name)
-            job.ClearField("job_detail")
-            return job
-
-        chosen, token = self._page(
-            request, names.PIPELINE_JOBS, PIPELINE_JOB_FIELDS, list(PipelineState.__members__), row_of
-        )
-        jobs = _viewed(request, map(read, chosen), PipelineJob())
-        return ListPipelineJobsResponse(pipeline_jobs=jobs, next_page_token=token)
+        The list view has no ``job_detail``; a mask may ask for what is in it beside the tasks.
+        """
+        mask = read_mask(request.read_mask, PipelineJob())
+        chosen, token = self._page(request, names.PIPELINE_JOBS, PIPELINE_JOB_FIELDS, list(PipelineState.__members__))
+        response = ListPipelineJobsResponse(next_page_token=token)
+        with_spec = mask is None or any(path.startswith("pipeline_spec") for path in mask.paths)
+        for name in chosen:
+            listed = response.pipeline_jobs.add()
+            if mask is None:
+                self._store.pipeline_job(name, into=listed)
+                listed.ClearField("job_detail")
+            else:
+                job = self._pipeline_job(name, with_spec)
+                job.job_detail.ClearField("task_details")
+                copy_masked(mask, job, listed)
+        return response
 
     def cancel_pipeline_job(self, request: Message) -> Message:
         """``PipelineService.CancelPipelineJob``. A job that has ended is refused; one being cancelled is not."""
@@ -253,9 +254,16 @@ class Service:
 
     def list_custom_jobs(self, request: Message) -> Message:
         """``JobService.ListCustomJobs``."""
-        chosen, token = self._page(request, names.CUSTOM_JOBS, CUSTOM_JOB_FIELDS, list(JobState.__members__), dict)
-        jobs = _viewed(request, map(self._store.custom_job, chosen), CustomJob())
-        return ListCustomJobsResponse(custom_jobs=jobs, next_page_token=token)
+        mask = read_mask(request.read_mask, CustomJob())
+        chosen, token = self._page(request, names.CUSTOM_JOBS, CUSTOM_JOB_FIELDS, list(JobState.__members__))
+        response = ListCustomJobsResponse(next_page_token=token)
+        for name in chosen:
+            listed = response.custom_jobs.add()
+            if mask is None:
+                listed.CopyFrom(self._store.custom_job(name))
+            else:
+                copy_masked(mask, self._store.custom_job(name), listed)
+        return response
 
     def _custom_job(self, text: str) -> Message:
         name = names.resource(text, names.CUSTOM_JOBS)
@@ -313,18 +321,13 @@ class Service:
         return pipeline
 
     def _page(
-        self,
-        request: Message,
-        collection: str,
-        fields: Mapping[str, Kind],
-        states: Sequence[str],
-        row_of: Callable[[dict[str, Any]], dict[str, Any]],
+        self, request: Message, collection: str, fields: Mapping[str, Kind], states: Sequence[str]
     ) -> tuple[list[str], str]:
         names.location(request.parent)
         # JobService's lists have no order_by.
         order_by = getattr(request, "order_by", "")
         rows, token = page(
-            [row_of(row) for row in self._store.rows(request.parent, collection)],
+            self._store.rows(request.parent, collection, labels="labels" in request.filter),
             compile_filter(request.filter, fields, states),
             parse_order(order_by, TIMES),
             page_size(request.page_size),
@@ -346,9 +349,3 @@ def _operation(parent: str, metadata: Message) -> Message:
 def _read_spec(serialized: bytes) -> Pipeline:
     # Runs of one pipeline bring the same spec each time, and their graph is never changed: one serves all.
     return read_pipeline(to_json(type(PipelineJob().pipeline_spec).FromString(serialized)))
-
-
-def _viewed(request: Message, jobs: Any, kind: Message) -> list[Message]:
-    mask = request.read_mask
-    check_mask(mask, kind)
-    return [masked(mask, job) for job in jobs] if mask.paths else list(jobs)

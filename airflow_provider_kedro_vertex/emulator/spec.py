@@ -45,6 +45,10 @@ from airflow_provider_kedro_vertex.emulator.placeholders import PlaceholderError
 
 SCHEMA_VERSION = "2.1.0"
 SPEC_PATH = "pipeline_job.pipeline_spec"
+DEEPEST = 50
+"""How many DAGs may stand inside each other."""
+MOST_TASKS = 10_000
+"""How many tasks a job may have in all, each nested DAG counted as often as it is used."""
 
 # An f-string in kfp's DSL becomes a constant that names such an input, which the component itself does not declare.
 _CHANNEL = "pipelinechannel--"
@@ -111,6 +115,8 @@ class _Reader:
         for artifact in component.artifacts:
             path = f"{SPEC_PATH}.root.input_definitions.artifacts.{artifact}"
             self._not_run(path, "artifacts as inputs of the pipeline")
+        if _tasks_in(component, {}) > MOST_TASKS:
+            self._fault("root.dag", f"has more than {MOST_TASKS} tasks in all.")
         # What is wrong comes first: with it, what is not run may be no more than a consequence.
         if self.faults or self.not_run:
             raise invalid_argument(*(self.faults or self.not_run))
@@ -178,6 +184,8 @@ class _Reader:
             self._fault_at(path, f'the component "{name[:100]}" contains itself.')
         elif name in self.done:
             return self.done[name]
+        elif len(self.inside) >= DEEPEST:
+            self._fault_at(path, f"more than {DEEPEST} DAGs stand inside each other.")
         elif name not in self.spec.get("components", {}):
             self._fault_at(path, f'there is no component "{name[:100]}".')
         else:
@@ -476,3 +484,12 @@ def _retry(data: dict[str, Any]) -> Retry:
         data.get("backoffFactor") or 2.0,
         data.get("backoffMaxDuration") or 3600.0,
     )
+
+
+def _tasks_in(component: Component, known: dict[int, int]) -> int:
+    """How many tasks a component has, at every depth."""
+    if isinstance(component.body, Container):
+        return 0
+    if id(component) not in known:
+        known[id(component)] = sum(1 + _tasks_in(task.component, known) for task in component.body.tasks.values())
+    return known[id(component)]

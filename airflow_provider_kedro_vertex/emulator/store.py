@@ -26,7 +26,7 @@ from airflow_provider_kedro_vertex.emulator.protos import (
 )
 from airflow_provider_kedro_vertex.emulator.states import JobState, PipelineState
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 TIMES = ("create_time", "start_time", "end_time", "update_time")
 
@@ -55,7 +55,6 @@ CREATE INDEX jobs_by_spec ON jobs (spec);
 CREATE TABLE operations (name TEXT PRIMARY KEY, operation BLOB NOT NULL);
 CREATE TABLE waits (operation TEXT NOT NULL, job TEXT NOT NULL);
 CREATE TABLE cache (key TEXT PRIMARY KEY, detail BLOB NOT NULL);
-CREATE TABLE processes (job TEXT PRIMARY KEY, pid INTEGER NOT NULL, started TEXT NOT NULL);
 """
 
 
@@ -144,14 +143,19 @@ class Store:
             (job.SerializeToString(), state, *(microseconds(job, time) for time in TIMES[1:]), job.name),
         )
 
-    def pipeline_job(self, name: str, with_spec: bool = True) -> Message | None:
-        """A whole PipelineJob, or one without its spec; None if there is none."""
+    def pipeline_job(self, name: str, with_spec: bool = True, into: Message | None = None) -> Message | None:
+        """A whole PipelineJob, or one without its spec; None if there is none.
+
+        :param into: an empty PipelineJob to fill, as of a page; by default a new one.
+        """
         row = self._db.execute(
             "SELECT job, specs.spec FROM jobs JOIN specs ON digest = jobs.spec WHERE name = ?", (name,)
         ).fetchone()
         if row is None:
             return None
-        return PipelineJob.FromString(row["job"] + row["spec"] if with_spec else row["job"])
+        job = PipelineJob() if into is None else into
+        job.MergeFromString(row["job"] + row["spec"] if with_spec else row["job"])
+        return job
 
     def custom_job(self, name: str) -> Message | None:
         """A CustomJob; None if there is none."""
@@ -160,17 +164,25 @@ class Store:
         ).fetchone()
         return None if row is None else CustomJob.FromString(row["job"])
 
-    def rows(self, parent: str | None, collection: str) -> list[dict[str, Any]]:
+    def rows(self, parent: str | None, collection: str, labels: bool = True) -> list[dict[str, Any]]:
         """What lists need of each job, by the names of :mod:`.filters`.
 
         :param parent: one location; None for all.
+        :param labels: whether they are asked for; reading them takes most of the time.
         """
+        columns = "labels, create_time" if labels else "create_time"
         found = self._db.execute(
-            "SELECT name, state, display_name, pipeline_name, template_uri, template_version, labels, create_time,"
-            " start_time, end_time, update_time FROM jobs WHERE collection = ? AND (? IS NULL OR parent = ?)",
+            f"SELECT name, substr(name, length(parent) + length(collection) + 3) AS pipeline_job_user_id, state,"  # noqa: S608
+            " display_name, pipeline_name, template_uri, template_version AS 'template_metadata.version',"
+            f" {columns}, start_time, end_time, update_time FROM jobs"
+            " WHERE collection = ? AND (? IS NULL OR parent = ?)",
             (collection, parent, parent),
         )
-        return [{**row, "labels": json.loads(row["labels"])} for row in map(dict, found)]
+        rows = [dict(row) for row in found]
+        if labels:
+            for row in rows:
+                row["labels"] = json.loads(row["labels"])
+        return rows
 
     def custom_job_names(self) -> list[str]:
         """The names of all CustomJobs."""
@@ -189,7 +201,7 @@ class Store:
     def clear(self) -> None:
         """Forget everything."""
         with self.transaction():
-            for table in ("jobs", "specs", "operations", "waits", "processes", "cache"):
+            for table in ("jobs", "specs", "operations", "waits", "cache"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def delete(self, name: str) -> None:
@@ -232,18 +244,6 @@ class Store:
         """The outputs kept with a key; None if there are none."""
         row = self._db.execute("SELECT detail FROM cache WHERE key = ?", (key,)).fetchone()
         return None if row is None else PipelineTaskDetail.FromString(row["detail"])
-
-    def add_process(self, job: str, pid: int, started: str) -> None:
-        """Remember a process, so that it can be ended should this one be killed."""
-        self._db.execute("INSERT OR REPLACE INTO processes VALUES (?, ?, ?)", (job, pid, started))
-
-    def remove_process(self, job: str) -> None:
-        """The process has ended."""
-        self._db.execute("DELETE FROM processes WHERE job = ?", (job,))
-
-    def processes(self) -> list[tuple[str, int, str]]:
-        """Processes that were not seen to end: job, process id, and when it started."""
-        return [(row["job"], row["pid"], row["started"]) for row in self._db.execute("SELECT * FROM processes")]
 
     def _add(self, job: Message, collection: str, state: str, digest: str | None, pipeline_name: str) -> None:
         is_pipeline = collection == names.PIPELINE_JOBS

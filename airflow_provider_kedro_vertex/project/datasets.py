@@ -62,14 +62,21 @@ def _without_credentials(config: Any) -> Any:
 
 def _dataset(name: str, config: Mapping[str, Any], project_path: Path) -> Dataset:
     kind, place = config["type"], _place(config)
-    in_memory = kind.rpartition(".")[2] in _MEMORY_CLASSES
     return Dataset(
         name=name,
         type=kind,
         location=None if place is None else _location(place, project_path),
-        scope="memory" if in_memory else _scope(place),
+        scope="memory" if _in_memory(config) else _scope(place),
         versioned=_versioned(config),
     )
+
+
+def _in_memory(config: Mapping[str, Any]) -> bool:
+    """Whether a dataset keeps nothing outside of its process; a CachedDataset keeps what the one behind it keeps."""
+    kind, behind = config["type"].rpartition(".")[2], config.get("dataset")
+    if kind == "CachedDataset" and isinstance(behind, Mapping) and isinstance(behind.get("type"), str):
+        return _in_memory(behind)
+    return kind in _MEMORY_CLASSES
 
 
 def _place(config: Mapping[str, Any]) -> str | None:

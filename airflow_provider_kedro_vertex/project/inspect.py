@@ -25,13 +25,13 @@ from kedro.framework.project import pipelines as registered_pipelines
 from kedro.framework.startup import ProjectMetadata, bootstrap_project
 from kedro.pipeline import Pipeline as KedroPipeline
 
-from airflow_provider_kedro_vertex.core.errors import ParameterError, ProjectError
+from airflow_provider_kedro_vertex.core.errors import KedroVertexError, ParameterError, ProjectError
 from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.project.conf import VERTEXAI, open_conf
 from airflow_provider_kedro_vertex.project.datasets import resolve_datasets
 from airflow_provider_kedro_vertex.project.environment import forwarded
 from airflow_provider_kedro_vertex.project.mlflow_yml import with_tracking_uri
-from airflow_provider_kedro_vertex.project.node_groups import GroupOf, group_of
+from airflow_provider_kedro_vertex.project.node_groups import with_groups
 from airflow_provider_kedro_vertex.project.vertexai_yml import KeyPath, Locate, dotted, read_run_config
 
 _IMPORT_FAILED = IMPORT_ERROR_MESSAGE.partition("{module}")[0]
@@ -55,12 +55,13 @@ def inspect_project(path: Path, env: str | None = None) -> Manifest:
         config = forwarded(with_tracking_uri(config, conf), os.environ)
         parameters = _json_object(conf.load("parameters"), partial(conf.locate, "parameters"))
         catalog = conf.load("catalog", required=True)
-        registered = _registered(metadata)
-        group = group_of(config.grouping)
-        pipelines = {name: _pipeline(name, value, group) for name, value in registered.items()}
+        pipelines = {name: _pipeline(name, value) for name, value in _registered(metadata).items()}
         datasets = resolve_datasets(
             _dataset_names(pipelines.values()), catalog, metadata.project_path, partial(conf.locate, "catalog")
         )
+        if config.grouping is not None and config.grouping.kind == "callable":
+            with _project_code(f"The grouping function {config.grouping.callable}", metadata.project_path):
+                pipelines = with_groups(pipelines, config.grouping)
     return Manifest(
         project=Project(metadata.project_name, metadata.package_name, metadata.kedro_init_version),
         env=env,
@@ -119,6 +120,8 @@ def _project_code(what: str, project_path: Path) -> Iterator[None]:
     """Turn whatever the project's own code raises into one line with the file and line of that code."""
     try:
         yield
+    except KedroVertexError:
+        raise
     except (Exception, SystemExit) as raised:
         error: BaseException = raised
         if error.__cause__ is not None and str(error).startswith(_IMPORT_FAILED):
@@ -142,7 +145,7 @@ def _place(error: BaseException, project_path: Path) -> str:
     return ""
 
 
-def _pipeline(name: str, pipeline: Any, group: GroupOf) -> Pipeline:
+def _pipeline(name: str, pipeline: Any) -> Pipeline:
     if not isinstance(pipeline, KedroPipeline):
         raise ProjectError(
             f"The registered pipeline {name!r} is no Kedro Pipeline but of type {type(pipeline).__name__}."
@@ -150,14 +153,7 @@ def _pipeline(name: str, pipeline: Any, group: GroupOf) -> Pipeline:
     return Pipeline(
         name,
         tuple(
-            Node(
-                name=node.name,
-                inputs=tuple(node.inputs),
-                outputs=tuple(node.outputs),
-                tags=tuple(sorted(node.tags)),
-                namespace=node.namespace,
-                group=group(node),
-            )
+            Node(node.name, tuple(node.inputs), tuple(node.outputs), tuple(sorted(node.tags)), node.namespace)
             for node in pipeline.nodes
         ),
     )

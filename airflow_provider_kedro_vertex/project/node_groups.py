@@ -1,53 +1,46 @@
-"""``grouping: {kind: callable}``: the project's own function is asked for each node, once, when it is inspected."""
+"""The project's own grouping function: it is called here, since Airflow does not have the project's code."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from typing import Any
-
-from kedro.pipeline.node import Node as KedroNode
+from collections.abc import Mapping
+from dataclasses import replace
 
 from airflow_provider_kedro_vertex.core.config import Grouping
-from airflow_provider_kedro_vertex.core.errors import ConfigError
-
-#: Says which group a node is in; None for a container of its own.
-GroupOf = Callable[[KedroNode], "str | None"]
+from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
+from airflow_provider_kedro_vertex.core.manifest import Pipeline
 
 
-def group_of(grouping: Grouping | None) -> GroupOf:
-    """The function that names a node's group.
+def with_groups(pipelines: Mapping[str, Pipeline], grouping: Grouping) -> dict[str, Pipeline]:
+    """Ask the project's function about each registered pipeline.
 
-    :param grouping: its ``callable``, ``package.module:function``, is called as ``function(node, **params)`` with
-        Kedro's own node, and answers with a group's name or None.
-    :raises ConfigError: the function is not there; and from the function that is returned: it failed, or answered with
-        something else.
+    It is called as ``function(nodes, **params)``, with the pipeline's nodes (:class:`.manifest.Node`) in Kedro's order,
+    and answers with a mapping of node names to group names. A node that it leaves out, or maps to None, is alone.
+
+    :param grouping: its ``callable`` is ``package.module:function``.
+    :raises ConfigError: there is no such function, or it answers otherwise.
+    :raises Exception: whatever the function raises.
     """
-    if grouping is None or grouping.callable is None:
-        return lambda node: None
-    module, _, name = grouping.callable.partition(":")
-    try:
-        function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"run_config.grouping.callable {grouping.callable!r} cannot be imported: {error}. Write it as "
-            "package.module:function, of a module that can be imported beside the project."
-        ) from error
-    return lambda node: _answer(grouping, function, node)
+    module, _, name = (grouping.callable or "").partition(":")
+    function = getattr(importlib.import_module(module), name, None)
+    if not callable(function):
+        raise ConfigError(f"grouping.callable: module {module!r} has no function {name!r}.")
+    return {key: _grouped(pipeline, function(pipeline.nodes, **grouping.params)) for key, pipeline in pipelines.items()}
 
 
-def _answer(grouping: Grouping, function: Any, node: KedroNode) -> str | None:
-    try:
-        answer = function(node, **grouping.params)
-    except Exception as error:  # the project's own function may raise anything
-        said = " ".join(str(error).split()).rstrip(".")
+def _grouped(pipeline: Pipeline, answer: object) -> Pipeline:
+    if not isinstance(answer, Mapping):
         raise ConfigError(
-            f"The grouping function {grouping.callable} failed for node {node.name!r}: {type(error).__name__}: {said}. "
-            "Mend it, or choose another grouping."
-        ) from error
-    if answer is not None and not isinstance(answer, str):
-        raise ConfigError(
-            f"The grouping function {grouping.callable} answered {answer!r:.80} for node {node.name!r}. Return the "
-            "group's name, or None for a container of its own."
+            f"The grouping function must answer with a mapping of node names to group names for pipeline "
+            f"{pipeline.name!r}, not with {answer!r:.80}."
         )
-    return answer
+    names = {node.name for node in pipeline.nodes}
+    for node, group in answer.items():
+        if node not in names:
+            raise ConfigError(
+                f"The grouping function names node {node!r}, which pipeline {pipeline.name!r} does not have."
+                f"{did_you_mean(str(node), names)}"
+            )
+        if group is not None and not (isinstance(group, str) and group):
+            raise ConfigError(f"The grouping function gives node {node!r} the group {group!r:.80}, which is no name.")
+    return replace(pipeline, nodes=tuple(replace(node, group=answer.get(node.name)) for node in pipeline.nodes))

@@ -1,9 +1,10 @@
-"""The command of a node's container.
+"""The command of a node group's container.
 
 ::
 
     python -m airflow_provider_kedro_vertex.runtime run
-        --pipeline P [--env E] --node N [--node N ...] [--settings JSON] --params JSON --context JSON
+        --pipeline P [--pipeline P ...] [--env E] --node N [--node N ...] [--store D ...] [--given D ...]
+        [--settings JSON] [--final-status JSON] --params JSON|@URL --context JSON
 
 The current folder is the Kedro project's root. Exit codes: 0 the nodes ran; 1 the user's code failed; 2 an argument or
 the project's configuration is wrong; 3 an input that an earlier node should have stored is missing or damaged; 4
@@ -11,32 +12,32 @@ storage or another service could not be reached; 143 the process was asked to en
 line of the log is one JSON object: ``{"node": ..., "error": ..., "seconds": ...}``, with the node that ran (or null)
 and the seconds since the process began.
 
-Environment, read: ``KEDRO_VERTEX_COMPRESSION``, how undeclared datasets are stored: zstd's level, or ``none``.
-Environment, set for the nodes: ``KEDRO_CONFIG_RUN_ID`` (the run key), ``KEDRO_CONFIG_JOB_NAME`` (the job's id),
-``KEDRO_ENV`` if ``--env`` is given, and ``KEDRO_LOGGING_CONFIG`` (Kedro's plain format) if neither the image nor the
-project configures logging. Kedro's telemetry is off, unless both ``DO_NOT_TRACK`` and
-``KEDRO_DISABLE_TELEMETRY`` are set to nothing.
+Environment, read: ``KEDRO_VERTEX_COMPRESSION``, how undeclared datasets are stored: zstd's level, or ``none``. What is
+set for the nodes is in :mod:`.environment`.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import gc
 import json
 import os
 import signal
 import sys
+import threading
 import traceback
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.runtime import environment, hosts
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.settings import Settings
 
 #: 128 and the signal's number, as a shell reports it.
 TERMINATED = 128 + signal.SIGTERM
+#: Seconds that a node has for its own end after SIGTERM; Vertex AI kills a container soon after.
+_GRACE = 5.0
 #: The last line is shown in Airflow's log and must not flood it.
 _MESSAGE_LENGTH = 4000
 
@@ -52,34 +53,47 @@ def main(argv: list[str] | None = None) -> int:
     """
     progress = Progress()
     try:
-        signal.signal(signal.SIGTERM, _terminate)
+        _end_on_sigterm(progress)
         return _run(argv, progress)
     except ConfigError as error:
         _report(progress, str(error))
         return 2
     except Terminated:
-        _report(progress, "The container was asked to end (SIGTERM).")
-        # Not by way of the interpreter's own end, which would wait for threads that the node began.
-        os._exit(TERMINATED)
+        _end(progress)
 
 
 def _run(argv: list[str] | None, progress: Progress) -> int:
     arguments = _parser().parse_args(argv)
     context = RunContext.from_json(arguments.context)
-    params = _params(arguments.params)
     settings = Settings.from_json(arguments.settings)
-    _set_environment(context, arguments.env)
+    environment.prepare(context, arguments.env)
+    hosts.alias(settings.host_aliases)
     try:
         # Now, and not above: Kedro takes most of a second, and reads the environment when it is imported.
-        from airflow_provider_kedro_vertex.runtime import outcome, run, store
+        from airflow_provider_kedro_vertex.runtime import outcome, parameters, run, secret_manager, store
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"This image has no package {error.name!r}. Install airflow-provider-kedro-vertex[runtime] in it."
         ) from error
-    level = store.compression(os.environ.get("KEDRO_VERTEX_COMPRESSION", ""))
-    request = run.Request(arguments.pipeline, tuple(arguments.node), arguments.env, params, context, settings, level)
     try:
-        run.run(request, progress)
+        secret_manager.set_variables(settings.secret_env)
+        params = parameters.read(arguments.params)
+        if arguments.final_status is not None:
+            params = parameters.with_outcome(params, arguments.final_status)
+        run.run(
+            run.Request(
+                pipelines=tuple(arguments.pipeline),
+                nodes=tuple(arguments.node),
+                store=tuple(arguments.store),
+                given=tuple(arguments.given),
+                env=arguments.env,
+                params=params,
+                context=context,
+                settings=settings,
+                level=store.compression(os.environ.get("KEDRO_VERTEX_COMPRESSION", "")),
+            ),
+            progress,
+        )
     except SystemExit as error:
         # A node that ends the process has not saved its outputs, whatever code it gave.
         _report(progress, f"The project's code ended the process with sys.exit({error.code!r}).")
@@ -104,51 +118,51 @@ def _parser() -> argparse.ArgumentParser:
     run = parser.add_subparsers(dest="command", required=True).add_parser(
         "run", help="run nodes of the Kedro project in the current folder", allow_abbrev=False
     )
-    run.add_argument("--pipeline", required=True, help="a registered pipeline")
+    run.add_argument(
+        "--pipeline", action="append", required=True, help="a registered pipeline; once for each that the run has"
+    )
     run.add_argument("--env", help="the configuration environment")
     run.add_argument("--node", action="append", required=True, help="the name of a node; once for each")
+    run.add_argument(
+        "--store", action="append", default=[], metavar="DATASET", help="an undeclared output that also is for others"
+    )
+    run.add_argument(
+        "--given", action="append", default=[], metavar="DATASET", help="an input that no node of this run makes"
+    )
     run.add_argument("--settings", default="{}", help="JSON object: runner, secret_env, host_aliases and the like")
-    run.add_argument("--params", required=True, help="JSON object: runtime parameters, nested")
+    run.add_argument("--final-status", metavar="JSON", help="how the run ended, for an exit pipeline")
+    run.add_argument("--params", required=True, help="JSON object: runtime parameters, nested; or @URL of a file")
     run.add_argument("--context", required=True, help="JSON object: the Airflow run")
     return parser
 
 
-def _params(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"--params is no JSON ({error}): {text[:200]!r}.") from None
-    if not isinstance(value, dict):
-        raise ConfigError(f"--params must be a JSON object, not {text[:200]!r}.")
-    return value
+def _end_on_sigterm(progress: Progress) -> None:
+    def terminate(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # Nodes in threads do not hear of it, and a node may go on all the same.
+        last = threading.Timer(_GRACE, _end, [progress])
+        last.daemon = True
+        last.start()
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
 
 
-def _set_environment(context: RunContext, env: str | None) -> None:
-    os.environ["KEDRO_CONFIG_RUN_ID"] = context.run_key
-    os.environ["KEDRO_CONFIG_JOB_NAME"] = context.job_id
-    if env is not None:
-        os.environ["KEDRO_ENV"] = env
-    for name in ("DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY"):
-        os.environ.setdefault(name, "1")
-    # Kedro's other default format is Rich's, which breaks lines after 80 characters and takes longer to import.
-    kedro = importlib.util.find_spec("kedro")
-    if kedro and kedro.origin and not any(Path("conf").glob("logging.y*ml")):
-        plain = Path(kedro.origin).parent / "framework" / "project" / "default_logging.yml"
-        os.environ.setdefault("KEDRO_LOGGING_CONFIG", str(plain))
-
-
-def _terminate(*_: object) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated
+def _end(progress: Progress) -> NoReturn:
+    _report(progress, "The container was asked to end (SIGTERM).")
+    # Not by way of the interpreter's own end, which would wait for threads that the node began.
+    os._exit(TERMINATED)
 
 
 def _report(progress: Progress, message: str) -> None:
-    last_line = {"node": progress.node, "error": message[:_MESSAGE_LENGTH], "seconds": progress.seconds}
+    last_line = {"node": progress.place.node, "error": message[:_MESSAGE_LENGTH], "seconds": progress.seconds}
     sys.stdout.flush()
     print(json.dumps(last_line, ensure_ascii=False), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
+    # Importing makes many objects and no garbage; looking for some takes a sixth of the start. See run.run.
+    gc.disable()
     # What a node prints is in the log at once, also if the container is killed.
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.exit(main())

@@ -2,17 +2,21 @@
 
 ::
 
-    file   = magic  codec  block*  end
-    block  = length (4 bytes, not 0)  compressed bytes  digest
-    end    = length 0  digest
+    file   = magic  id (16 random bytes)  block*  end
+    block  = header  (ordinal, length) * begun  content  digest
+    header = kind  codec  form  parameter  row  begun  size of the bytes  size of the content
+    end    = a block of kind "e" without content
 
-All integers are little-endian. A digest is the SHA-256 of everything before it, so it is checked before a block's
-bytes are used, and a file that is cut short, damaged or out of order is refused: its bytes never reach the unpickler.
+All integers are little-endian. A digest is the SHA-256 of the file's id, the block's place in the file, and the block;
+it is checked before the block is used. So a file that is cut short, damaged, out of order or put together from two
+is refused: its bytes never reach the unpickler.
 
-The uncompressed bytes are records: ``kind (1 byte)  length (8 bytes)  payload``. A record holds either a piece of the
-pickle stream (protocol 5) or one of its out-of-band buffers, the memory of an array. A buffer's record comes before
-the piece that refers to it. So both directions are streams: a value is never held a second time in its pickled form,
-and an array is read into the memory that it then keeps. What is held besides the value are a few blocks of 1 MiB.
+A block of kind "p" holds a piece of the pickle (protocol 5), one of kind "b" the memory of arrays, the pickle's
+out-of-band buffers: the ordinals and lengths of the buffers that begin in it, and their bytes, in one of the forms of
+:mod:`.filters`. Buffers whose items are alike share blocks; ``row`` tells which block goes on with which. A buffer
+comes before the piece of the pickle that refers to it. So both directions are streams: a value is never held a second
+time in its pickled form, and an array is read into the memory that it then keeps. What is held besides the value are a
+few blocks of 2 MiB. Blocks are made and read on all processors.
 """
 
 from __future__ import annotations
@@ -21,26 +25,40 @@ import hashlib
 import os
 import pickle
 import struct
-from collections import deque
+import threading
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, NamedTuple, Protocol
 
 import cloudpickle
 import zstandard
 
-#: The last byte is the version of the format.
-MAGIC = b"kvds\x01"
-#: zstd's own default: on the tables of ``tests/benchmarks`` as small as bz2, twenty times faster.
-LEVEL = 3
+from airflow_provider_kedro_vertex.runtime import filters
 
-_BLOCK = 1 << 20
+#: The last byte is the version of the format.
+MAGIC = b"kvds\x02"
+#: Higher ones make tables and models a few percent smaller and take twice the time (tests/benchmarks/bench_store.py).
+LEVEL = 1
+
+_BLOCK = 2 << 20
+#: A buffer of this size shares no block with others, which may be unlike it.
+_LARGE = 64 << 10
+#: The most buffers that begin in one block.
+_COUNT = 1 << 16
 #: Pickling gives bytes no faster than a few cores compress them.
 _WORKERS = min(4, os.cpu_count() or 1)
-_LENGTH = struct.Struct("<I")
-_RECORD = struct.Struct("<cQ")
-_PICKLE, _BUFFER = b"p", b"b"
-_ZSTD, _PLAIN = b"z", b"-"
+#: One block for each worker and as many that wait keep the workers busy, and bound the memory.
+_AHEAD = 2 * _WORKERS
+_ID = 16
+_HEADER = struct.Struct("<ccBIIIII")
+_BUFFER = struct.Struct("<QQ")
+_NUMBER = struct.Struct("<Q")
+_DIGEST = hashlib.sha256().digest_size
+_PICKLE, _BUFFERS, _END = b"p", b"b", b"e"
+_ZSTD, _AS_IT_IS = b"z", b"-"
 
 
 class DamagedError(Exception):
@@ -68,176 +86,291 @@ def dump(value: Any, file: Writable, level: int | None = LEVEL) -> None:
     :raises Exception: whatever pickling the value raises; the file then ends in the middle.
     """
     with ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="compress") as pool:
-        blocks = _BlockWriter(file, level, pool)
-        records = _RecordWriter(blocks)
-        cloudpickle.Pickler(records, protocol=5, buffer_callback=records.write_buffer).dump(value)
-        blocks.end()
+        writer = _Writer(file, level, pool)
+        cloudpickle.Pickler(writer, protocol=5, buffer_callback=writer.write_buffer).dump(value)
+        writer.end()
 
 
 def load(file: Readable) -> Any:
     """Read the value that :func:`dump` wrote.
 
-    :raises DamagedError: the bytes are not whole or not right. Nothing of them was unpickled.
+    :raises DamagedError: the bytes are not whole or not right. Nothing of the wrong ones was unpickled.
     :raises Exception: whatever unpickling raises, for example because a class cannot be imported here.
     """
-    blocks = _BlockReader(file)
-    records = _RecordReader(blocks)
-    value = pickle.Unpickler(records, buffers=records.buffers()).load()  # noqa: S301 - written by this run's nodes
-    blocks.end()
-    return value
+    with ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="decompress") as pool:
+        reader = _Reader(file, pool)
+        value = pickle.Unpickler(reader, buffers=reader.buffers()).load()  # noqa: S301 - written by this run's nodes
+        reader.end()
+        return value
 
 
-class _BlockWriter:
-    """Cuts bytes into blocks, compresses them on all cores, and writes them in order."""
+class _Header(NamedTuple):
+    kind: bytes
+    codec: bytes
+    form: int
+    parameter: int
+    row: int
+    begun: int
+    size: int
+    stored: int
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A block before it is compressed: pieces of memory that follow each other, and what is known of them.
+
+    :param row: how many bytes of an array belong together.
+    :param buffers: the ordinals and lengths of the buffers that begin in the block.
+    """
+
+    kind: bytes
+    pieces: tuple[Any, ...] = ()
+    row: int = 1
+    buffers: tuple[tuple[int, int], ...] = ()
+
+
+class _Compression(threading.local):
+    """zstd's state, which threads must not share; making it anew for each block would cost as much as the block."""
+
+    def __init__(self, level: int) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=level)
+        self.decompressor = zstandard.ZstdDecompressor()
+        self.sampler = zstandard.ZstdCompressor(level=1)
+
+
+class _Writer:
+    """The file that the pickler writes to: cuts its stream and the arrays' memory into blocks, compressed in threads.
+
+    The arrays' memory is not copied before it is compressed.
+    """
 
     def __init__(self, file: Writable, level: int | None, pool: ThreadPoolExecutor) -> None:
         self._file = file
-        self._level = level
         self._pool = pool
-        self._block = bytearray()
-        self._compressing: deque[Future[bytes]] = deque()
-        self._digest = hashlib.sha256()
-        self._put(MAGIC + (_PLAIN if level is None else _ZSTD))
-
-    def write(self, data: memoryview) -> None:
-        while data:
-            room = _BLOCK - len(self._block)
-            self._block += data[:room]
-            data = data[room:]
-            if len(self._block) == _BLOCK:
-                self._compress()
-
-    def end(self) -> None:
-        if self._block:
-            self._compress()
-        while self._compressing:
-            self._put_block(self._compressing.popleft().result())
-        self._put_block(b"")
-
-    def _compress(self) -> None:
-        self._compressing.append(self._pool.submit(_compressed, self._block, self._level))
-        self._block = bytearray()
-        # One for each worker and as many that wait keep the workers busy, and bound the memory.
-        if len(self._compressing) > 2 * _WORKERS:
-            self._put_block(self._compressing.popleft().result())
-
-    def _put_block(self, block: bytes) -> None:
-        self._put(_LENGTH.pack(len(block)) + block)
-        self._file.write(self._digest.digest())
-
-    def _put(self, data: bytes) -> None:
-        self._digest.update(data)
-        self._file.write(data)
-
-
-def _compressed(block: bytearray, level: int | None) -> bytes:
-    # A compressor of its own: zstandard's are not to be shared between threads.
-    return bytes(block) if level is None else zstandard.ZstdCompressor(level=level).compress(block)
-
-
-class _BlockReader:
-    """Gives back the bytes that went into a :class:`_BlockWriter`, each block only after its digest was checked."""
-
-    def __init__(self, file: Readable) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-        self._decompressor = zstandard.ZstdDecompressor()
-        self._block = memoryview(b"")
-        magic, self._codec = self._get(len(MAGIC)), self._get(1)
-        if magic != MAGIC or self._codec not in (_ZSTD, _PLAIN):
-            raise DamagedError(f"it does not begin as one of format {MAGIC!r}")
-
-    def read_into(self, target: memoryview) -> None:
-        while target:
-            if not self._block and not self._next():
-                raise DamagedError("it ends before its value does")
-            size = min(len(target), len(self._block))
-            target[:size] = self._block[:size]
-            self._block, target = self._block[size:], target[size:]
-
-    def end(self) -> None:
-        if self._block or self._next():
-            raise DamagedError("it goes on after its value")
-
-    def _next(self) -> bool:
-        (length,) = _LENGTH.unpack(self._get(_LENGTH.size))
-        if length > 2 * _BLOCK:
-            raise DamagedError(f"a block claims {length} bytes")
-        block = self._get(length)
-        if self._file.read(self._digest.digest_size) != self._digest.digest():
-            raise DamagedError("a digest does not match")
-        if length and self._codec == _ZSTD:
-            block = self._decompressor.decompress(block)
-        self._block = memoryview(block)
-        return bool(self._block)
-
-    def _get(self, size: int) -> bytes:
-        data = self._file.read(size)
-        if len(data) < size:
-            raise DamagedError("it is cut short")
-        self._digest.update(data)
-        return data
-
-
-class _RecordWriter:
-    """The file that the pickler writes to; its out-of-band buffers go in between."""
-
-    def __init__(self, blocks: _BlockWriter) -> None:
-        self._blocks = blocks
+        self._id = os.urandom(_ID)
+        self._compression = None if level is None else _Compression(level)
+        self._number = 0
+        self._making: deque[Future[tuple[Any, ...]]] = deque()
+        self._pickle = _Pending(_PICKLE, 1)
+        self._buffers: dict[int, _Pending] = {}
+        self._buffer_count = 0
+        file.write(MAGIC + self._id)
 
     def write(self, data: Any) -> None:
-        self._record(_PICKLE, memoryview(data))
+        """Take a piece of the pickle."""
+        view = memoryview(data).cast("B")
+        while view:
+            view = self._pickle.take(view)
+            if self._pickle.room == 0:
+                self._flush_pickle()
 
     def write_buffer(self, buffer: pickle.PickleBuffer) -> None:
-        self._record(_BUFFER, buffer.raw())
+        """Take the memory of an array."""
+        row = _row(memoryview(buffer))
+        pending = self._buffers.setdefault(row, _Pending(_BUFFERS, row))
+        view = buffer.raw()
+        large = view.nbytes >= _LARGE
+        if large:
+            self._flush(pending)
+        pending.buffers.append((self._buffer_count, view.nbytes))
+        self._buffer_count += 1
+        while view:
+            view = pending.take(view)
+            if pending.room == 0:
+                self._flush(pending)
+        if large or len(pending.buffers) == _COUNT:
+            self._flush(pending)
 
-    def _record(self, kind: bytes, payload: memoryview) -> None:
-        self._blocks.write(memoryview(_RECORD.pack(kind, payload.nbytes)))
-        self._blocks.write(payload.cast("B"))
+    def end(self) -> None:
+        """Write what is left, and the end."""
+        self._flush_pickle()
+        self._add(_Block(_END))
+        while self._making:
+            self._write_oldest()
+
+    def _flush_pickle(self) -> None:
+        for pending in self._buffers.values():  # a buffer comes before the piece that refers to it
+            self._flush(pending)
+        self._flush(self._pickle)
+
+    def _flush(self, pending: _Pending) -> None:
+        if pending.pieces or pending.buffers:
+            self._add(pending.block())
+
+    def _add(self, block: _Block) -> None:
+        seal = hashlib.sha256(self._id + _NUMBER.pack(self._number))
+        self._number += 1
+        self._making.append(self._pool.submit(_made, block, self._compression, seal))
+        if len(self._making) > _AHEAD:
+            self._write_oldest()
+
+    def _write_oldest(self) -> None:
+        for part in self._making.popleft().result():
+            self._file.write(part)
 
 
-class _RecordReader:
-    """The file that the unpickler reads from; the buffers met on the way wait until it asks for them."""
+class _Pending:
+    """What the next block of a kind will hold."""
 
-    def __init__(self, blocks: _BlockReader) -> None:
-        self._blocks = blocks
-        self._waiting: deque[bytearray] = deque()
-        self._left = 0
+    def __init__(self, kind: bytes, row: int) -> None:
+        self._kind = kind
+        self._row = row
+        self._begin()
+
+    def _begin(self) -> None:
+        self.pieces: list[Any] = []
+        self.buffers: list[tuple[int, int]] = []
+        self.room = _BLOCK // self._row * self._row or _BLOCK
+
+    def take(self, view: Any) -> Any:
+        """Take as much as there is room for.
+
+        :return: the rest.
+        """
+        size = min(self.room, len(view))
+        self.pieces.append(view[:size])
+        self.room -= size
+        return view[size:]
+
+    def block(self) -> _Block:
+        """Hand it over and begin anew."""
+        block = _Block(self._kind, tuple(self.pieces), self._row, tuple(self.buffers))
+        self._begin()
+        return block
+
+
+def _row(array: memoryview) -> int:
+    """How many bytes of an array belong together: a row's of a table that lies row by row, else an item's."""
+    row = array.itemsize
+    if array.ndim == 2 and array.shape is not None and array.c_contiguous:
+        row *= array.shape[1]
+    return row if 0 < row <= filters.LONGEST_ROW else max(1, min(array.itemsize, filters.LONGEST_ROW))
+
+
+def _made(block: _Block, compression: _Compression | None, seal: Any) -> tuple[Any, ...]:
+    data = block.pieces[0] if len(block.pieces) == 1 else memoryview(b"".join(block.pieces))
+    form, parameter, content, codec = filters.PLAIN, 0, data, _AS_IT_IS
+    if compression is not None:
+        if block.kind == _BUFFERS:
+            sampler = compression.sampler
+            form, parameter, content = filters.chosen(data, block.row, lambda sample: len(sampler.compress(sample)))
+        content, codec = compression.compressor.compress(content), _ZSTD
+    header = _Header(block.kind, codec, form, parameter, block.row, len(block.buffers), len(data), len(content))
+    head = _HEADER.pack(*header) + b"".join(_BUFFER.pack(*buffer) for buffer in block.buffers)
+    seal.update(head)
+    seal.update(content)
+    return head, content, seal.digest()
+
+
+class _Reader:
+    """The file that the unpickler reads from; buffers met on the way wait until it asks for them."""
+
+    def __init__(self, file: Readable, pool: ThreadPoolExecutor) -> None:
+        self._file = file
+        self._pool = pool
+        self._number = 0
+        self._ended = False
+        self._compression = _Compression(LEVEL)
+        self._reading: deque[tuple[_Header, bytes, Future[Any]]] = deque()
+        self._waiting: dict[int, bytearray] = {}
+        self._filling: defaultdict[int, deque[memoryview]] = defaultdict(deque)
+        self._pickle = memoryview(b"")
+        if self._get(len(MAGIC)) != MAGIC:
+            raise DamagedError(f"it does not begin as one of format {MAGIC!r}")
+        self._id = self._get(_ID)
 
     def buffers(self) -> Iterator[bytearray]:
-        while True:
-            yield self._waiting.popleft()
+        """Give the buffers, in the order in which the pickle refers to them."""
+        for ordinal in count():
+            if ordinal not in self._waiting:
+                raise DamagedError("a buffer is missing")
+            yield self._waiting.pop(ordinal)
 
     def readinto(self, target: Any) -> int:
+        """Give the next bytes of the pickle."""
         view = memoryview(target).cast("B")
         size = view.nbytes
         while view:
-            while not self._left:
-                self._next_record()
-            piece = min(len(view), self._left)
-            self._blocks.read_into(view[:piece])
-            self._left -= piece
-            view = view[piece:]
+            while not self._pickle:
+                self._next()
+            piece = min(len(view), len(self._pickle))
+            view[:piece] = self._pickle[:piece]
+            self._pickle, view = self._pickle[piece:], view[piece:]
         return size
 
     def read(self, size: int) -> bytes:
+        """Give the next bytes of the pickle."""
         data = bytearray(size)
         self.readinto(data)
         return bytes(data)
 
     def readline(self) -> bytes:
+        """Give the next line of the pickle, which protocol 5 hardly ever has."""
         line = bytearray()
         while not line.endswith(b"\n"):
             line += self.read(1)
         return bytes(line)
 
-    def _next_record(self) -> None:
-        header = bytearray(_RECORD.size)
-        self._blocks.read_into(memoryview(header))
-        kind, length = _RECORD.unpack(header)
-        if kind == _PICKLE:
-            self._left = length
+    def end(self) -> None:
+        """Check that there is no more."""
+        if self._pickle or self._waiting:
+            raise DamagedError("it goes on after its value")
+        if not self._ended or self._reading:
+            self._read_ahead()
+        if [header.kind for header, _, _ in self._reading] != [_END]:
+            raise DamagedError("it goes on after its value")
+        self._reading.popleft()[2].result()
+
+    def _next(self) -> None:
+        self._read_ahead()
+        header, table, reading = self._reading.popleft()
+        data = reading.result()
+        if header.kind == _END:
+            raise DamagedError("it ends before its value does")
+        if header.kind == _PICKLE:
+            self._pickle = memoryview(data)
             return
-        buffer = bytearray(length)
-        self._blocks.read_into(memoryview(buffer))
-        self._waiting.append(buffer)
+        filling = self._filling[header.row]
+        for ordinal, length in _BUFFER.iter_unpack(table):
+            self._waiting[ordinal] = bytearray(length)
+            filling.append(memoryview(self._waiting[ordinal]))
+        left = memoryview(data)
+        while left:
+            if not filling:
+                raise DamagedError("a block has more bytes than its buffers")
+            target = filling.popleft()
+            size = min(len(target), len(left))
+            target[:size] = left[:size]
+            left = left[size:]
+            if size < len(target):
+                filling.appendleft(target[size:])
+
+    def _read_ahead(self) -> None:
+        while not self._ended and len(self._reading) < _AHEAD:
+            head = self._get(_HEADER.size)
+            header = _Header(*_HEADER.unpack(head))
+            if header.size > 2 * _BLOCK or header.stored > 4 * _BLOCK or header.begun > _COUNT:
+                raise DamagedError(f"a block claims {header.stored} bytes")
+            table = self._get(_BUFFER.size * header.begun)
+            content = self._get(header.stored)
+            digest = self._get(_DIGEST)
+            seal = hashlib.sha256(self._id + _NUMBER.pack(self._number))
+            seal.update(head + table)
+            reading = self._pool.submit(_read, header, content, seal, digest, self._compression)
+            self._reading.append((header, table, reading))
+            self._number += 1
+            self._ended = header.kind == _END
+
+    def _get(self, size: int) -> bytes:
+        data = self._file.read(size)
+        if len(data) < size:
+            raise DamagedError("it is cut short")
+        return data
+
+
+def _read(header: _Header, content: bytes, seal: Any, digest: bytes, compression: _Compression) -> Any:
+    seal.update(content)
+    if seal.digest() != digest:
+        raise DamagedError("a digest does not match")
+    data: Any = content if header.codec == _AS_IT_IS else compression.decompressor.decompress(content)
+    return filters.undone(header.form, header.parameter, memoryview(data), header.size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
@@ -36,20 +36,28 @@ class Group:
     :param inputs: each dataset that the group loads and a node outside makes, with that node's name.
     :param outputs: the datasets that the group makes and that a node outside loads, or that no node loads: the
         results of the pipeline.
-    :param produced: every dataset of the group that some node of the pipeline makes.
+    :param produced: every dataset of the group that this run makes.
+    :param given: each dataset that the group loads and that a node of the pipeline makes which is not part of this
+        run, with that node's name: what earlier runs left in the catalog's dataset is loaded.
     """
 
     nodes: tuple[str, ...]
     inputs: Mapping[str, str]
     outputs: frozenset[str]
     produced: frozenset[str]
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
-def node_group(pipeline: Iterable[NamedNode], names: Collection[str]) -> Group:
+def node_group(
+    pipeline: Iterable[NamedNode], names: Collection[str], store: Collection[str] = (), given: Collection[str] = ()
+) -> Group:
     """Take a group out of a pipeline.
 
     :param pipeline: every node of the registered pipeline.
     :param names: the names of the group's nodes.
+    :param store: outputs that also are for others, though no node of this pipeline outside the group loads them: an
+        exit pipeline may.
+    :param given: datasets that no node of this run makes, since the run is of a slice of the pipeline.
     :raises ConfigError: the pipeline has no node of that name.
     """
     nodes = {node.name: node for node in pipeline}
@@ -64,18 +72,25 @@ def node_group(pipeline: Iterable[NamedNode], names: Collection[str]) -> Group:
     loaded_outside = {_base(name) for node in outside for name in node.inputs}
     loaded_inside = {_base(name) for node in inside for name in node.inputs}
 
+    slice_inputs = {_base(name) for name in given} - made_inside
+    wanted = loaded_outside | {_base(name) for name in store}
     used = {name for node in inside for name in (*node.inputs, *node.outputs)}
     loaded = {name for node in inside for name in node.inputs}
     return Group(
         nodes=tuple(node.name for node in inside),
-        inputs={name: makers[_base(name)] for name in sorted(loaded) if _base(name) in makers.keys() - made_inside},
+        inputs={
+            name: makers[_base(name)]
+            for name in sorted(loaded)
+            if _base(name) in makers.keys() - made_inside - slice_inputs
+        },
         outputs=frozenset(
             name
             for node in inside
             for name in node.outputs
-            if _base(name) in loaded_outside or _base(name) not in loaded_inside
+            if _base(name) in wanted or _base(name) not in loaded_inside
         ),
-        produced=frozenset(name for name in used if _base(name) in makers),
+        produced=frozenset(name for name in used if _base(name) in makers.keys() - slice_inputs),
+        given={name: makers[_base(name)] for name in sorted(loaded) if _base(name) in makers.keys() & slice_inputs},
     )
 
 

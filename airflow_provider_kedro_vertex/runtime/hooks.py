@@ -12,18 +12,14 @@ from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, did_you_mean
+from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.identity import RunContext
 from airflow_provider_kedro_vertex.runtime import versions
 from airflow_provider_kedro_vertex.runtime.group import Group
 from airflow_provider_kedro_vertex.runtime.progress import Progress
-from airflow_provider_kedro_vertex.runtime.store import NotStorableError, StoredDataset, stored_url
+from airflow_provider_kedro_vertex.runtime.store import MissingInputError, NotStorableError, StoredDataset, stored_url
 
 _LOG = logging.getLogger(__name__)
-
-
-class MissingInputError(KedroVertexError):
-    """A dataset that another node group should have stored is not there."""
 
 
 class GroupHooks:
@@ -65,6 +61,12 @@ class GroupHooks:
         """
         self._catalog = catalog
         for name in sorted(pipeline.inputs()):
+            if name in self._group.given and (name not in catalog or _undeclared(catalog, name)):
+                raise ConfigError(
+                    f"Node {self._group.given[name]!r}, which makes {name!r}, is not part of this run, and {name!r} is "
+                    "not in the catalog, so nothing keeps it from one run to the next. Run that node too, or declare "
+                    f"{name!r} in the catalog."
+                )
             if name not in catalog:
                 raise ConfigError(
                     f"The catalog has no {name!r}, an input of the nodes {', '.join(self._group.nodes)}, and no node "
@@ -74,17 +76,17 @@ class GroupHooks:
     @hook_impl(tryfirst=True)
     def before_dataset_loaded(self, dataset_name: str, node: Node) -> None:
         """Note where the run is."""
-        self._progress.node, self._progress.dataset = node.name, dataset_name
+        self._progress.at(node.name, dataset_name)
 
     @hook_impl(tryfirst=True)
     def before_node_run(self, node: Node) -> None:
         """Note where the run is."""
-        self._progress.node, self._progress.dataset = node.name, None
+        self._progress.at(node.name)
 
     @hook_impl(tryfirst=True)
     def on_node_error(self) -> None:
         """Note that it was the node's own function that failed."""
-        self._progress.node_failed = True
+        self._progress.node_failed()
 
     @hook_impl(tryfirst=True)
     def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
@@ -103,18 +105,18 @@ class GroupHooks:
 
     # Last, so that nothing is put aside for a save which a hook of the project refuses.
     @hook_impl(trylast=True)
-    def before_dataset_saved(self, dataset_name: str) -> None:
+    def before_dataset_saved(self, dataset_name: str, node: Node) -> None:
         """Make room for a version that an earlier try saved."""
-        self._progress.dataset = dataset_name
+        self._progress.at(node.name, dataset_name)
         if dataset_name not in self._saved and self._catalog is not None:  # a generator node saves many times
             earlier = versions.put_aside(self._catalog[dataset_name])
             if earlier:
                 self._earlier[dataset_name] = earlier
 
     @hook_impl(tryfirst=True)
-    def after_dataset_saved(self, dataset_name: str) -> None:
+    def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
         """Forget what an earlier try saved."""
-        self._progress.dataset = None
+        self._progress.at(node.name)
         self._saved.add(dataset_name)
         if dataset_name in self._earlier:
             self._earlier.pop(dataset_name).discard()
@@ -129,13 +131,14 @@ class GroupHooks:
                 earlier.restore()
             except Exception:  # the next try will find it; the error that is being handled says more
                 _LOG.warning("Dataset %r stays at %s for now.", name, earlier.aside, exc_info=True)
-        missing = self._progress.dataset
+        place = self._progress.place
+        missing = place.dataset
         if self._catalog is None or missing is None or missing not in self._group.inputs:
             return
         with suppress(DatasetError):  # if it cannot be told whether it exists, the first error says more
             if not self._catalog.exists(missing):
                 raise MissingInputError(
-                    f"Dataset {missing!r}, an input of node {self._progress.node!r}, is missing in run "
+                    f"Dataset {missing!r}, an input of node {place.node!r}, is missing in run "
                     f"{self._context.run_key}: node {self._group.inputs[missing]!r} should have saved it to "
                     f"{self._catalog[missing]}. Run the task of that node again."
                 ) from error
@@ -157,4 +160,4 @@ def _undeclared(catalog: CatalogProtocol[Any, Any], name: str) -> bool:
     if name not in catalog:
         return True
     # Kedro's mark of datasets that keep nothing; a CachedDataset has it too, but also saves to the dataset behind it.
-    return bool(getattr(versions.behind_cache(catalog[name]), "_EPHEMERAL", False))
+    return bool(getattr(versions.behind_wrappers(catalog[name]), "_EPHEMERAL", False))

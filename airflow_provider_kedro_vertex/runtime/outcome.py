@@ -9,9 +9,14 @@ from pathlib import Path
 import kedro
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime.hooks import MissingInputError
 from airflow_provider_kedro_vertex.runtime.progress import Progress
-from airflow_provider_kedro_vertex.runtime.store import DamagedDatasetError, NotStorableError, StorageError
+from airflow_provider_kedro_vertex.runtime.services import ServiceError
+from airflow_provider_kedro_vertex.runtime.store import (
+    DamagedDatasetError,
+    MissingInputError,
+    NotStorableError,
+    StorageError,
+)
 
 FAILED = 1
 MISCONFIGURED = 2
@@ -24,6 +29,7 @@ _EXPLAINED: dict[type[Exception], int] = {
     MissingInputError: INPUT_MISSING,
     DamagedDatasetError: INPUT_MISSING,
     NotStorableError: FAILED,
+    ServiceError: UNREACHABLE,
     StorageError: UNREACHABLE,
 }
 _FRAMEWORK = tuple(str(Path(file).parent) for file in (kedro.__file__, __file__))
@@ -53,7 +59,7 @@ def outcome(error: Exception, progress: Progress) -> Outcome:
         for kind, code in _EXPLAINED.items():
             if isinstance(cause, kind):
                 return Outcome(code, str(cause), explained=True)
-    unreachable = not progress.node_failed and any(
+    unreachable = not progress.place.node_failed and any(
         isinstance(cause, (ConnectionError, TimeoutError)) for cause in _causes(error)
     )
     return Outcome(UNREACHABLE if unreachable else FAILED, f"{type(error).__name__}: {error}", explained=False)

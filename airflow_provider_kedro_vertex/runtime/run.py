@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.config import MissingConfigException
 from kedro.framework.hooks import hook_impl
@@ -24,10 +26,19 @@ from yaml import YAMLError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.runtime import installed_hooks, resolver
+from airflow_provider_kedro_vertex.runtime.classes import stand_in_for_kedro_vertexai
+from airflow_provider_kedro_vertex.runtime.conf import config_loader, load
+from airflow_provider_kedro_vertex.runtime.config_providers import generated
 from airflow_provider_kedro_vertex.runtime.group import node_group
 from airflow_provider_kedro_vertex.runtime.hooks import GroupHooks
+from airflow_provider_kedro_vertex.runtime.mlflow_status import last_nodes
+from airflow_provider_kedro_vertex.runtime.plugins import PACKAGE, mlflow_hooks, uses_mlflow
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.settings import THREAD, Settings
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.runtime.mlflow_run import MlflowRun
 
 #: What Kedro raises before the first node when the project's configuration is wrong.
 _CONFIGURATION_ERRORS = (MissingConfigException, DatasetError, OmegaConfBaseException, YAMLError)
@@ -37,17 +48,21 @@ _CONFIGURATION_ERRORS = (MissingConfigException, DatasetError, OmegaConfBaseExce
 class Request:
     """What to run.
 
-    :param pipeline: a registered pipeline.
+    :param pipelines: the registered pipelines that the run puts together, mostly one.
     :param nodes: the names of the nodes to run, in any order.
     :param env: the configuration environment; None for the project's default.
+    :param store: outputs that are for another pipeline of the run; see :func:`.group.node_group`.
+    :param given: datasets that no node of the run makes, though the pipeline has one that would.
     :param params: Kedro's runtime parameters, nested.
     :param context: the Airflow run.
     :param settings: what vertexai.yml says about this container.
     :param level: zstd's compression level for undeclared datasets; None stores without compression.
     """
 
-    pipeline: str
+    pipelines: tuple[str, ...]
     nodes: tuple[str, ...]
+    store: tuple[str, ...]
+    given: tuple[str, ...]
     env: str | None
     params: Mapping[str, Any]
     context: RunContext
@@ -66,58 +81,84 @@ def run(request: Request, progress: Progress) -> None:
     :raises MissingInputError: an earlier node group did not store what this one needs.
     :raises Exception: whatever the project's own code raises.
     """
+    resolver.register()
     project = Path.cwd()
     if not is_kedro_project(project):
         raise ConfigError(
             f"{project} is no Kedro project: it has no pyproject.toml with a [tool.kedro] section. The image's "
             "working directory must be the project's root."
         )
+    stand_in_for_kedro_vertexai()
     try:
         bootstrap_project(project)
     except (RuntimeError, ValueError, NotADirectoryError) as error:
         raise ConfigError(f"The Kedro project {project} is not complete: {error}") from error
 
-    pipeline, alone = _registered(request.pipeline, request.nodes)
-    group = node_group(pipeline.nodes, request.nodes)
+    pipeline, alone = _registered(request.pipelines, request.nodes)
+    group = node_group(pipeline.nodes, request.nodes, request.store, request.given)
     hooks = GroupHooks(group, request.context, progress, request.level)
+    loader = partial(config_loader, env=request.env, params=request.params)
+    settled = project / settings.CONF_SOURCE
+    providers = request.settings.dynamic_config_providers
     try:
-        session = _session(project, request, [hooks] if alone else [hooks, _EveryPipeline()])
-        with session:
-            names: dict[str, Any] = (
-                {"pipeline_names": [request.pipeline]}
-                if "pipeline_names" in inspect.signature(session.run).parameters
-                else {"pipeline_name": request.pipeline}  # an older Kedro
-            )
-            runner = ThreadRunner() if request.settings.runner == THREAD else SequentialRunner()
-            session.run(**names, node_names=group.nodes, runner=runner)
+        with generated(providers, settled, lambda: load(loader(settled), "vertexai")) as conf_source:
+            used = uses_mlflow(partial(loader, conf_source))
+            with mlflow_hooks(used, lambda: _mlflow_run(request, pipeline, progress)) as more:
+                own = [hooks, _Started(), *more] if alone else [hooks, _Started(), *more, _EveryPipeline()]
+                session = _session(project, conf_source, request, own, unused=() if used else (PACKAGE,))
+                with session:
+                    names: dict[str, Any] = (
+                        {"pipeline_names": list(request.pipelines)}
+                        if "pipeline_names" in inspect.signature(session.run).parameters
+                        else {"pipeline_name": _single(request.pipelines)}  # an older Kedro
+                    )
+                    runner = ThreadRunner() if request.settings.runner == THREAD else SequentialRunner()
+                    session.run(**names, node_names=group.nodes, runner=runner)
     except Exception as error:
         hooks.recover(error)
-        if progress.node is None and isinstance(error, _CONFIGURATION_ERRORS):
+        if progress.place.node is None and isinstance(error, _CONFIGURATION_ERRORS):
             raise ConfigError(f"The project's configuration is wrong: {error}") from error
         raise
 
 
-def _registered(name: str, nodes: tuple[str, ...]) -> tuple[Pipeline, bool]:
-    """Find the pipeline, loading only it where Kedro can (1.5 and later).
+def _single(names: tuple[str, ...]) -> str:
+    if len(names) > 1:
+        raise ConfigError(f"This Kedro runs one pipeline at a time, not {', '.join(names)}. Install kedro>=1.1.")
+    return names[0]
+
+
+def _registered(names: tuple[str, ...], nodes: tuple[str, ...]) -> tuple[Pipeline, bool]:
+    """Find the pipelines, put together, loading only them where Kedro can (1.5 and later).
 
     A registry that puts pipelines together fails or falls short when one of them is loaded alone; then, and with an
     older Kedro, all are loaded.
 
-    :return: the pipeline, and whether it was enough to load it alone.
+    :return: the pipeline, and whether it was enough to load what it is made of.
     :raises ConfigError: there is no such pipeline.
     """
     if hasattr(pipelines, "set_requested"):
-        pipelines.set_requested([name])
+        pipelines.set_requested(list(names))
         with warnings.catch_warnings(), suppress(Exception):  # loading all of them raises and warns again
             warnings.filterwarnings("ignore", module=r"kedro\.framework\.project")
-            alone = pipelines[name]
+            alone = sum((pipelines[name] for name in names), start=Pipeline([]))
             if set(nodes) <= {node.name for node in alone.nodes}:
                 return alone, True
         pipelines.set_requested(None)
     everything = dict(pipelines)
-    if name not in everything:
-        raise ConfigError(f"The project has no pipeline {name!r}.{did_you_mean(name, everything)}")
-    return everything[name], False
+    for name in names:
+        if name not in everything:
+            raise ConfigError(f"The project has no pipeline {name!r}.{did_you_mean(name, everything)}")
+    return sum((everything[name] for name in names), start=Pipeline([])), False
+
+
+class _Started:
+    """Begins to collect garbage, which the command puts off until everything is imported and configured."""
+
+    @hook_impl(trylast=True)
+    def before_pipeline_run(self) -> None:
+        """Leave alone for good what is there now: it is no garbage, and there is much of it."""
+        gc.freeze()
+        gc.enable()
 
 
 class _EveryPipeline:
@@ -130,7 +171,32 @@ class _EveryPipeline:
             pipelines.set_requested(None)
 
 
-def _session(project: Path, request: Request, hooks: list[object]) -> KedroSession:
+def _mlflow_run(request: Request, pipeline: Pipeline, progress: Progress) -> MlflowRun:
+    # Only here: it takes 1.5 s to import.
+    from airflow_provider_kedro_vertex.runtime.mlflow_run import MlflowRun, Part
+
+    outcome = request.params.get("run_outcome")
+    part = Part(
+        ",".join(request.pipelines),
+        request.env,
+        request.nodes,
+        last_nodes(_slice(pipeline, request.settings.selection).nodes),
+        outcome.get("state") if isinstance(outcome, dict) else None,
+    )
+    return MlflowRun(part, request.context, progress, request.settings.request_header_provider)
+
+
+def _slice(pipeline: Pipeline, selection: Mapping[str, Sequence[str]]) -> Pipeline:
+    """The nodes that this run is about. Kedro refuses a name that is given twice, and namespaces inside others."""
+    names = {key: list(dict.fromkeys(values)) for key, values in selection.items()}
+    namespaces = names.pop("namespaces", [])
+    outer = [own for own in namespaces if not any(own.startswith(f"{other}.") for other in namespaces)]
+    return pipeline.filter(**names, node_namespaces=outer or None)
+
+
+def _session(
+    project: Path, conf_source: Path, request: Request, hooks: list[object], unused: tuple[str, ...]
+) -> KedroSession:
     """Make a session of the class that the project asks for.
 
     Kedro has no public way to say a run's version, nor to add hooks to one run, so two private names of
@@ -139,8 +205,9 @@ def _session(project: Path, request: Request, hooks: list[object]) -> KedroSessi
     """
     wanted = getattr(settings, "SESSION_CLASS", KedroSession)  # an older Kedro has no choice
     session_class = wanted if issubclass(wanted, KedroSession) else KedroSession
+    installed_hooks.import_only_enabled(unused)
     session: KedroSession = session_class.create(
-        project_path=project, env=request.env, runtime_params=dict(request.params)
+        project_path=project, env=request.env, runtime_params=dict(request.params), conf_source=str(conf_source)
     )
     session.session_id = request.context.save_version
     session._store["session_id"] = request.context.save_version

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 
 SEQUENTIAL, THREAD = "sequential", "thread"
+_FILTERS = ("tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs", "namespaces")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Settings:
     :param host_aliases: host names that resolve otherwise than by DNS.
     :param dynamic_config_providers: make configuration files before Kedro reads its configuration.
     :param request_header_provider: makes the headers of every request to MLflow.
+    :param selection: the slice of the pipeline that this run is about, so that MLflow's run is finished when the slice
+        is: the filters of ``kedro run`` by their names in ``KedroSession.run``; all of the pipeline if empty.
     """
 
     runner: str = SEQUENTIAL
@@ -54,6 +57,7 @@ class Settings:
     host_aliases: tuple[HostAlias, ...] = ()
     dynamic_config_providers: tuple[Provider, ...] = ()
     request_header_provider: Provider | None = None
+    selection: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
@@ -65,7 +69,8 @@ class Settings:
              "secret_env": {"NAME": "projects/p/secrets/s/versions/v"},
              "host_aliases": [{"ip": "10.0.0.1", "hostnames": ["mlflow.internal"]}],
              "dynamic_config_providers": [{"cls": "package.module.Class", "params": {...}}],
-             "mlflow": {"request_header_provider": {"cls": "package.module.Class", "params": {...}}}}
+             "mlflow": {"request_header_provider": {"cls": "package.module.Class", "params": {...}},
+                        "selection": {"tags": ["daily"], "to_nodes": ["report"]}}}
 
         :raises ConfigError: it is no JSON object, or a key is unknown, or a value is not as above.
         """
@@ -112,10 +117,24 @@ def _provider(where: str, value: Any) -> Provider:
     )
 
 
-def _mlflow(where: str, value: Any) -> dict[str, Provider]:
-    name = "request_header_provider"
-    provider = _object(where, value, (name,)).get(name)
-    return {} if provider is None else {name: _provider(f"{where}.{name}", provider)}
+def _mlflow(where: str, value: Any) -> dict[str, Any]:
+    found = _object(where, value, ("request_header_provider", "selection"))
+    read: dict[str, Any] = {}
+    if found.get("request_header_provider") is not None:
+        read["request_header_provider"] = _provider(
+            f"{where}.request_header_provider", found["request_header_provider"]
+        )
+    if "selection" in found:
+        read["selection"] = _selection(f"{where}.selection", found["selection"])
+    return read
+
+
+def _selection(where: str, value: Any) -> dict[str, tuple[str, ...]]:
+    filters = _object(where, value, _FILTERS)
+    return {
+        name: tuple(_text(f"{where}.{name}", item) for item in _list(f"{where}.{name}", names))
+        for name, names in filters.items()
+    }
 
 
 _READ: Mapping[str, Callable[[str, Any], Any]] = {

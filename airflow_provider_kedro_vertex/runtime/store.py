@@ -14,7 +14,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from kedro.io import AbstractDataset, DatasetError
 
-from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
 from airflow_provider_kedro_vertex.runtime import blocks
 
@@ -24,6 +24,10 @@ _TRANSFER = 8 << 20
 
 class StorageError(DatasetError):
     """The storage could not be reached, or refused."""
+
+
+class MissingInputError(KedroVertexError):
+    """What another container or the Airflow side should have stored is not there."""
 
 
 class DamagedDatasetError(DatasetError):
@@ -48,6 +52,18 @@ def compression(text: str) -> int | None:
     if not -7 <= level <= 22:
         raise ConfigError(f"KEDRO_VERTEX_COMPRESSION must be a level of zstd, -7 to 22, or 'none', not {text!r}.")
     return level
+
+
+def read_bytes(url: str, maximum: int) -> bytes:
+    """Read the first bytes of a file.
+
+    :raises FileNotFoundError: there is no such file.
+    :raises StorageError: the storage could not be reached.
+    """
+    with _reaching(url, FileNotFoundError):
+        filesystem, path = _located(url)
+        data: bytes = filesystem.cat_file(path, 0, maximum)
+    return data
 
 
 def stored_url(context: RunContext, dataset: str) -> str:

@@ -16,17 +16,19 @@ from typing import Any
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, CachedDataset, Version
 
+from airflow_provider_kedro_vertex.runtime.metadata_dataset import KedroVertexAIMetadataDataset
 
-def behind_cache(dataset: AbstractDataset[Any, Any]) -> AbstractDataset[Any, Any]:
-    """The dataset that a ``CachedDataset`` fills, or the dataset itself."""
-    while isinstance(dataset, CachedDataset):
+
+def behind_wrappers(dataset: AbstractDataset[Any, Any]) -> AbstractDataset[Any, Any]:
+    """The dataset that a ``CachedDataset`` fills, or whose saves are registered, or the dataset itself."""
+    while isinstance(dataset, (CachedDataset, KedroVertexAIMetadataDataset)):
         dataset = dataset._dataset
     return dataset
 
 
 def pin(dataset: AbstractDataset[Any, Any], version: str) -> None:
     """Load and save this version from now on; a dataset without versions stays as it is."""
-    dataset = behind_cache(dataset)
+    dataset = behind_wrappers(dataset)
     if isinstance(dataset, AbstractVersionedDataset) and dataset._version:
         dataset._version = Version(load=version, save=version)
 
@@ -56,7 +58,7 @@ def put_aside(dataset: AbstractDataset[Any, Any]) -> EarlierTry | None:
     :return: what was there; None if there is nothing, if the dataset has no versions, or if it keeps its data elsewhere
         than in an fsspec filesystem: then saving it a second time is up to the dataset.
     """
-    dataset = behind_cache(dataset)
+    dataset = behind_wrappers(dataset)
     filesystem = getattr(dataset, "_fs", None)
     if not isinstance(dataset, AbstractVersionedDataset) or filesystem is None:
         return None

@@ -3,11 +3,12 @@
 Job bodies are JSON by nature, so no generated client is needed: a call costs a few milliseconds of import where
 ``google.cloud.aiplatform`` costs seconds. Source of paths and verbs: the REST references of Vertex AI v1
 (``projects.locations.pipelineJobs`` and ``.customJobs``), Cloud Logging v2 (``entries.list``) and Cloud Storage's JSON
-API v1 (``objects.insert``).
+API v1 (``objects.insert``, ``.list`` and ``.delete``).
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -208,6 +209,46 @@ class VertexClient:
             headers={"Content-Type": "application/octet-stream"},
         )
 
+    def list_folders(self, url: str) -> Iterator[str]:
+        """The names of the folders right under a place in Cloud Storage.
+
+        :param url: ``gs://bucket/prefix``.
+        """
+        for page in self._object_pages(url, {"delimiter": "/", "fields": "prefixes,nextPageToken"}):
+            for prefix in page.get("prefixes", []):
+                yield prefix.rstrip("/").rpartition("/")[2]
+
+    def list_objects(self, url: str) -> Iterator[dict[str, Any]]:
+        """The objects under a place in Cloud Storage: ``name``, ``size``, ``updated`` and ``generation``, all strings.
+
+        :param url: ``gs://bucket/prefix``.
+        """
+        for page in self._object_pages(url, {"fields": "items(name,size,updated,generation),nextPageToken"}):
+            yield from page.get("items", [])
+
+    def delete_object(self, url: str, generation: str) -> None:
+        """Delete an object of Cloud Storage; one that is gone already is fine.
+
+        :param url: ``gs://bucket/name``.
+        :param generation: of the object that is meant.
+        :raises BadRequestError: the object has been written again since.
+        """
+        bucket, _, name = url.removeprefix("gs://").partition("/")
+        address = f"{self._storage}/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}"
+        with contextlib.suppress(NotFoundError):
+            self._call("Cloud Storage", "DELETE", address, params={"ifGenerationMatch": generation})
+
+    def _object_pages(self, url: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        bucket, _, prefix = url.removeprefix("gs://").partition("/")
+        address = f"{self._storage}/storage/v1/b/{quote(bucket, safe='')}/o"
+        wanted = {**query, "prefix": f"{prefix.rstrip('/')}/"}
+        while True:
+            page = self._call("Cloud Storage", "GET", address, params=wanted)
+            yield page
+            if not page.get("nextPageToken"):
+                return
+            wanted["pageToken"] = page["nextPageToken"]
+
     def _vertex(
         self,
         method: str,
@@ -254,6 +295,8 @@ class VertexClient:
                 f"{service} does not answer at {place} ({_reason(error)}). "
                 f"Check the network, and {_SETTING[service]} in the connection's extra."
             ) from None
+        if answer.status_code == 204:
+            return {}
         if answer.ok:
             return _object(service, answer)
         raise _error(f"{service} refused {method} {_path(url)}", answer)

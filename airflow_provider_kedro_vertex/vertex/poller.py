@@ -23,7 +23,7 @@ from airflow_provider_kedro_vertex.core.errors import (
     QuotaExceededError,
     UnavailableError,
 )
-from airflow_provider_kedro_vertex.core.outcome import task_states
+from airflow_provider_kedro_vertex.core.outcome import Task, tasks
 from airflow_provider_kedro_vertex.core.states import ENDED_STATES, is_over
 from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
 
@@ -52,9 +52,14 @@ class Ended:
 
 @dataclass(frozen=True)
 class Changed:
-    """The states of the job's nodes, as they are now."""
+    """The job's nodes as they are now, by their task ids."""
 
-    states: Mapping[str, str]
+    tasks: Mapping[str, Task]
+
+    @property
+    def states(self) -> dict[str, str]:
+        """Task id to state."""
+        return {name: task.state for name, task in self.tasks.items()}
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class _Waiter:
     longest_pause: float
     outage_limit: float
     kind: str
+    nodes: bool
     began: float
     news: asyncio.Queue[News | Exception] = field(default_factory=asyncio.Queue)
     read: float = 0.0
@@ -95,6 +101,7 @@ async def watch(
     longest_pause: float,
     outage_limit: float,
     kind: str,
+    nodes: bool = False,
 ) -> AsyncIterator[News]:
     """Wait for a job; the last news is :class:`Ended`.
 
@@ -105,12 +112,13 @@ async def watch(
     :param longest_pause: seconds between two looks at most.
     :param outage_limit: seconds for which Vertex AI may be out of reach.
     :param kind: names work that usually takes as long as this job.
+    :param nodes: wait for the job's nodes too: it is read as often as it is looked at, once for all of its waiters.
     :raises UnavailableError, QuotaExceededError: Vertex AI was out of reach for too long.
     :raises VertexApiError: the job is gone, or may not be read.
     """
     shared = (id(asyncio.get_running_loop()), key, *job.split("/")[:-1])
     moment = _time(since) if since else None
-    waiter = _Waiter(job, moment, longest_pause, outage_limit, kind, time.monotonic())
+    waiter = _Waiter(job, moment, longest_pause, outage_limit, kind, nodes, time.monotonic())
     poller = _POLLERS.get(shared)
     if poller is None:
         poller = _POLLERS[shared] = _Poller(make_client, lambda: _POLLERS.pop(shared, None))
@@ -214,6 +222,8 @@ class _Poller:
                     await self._sweep(client, collection)
             except PermissionDeniedError:
                 self._may_list = False  # reading single jobs is another permission
+        for job in [job for job, same in self._waiters.items() if any(waiter.nodes for waiter in same)]:
+            await self._read(client, job)
         waiting = sorted(self._waiters, key=lambda job: self._waiters[job][0].read)
         for job in waiting:
             last = self._waiters[job][0].read if job in self._waiters else time.monotonic()
@@ -254,11 +264,11 @@ class _Poller:
             for waiter in self._waiters.get(name, ()):
                 waiter.end(error)
             return
-        states = task_states(job)
+        found = {task.name: task for task in tasks(job)}
         for waiter in self._waiters.get(name, ()):
             waiter.read = time.monotonic()
-            if states:
-                waiter.news.put_nowait(Changed(states))
+            if found:
+                waiter.news.put_nowait(Changed(found))
         if is_over(job["state"]):
             self._ended(name, job["state"])
 

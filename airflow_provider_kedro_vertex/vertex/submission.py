@@ -6,7 +6,7 @@ A process may die between any two of these calls, and any answer may get lost: t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from airflow_provider_kedro_vertex.core.errors import (
     UnavailableError,
 )
 from airflow_provider_kedro_vertex.core.states import is_ending, is_over
-from airflow_provider_kedro_vertex.core.submission import KEY_LABEL, Attempts, Verdict
+from airflow_provider_kedro_vertex.core.submission import KEY_LABEL, RUN_LABEL, Attempts, Verdict
 from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
 
 #: More attempts than this in one DAG run is a loop that nobody wants to pay for.
@@ -28,8 +28,8 @@ PAUSE, ENDING_LIMIT = 2.0, 15 * 60
 #: Seconds for which a list may lag behind a create.
 SETTLE = 20.0
 
-#: Makes a job's body from the id of the attempt.
-Body = Callable[[str], Mapping[str, Any]]
+#: Makes a job's body from the id of the attempt and the jobs of the attempts before it, the oldest first.
+Body = Callable[[str, Sequence[Mapping[str, Any]]], Mapping[str, Any]]
 
 _FIELDS = "name,state,labels,createTime,error"
 
@@ -58,34 +58,72 @@ def live_jobs(client: VertexClient, collection: Collection, attempts: Attempts) 
 
     :raises VertexApiError: they could not be read.
     """
-    if collection == "customJobs":
-        jobs = _custom_jobs(client, attempts)
-    else:
-        jobs = []
-        try:
-            for attempt in range(1, MAX_ATTEMPTS + 1):
-                jobs.append(client.get_job(f"{client.parent}/pipelineJobs/{attempts.job_id(attempt)}"))
-        except NotFoundError:
-            pass
+    jobs = _custom_jobs(client, attempts) if collection == "customJobs" else pipeline_jobs(client, attempts)
     return [job["name"] for job in jobs if not is_over(job["state"])]
 
 
+def pipeline_jobs(client: VertexClient, attempts: Attempts) -> list[dict[str, Any]]:
+    """Read the PipelineJobs of a task instance, the oldest first.
+
+    :raises VertexApiError: they could not be read.
+    """
+    jobs: list[dict[str, Any]] = []
+    try:
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            jobs.append(client.get_job(f"{client.parent}/pipelineJobs/{attempts.job_id(attempt)}"))
+    except NotFoundError:
+        pass
+    return jobs
+
+
+def custom_jobs_of_run(client: VertexClient, run_key: str) -> dict[str, list[dict[str, Any]]]:
+    """List the CustomJobs of a DAG run: submission key to the jobs of that task instance, the oldest first.
+
+    :raises VertexApiError: they could not be read.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    jobs = list(client.list_jobs("customJobs", f'labels.{RUN_LABEL}="{run_key}"', _FIELDS))
+    for job in sorted(jobs, key=lambda job: (job["createTime"], job["name"])):
+        found.setdefault(job["labels"].get(KEY_LABEL, ""), []).append(job)
+    return found
+
+
+def submit_next(
+    client: VertexClient, attempts: Attempts, body: Body, earlier: Sequence[Mapping[str, Any]]
+) -> Submitted:
+    """Make the attempt after these; whoever comes second takes the job of who came first.
+
+    :param earlier: all attempts so far, the oldest first; each has ended.
+    :raises JobError: there were :data:`MAX_ATTEMPTS` attempts already.
+    :raises VertexApiError: creating or reading failed.
+    """
+    if len(earlier) >= MAX_ATTEMPTS:
+        raise _too_many(attempts)
+    new_id = attempts.job_id(len(earlier) + 1)
+    try:
+        return Submitted(client.create_pipeline_job(new_id, body(new_id, earlier)), created=True)
+    except AlreadyExistsError:
+        return Submitted(client.get_job(f"{client.parent}/pipelineJobs/{new_id}"), created=False)
+
+
 def _submit_pipeline_job(client: VertexClient, attempts: Attempts, body: Body) -> Submitted:
+    earlier: list[Mapping[str, Any]] = []
     for attempt in range(1, MAX_ATTEMPTS + 1):
         new_id = attempts.job_id(attempt)
         try:
-            return Submitted(client.create_pipeline_job(new_id, body(new_id)), created=True)
+            return Submitted(client.create_pipeline_job(new_id, body(new_id, earlier)), created=True)
         except AlreadyExistsError:
             pass
         try:
-            job = client.get_job(f"{client.parent}/pipelineJobs/{new_id}")
+            job: Mapping[str, Any] = client.get_job(f"{client.parent}/pipelineJobs/{new_id}")
         except NotFoundError:  # somebody deleted it just now
             continue
         verdict = attempts.verdict(job)
         if verdict is Verdict.OURS:
             return Submitted(job, created=False)
         if verdict is Verdict.LEFTOVER:
-            _end(client, job)
+            job = _end(client, job)
+        earlier.append(job)
     raise _too_many(attempts)
 
 
@@ -104,7 +142,7 @@ def _submit_custom_job(client: VertexClient, attempts: Attempts, body: Body) -> 
             raise _too_many(attempts)
         known = frozenset(job["name"] for job in jobs)
         try:
-            created = client.create_custom_job(body(attempts.job_id(len(jobs) + 1)))
+            created = client.create_custom_job(body(attempts.job_id(len(jobs) + 1), jobs))
         except QuotaExceededError as error:  # there is no job
             _pause(error, deadline)
         except UnavailableError as error:  # there may be one
@@ -145,25 +183,28 @@ def _settled(
         time.sleep(PAUSE)
 
 
-def _end(client: VertexClient, job: Mapping[str, Any]) -> None:
-    """Cancel a job of before, and wait until it has ended: two jobs of one run would write the same data."""
+def _end(client: VertexClient, job: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Cancel a job of before, and wait until it has ended: two jobs of one run would write the same data.
+
+    :return: the job as it was last seen.
+    """
     if not is_ending(job["state"]):
         client.cancel_job(job["name"])
     deadline = time.monotonic() + ENDING_LIMIT
-    while not _is_gone(client, job["name"]):
+    while True:
+        try:
+            job = client.get_job(job["name"])
+        except NotFoundError:  # somebody deleted it
+            break
+        if is_over(job["state"]):
+            break
         if time.monotonic() > deadline:
             raise UnavailableError(
                 f"{job['name']}, a job of before, was cancelled and has not ended after {ENDING_LIMIT} seconds. "
                 "A new one is not made beside it; try again."
             )
         time.sleep(PAUSE)
-
-
-def _is_gone(client: VertexClient, name: str) -> bool:
-    try:
-        return is_over(client.get_job(name)["state"])
-    except NotFoundError:
-        return True
+    return job
 
 
 def _pause(error: QuotaExceededError | UnavailableError, deadline: float) -> None:

@@ -94,8 +94,8 @@ def settings(
             "project": project,
             "is_anonymous": True,
             "api_endpoint": vertex_url,
-            "console_url": vertex_url,
             "logging_endpoint": vertex_url,
+            "console_url": vertex_url,
             **({"storage_endpoint": storage_url} if storage_url else {}),
         },
     }

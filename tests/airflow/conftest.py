@@ -24,7 +24,7 @@ from airflow_provider_kedro_vertex.emulator import VertexEmulator
 
 DAG_ID, DAY = "operator_runs", "2013-06-02"
 IMAGE = "example/image:1"
-DAG_FILE = Path(__file__).parent / "dags" / "operator_runs.py"
+DAG_FILES = Path(__file__).parent / "dags"
 
 #: Stands in for the runtime inside of the container: it tells what it was given, and fails when told to.
 RUNTIME = """
@@ -86,7 +86,7 @@ def run(vertex: VertexEmulator, storage: str, tmp_path_factory: pytest.TempPathF
     home = tmp_path_factory.mktemp("airflow")
     dags = home / "dags"
     dags.mkdir()
-    shutil.copy(DAG_FILE, dags)
+    shutil.copy(DAG_FILES / "operator_runs.py", dags)
     manifests.write(_manifest(), dags / "small.manifest.json")
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused

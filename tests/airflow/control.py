@@ -29,6 +29,13 @@ DagBag(include_examples=False).get_dag(dag_id).set_task_instance_state(
     task_id=task_id, run_id=run_id, state=TaskInstanceState(state)
 )
 """
+FAIL_RUN = """
+import sys
+from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
+from airflow.models.dagbag import DagBag
+dag_id, run_id = sys.argv[1:]
+set_dag_run_state_to_failed(dag=DagBag(include_examples=False).get_dag(dag_id), run_id=run_id, commit=True)
+"""
 SECONDS = 120.0
 
 
@@ -64,11 +71,13 @@ class RunningAirflow:
     def trigger(self, dag_id: str, run_id: str) -> None:
         self._command("dags", "trigger", dag_id, "--run-id", run_id)
 
-    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
+    def clear(self, dag_id: str, run_id: str, task_id: str, *, downstream: bool = False) -> None:
         if self.is_2:
-            self._command("tasks", "clear", dag_id, "--task-regex", f"^{task_id}$", "--yes")
+            more = ("--downstream",) if downstream else ()
+            self._command("tasks", "clear", dag_id, "--task-regex", f"^{task_id}$", "--yes", *more)
         else:
             wanted = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "only_failed": False}
+            wanted["include_downstream"] = downstream
             self._call("POST", f"dags/{dag_id}/clearTaskInstances", wanted)
 
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
@@ -77,6 +86,17 @@ class RunningAirflow:
             self._processes.run(f"mark {task_id}", argv, env=self._env, seconds=SECONDS)
         else:
             self._call("PATCH", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}", {"new_state": state})
+
+    def fail_run(self, dag_id: str, run_id: str) -> None:
+        """Mark a whole run as failed."""
+        if self.is_2:
+            argv = [sys.executable, "-W", "ignore", "-c", FAIL_RUN, dag_id, run_id]
+            self._processes.run(f"fail {dag_id}", argv, env=self._env, seconds=SECONDS)
+        else:
+            self._call("PATCH", f"dags/{dag_id}/dagRuns/{run_id}", {"state": "failed"})
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        return str(self._read("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", dag_id, run_id)[0][0])
 
     def kill_triggerer(self) -> None:
         """`kill -9` of all that belongs to it."""

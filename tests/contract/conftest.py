@@ -1,7 +1,8 @@
 """Where the contract tests run: on the emulator, or on the real Vertex AI.
 
 With ``VERTEX_TEST_PROJECT``, ``VERTEX_TEST_REGION`` and ``VERTEX_TEST_BUCKET`` set, the same tests create real jobs,
-with the application default credentials, and cost money.
+with the application default credentials, and cost money. At the end every job that was made is cancelled and deleted,
+here and there. What Vertex AI writes below ``contract/`` in the bucket stays.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ class Vertex:
     project: str
     region: str
     bucket: str
-    headers: Mapping[str, str]
+    session: requests.Session
     patience: float
     real: bool
     made: list[str] = field(default_factory=list)
+    """The names of the jobs to remove at the end."""
+    grpc_target: str = ""
 
     @property
     def parent(self) -> str:
@@ -43,11 +46,11 @@ class Vertex:
 
     def job_id(self) -> str:
         job_id = f"contract-{uuid.uuid4().hex[:12]}"
-        self.made.append(job_id)
+        self.made.append(self.name(job_id))
         return job_id
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        return requests.request(method, f"{self.url}/v1/{path}", headers=self.headers, timeout=60, **options)
+        return self.session.request(method, f"{self.url}/v1/{path}", timeout=60, **options)
 
     def create(self, body: Mapping[str, Any], job_id: str | None = None) -> requests.Response:
         params = {"pipelineJobId": job_id} if job_id else {}
@@ -73,6 +76,16 @@ class Vertex:
             assert time.monotonic() < deadline, f"{job_id} is in {job['state']} after {self.patience} seconds"
             time.sleep(5 if self.real else 0.02)
         return job
+
+    def remove(self) -> None:
+        """Cancel and delete every job that was made."""
+        for name in self.made:
+            self.call("POST", f"{name}:cancel", json={})
+        deadline = time.monotonic() + self.patience
+        for name in self.made:
+            while self.call("DELETE", name).json().get("error", {}).get("status") == "FAILED_PRECONDITION":
+                assert time.monotonic() < deadline, f"{name} does not end, and is left"
+                time.sleep(5 if self.real else 0.02)
 
     def body(self, *argvs: list[str], parameters: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
         """A job of container tasks ``task-0``, ``task-1`` ... one after the other."""
@@ -113,17 +126,26 @@ def vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vertex]:
     project, region, bucket = (os.environ.get(f"VERTEX_TEST_{name}", "") for name in ("PROJECT", "REGION", "BUCKET"))
     if project and region and bucket:
         import google.auth
-        import google.auth.transport.requests
+        from google.auth.transport.requests import AuthorizedSession
 
         credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-        credentials.refresh(google.auth.transport.requests.Request())
-        url = f"https://{region}-aiplatform.googleapis.com"
-        real = Vertex(url, project, region, bucket, {"Authorization": f"Bearer {credentials.token}"}, 1800, real=True)
+        host = f"{region}-aiplatform.googleapis.com"
+        # It renews the token when that runs out, as it does after an hour.
+        session = AuthorizedSession(credentials)
+        real = Vertex(f"https://{host}", project, region, bucket, session, 1800, real=True, grpc_target=host)
         yield real
-        for job_id in real.made:
-            real.call("POST", f"{real.name(job_id)}:cancel", json={})
+        real.remove()
         return
     from airflow_provider_kedro_vertex.emulator import VertexEmulator
 
-    with VertexEmulator({IMAGE: tmp_path_factory.mktemp("image")}, max_parallel=4) as emulator:
-        yield Vertex(emulator.url, "demo-project", "europe-west1", "bucket", {}, 60, real=False)
+    with (
+        VertexEmulator({IMAGE: tmp_path_factory.mktemp("image")}, max_parallel=4) as emulator,
+        requests.Session() as session,
+    ):
+        local = Vertex(emulator.url, "demo-project", "europe-west1", "bucket", session, 60, real=False)
+        local.grpc_target = emulator.grpc_target
+        yield local
+        local.remove()
+        for collection in ("pipelineJobs", "customJobs"):
+            left = local.call("GET", f"{local.parent}/{collection}", params={"filter": "labels.contract-test=yes"})
+            assert left.json() == {}, "a test made a job that nobody removed"

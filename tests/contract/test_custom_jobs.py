@@ -37,7 +37,10 @@ def body(program: str, *, env: dict[str, str] | None = None, **fields: Any) -> d
 
 
 def create(vertex: Vertex, data: dict[str, Any]) -> requests.Response:
-    return vertex.call("POST", f"{vertex.parent}/customJobs", json=data)
+    response = vertex.call("POST", f"{vertex.parent}/customJobs", json=data)
+    if response.status_code == 200:
+        vertex.made.append(response.json()["name"])
+    return response
 
 
 def created(vertex: Vertex, data: dict[str, Any]) -> str:

@@ -6,32 +6,37 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 import yaml
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1
+from google.cloud.aiplatform_v1.services.pipeline_service.transports import PipelineServiceGrpcTransport
 from kfp import compiler
 
 from .conftest import Vertex
 from .kfp_pipelines import greetings
 
 
-@pytest.fixture(scope="module")
-def client(vertex: Vertex) -> Iterator[aiplatform_v1.PipelineServiceClient]:
+@pytest.fixture(scope="module", params=["rest", "grpc"])
+def client(vertex: Vertex, request: pytest.FixtureRequest) -> Iterator[aiplatform_v1.PipelineServiceClient]:
     if vertex.real:
-        options = ClientOptions(api_endpoint=f"{vertex.region}-aiplatform.googleapis.com")
-        yield aiplatform_v1.PipelineServiceClient(client_options=options, transport="rest")
-        return
-    # A scheme in the endpoint is kept by the REST transport; without one it would insist on https.
-    options = ClientOptions(api_endpoint=vertex.url)
-    yield aiplatform_v1.PipelineServiceClient(
-        credentials=AnonymousCredentials(), client_options=options, transport="rest"
-    )
+        options = ClientOptions(api_endpoint=vertex.grpc_target)
+        yield aiplatform_v1.PipelineServiceClient(client_options=options, transport=request.param)
+    elif request.param == "rest":
+        # A scheme in the endpoint is kept by the REST transport; without one it would insist on https.
+        options = ClientOptions(api_endpoint=vertex.url)
+        yield aiplatform_v1.PipelineServiceClient(
+            credentials=AnonymousCredentials(), client_options=options, transport="rest"
+        )
+    else:
+        with grpc.insecure_channel(vertex.grpc_target) as channel:
+            yield aiplatform_v1.PipelineServiceClient(transport=PipelineServiceGrpcTransport(channel=channel))
 
 
-def test_the_rest_client_creates_gets_lists_cancels_and_deletes(
+def test_the_client_creates_gets_lists_cancels_and_deletes(
     vertex: Vertex, client: aiplatform_v1.PipelineServiceClient
 ) -> None:
     body = vertex.body(["python", "-c", "import time; time.sleep(600)"])
@@ -56,7 +61,7 @@ def test_the_rest_client_creates_gets_lists_cancels_and_deletes(
         client.get_pipeline_job(name=vertex.name(job_id))
 
 
-def test_the_rest_client_reads_every_page(vertex: Vertex, client: aiplatform_v1.PipelineServiceClient) -> None:
+def test_the_client_reads_every_page(vertex: Vertex, client: aiplatform_v1.PipelineServiceClient) -> None:
     made = {vertex.created(vertex.body(["python", "-c", "pass"], labels={"paged": "yes"})) for _ in range(3)}
     request = {"parent": vertex.parent, "filter": "labels.paged=yes", "page_size": 2}
     found = {job.name.rpartition("/")[2] for job in client.list_pipeline_jobs(request=request)}

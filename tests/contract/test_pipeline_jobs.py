@@ -65,7 +65,7 @@ def test_without_an_id_the_server_makes_one(vertex: Vertex) -> None:
     response = vertex.create(vertex.body(PASS))
     assert response.status_code == 200
     job_id = response.json()["name"].rpartition("/")[2]
-    vertex.made.append(job_id)
+    vertex.made.append(vertex.name(job_id))
     assert re.fullmatch(r"[a-z0-9][-a-z0-9]*", job_id)
     vertex.ended(job_id)
 
@@ -195,6 +195,13 @@ def test_lists_come_in_pages(vertex: Vertex, done: str, running: str) -> None:
 def test_a_mask_leaves_only_its_fields(vertex: Vertex, done: str) -> None:
     page = listed(vertex, filter=f'pipeline_job_user_id="{done}"', readMask="name,state")
     assert [sorted(job) for job in page["pipelineJobs"]] == [["name", "state"]]
+
+
+def test_a_mask_reaches_into_the_spec(vertex: Vertex, done: str) -> None:
+    mask = "name,pipelineSpec.pipelineInfo,jobDetail.pipelineContext"
+    (job,) = listed(vertex, filter=f'pipeline_job_user_id="{done}"', readMask=mask)["pipelineJobs"]
+    assert job["pipelineSpec"] == {"pipelineInfo": {"name": "contract-test"}}
+    assert sorted(job["jobDetail"]) == ["pipelineContext"]
 
 
 @pytest.mark.parametrize(

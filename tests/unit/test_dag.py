@@ -46,7 +46,7 @@ def test_one_dag_for_each_registered_pipeline(manifest_file: Path) -> None:
         assert dag.task_dict["submit"].downstream_task_ids == {"wait"}
         assert dag.max_active_runs == 3
         assert dag.catchup is False
-        assert dict(dag.params) == {"run_date": "{{ ds }}", "rows": 5}
+        assert dict(dag.params) == {"run_date": "{{ ds }}", "rows": 5, "force_full_run": False}
         assert set(dag.tags) == {"kedro", "small"}
         assert all(task.retries == 2 for task in dag.tasks)
     assert found["small_first"].task_dict["submit"].pipeline == "first"

@@ -21,6 +21,7 @@ _MODULES = {
     "init": "init",
     "list-pipelines": "list_pipelines",
     "manifest": "manifest",
+    "plan": "plan",
     "run-once": "run_once",
     "schedule": "schedule",
     "ui": "ui",

@@ -66,7 +66,7 @@ def _count(findings: tuple[Finding, ...], level: str) -> int:
 def _found(
     metadata: Any, pipelines: tuple[str, ...], image: str | None, mode: Mode, env: str | None
 ) -> tuple[Finding, ...]:
-    from airflow_provider_kedro_vertex.core.checks import Finding, check_pipeline
+    from airflow_provider_kedro_vertex.core.checks import Finding, check_pipelines
     from airflow_provider_kedro_vertex.core.errors import ParameterError
 
     try:
@@ -76,5 +76,4 @@ def _found(
         code = "KV013" if isinstance(error, ParameterError) else "KV022" if isinstance(error, ConfigError) else "KV023"
         return tuple(Finding(code, "error", line, "") for line in str(error).splitlines())
     names = pipelines or tuple(name for name, each in manifest.pipelines.items() if each.nodes)
-    findings = (finding for name in names for finding in check_pipeline(manifest, name, config, mode=mode))
-    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: (finding.code, finding.message)))
+    return check_pipelines(manifest, names, config, mode=mode)

@@ -11,7 +11,7 @@ import click
 from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines
 
-_FIELDS = "pipelineJobs.name,pipelineJobs.state,pipelineJobs.createTime,pipelineJobs.labels,nextPageToken"
+_FIELDS = "name,state,createTime,labels"
 
 
 @click.command(name="list-pipelines")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("target", metavar="TARGET")
 @options.pipeline
 @options.image
-@click.option("--tag", "-t", "tags", multiple=True, help="Tag of the version in Artifact Registry.")
+@click.option("--tag", "-t", "version_tags", multiple=True, help="Tag of the version in Artifact Registry.")
 @options.slices
 @options.env
 @click.pass_obj
@@ -31,7 +31,7 @@ def command(
     target: str,
     pipeline: str,
     image: str | None,
-    tags: tuple[str, ...],
+    version_tags: tuple[str, ...],
     selection: Selection | None,
     env: str | None,
 ) -> None:
@@ -49,12 +49,12 @@ def command(
         raise click.BadParameter(f"{target} must begin with https:// or gs://.", param_hint="TARGET")
     if to_storage and (file.suffix not in SUFFIXES or len(file.parts) < 2):
         raise click.BadParameter(f"{target} must be gs://BUCKET/NAME.yaml (or .json).", param_hint="TARGET")
-    if to_storage and tags:
+    if to_storage and version_tags:
         raise click.BadParameter("only versions in Artifact Registry have tags.", param_hint="--tag")
     with problems_as_lines():
         plan, digest = checked_plan(metadata.project_path, env, pipeline, image, selection)
         text = spec_text(pipeline_spec(plan), file)
-        where = _to_storage(plan, target, text) if to_storage else _to_registry(target, text, tags)
+        where = _to_storage(plan, target, text) if to_storage else _to_registry(target, text, version_tags)
         click.echo(
             f"Uploaded {where}: pipeline {pipeline!r} with {len(plan.groups)} tasks, from manifest {digest[:19]}"
         )

@@ -66,7 +66,7 @@ def _ended(job: Mapping[str, Any], page: str) -> int:
     if succeeded(state):
         click.echo("Succeeded.")
         return 0
-    click.echo(failure(job, page), err=True)
+    click.echo(failure(job, page, logs={}, log_urls={}), err=True)
     return CANCELLED if short(state) == "CANCELLED" else FAILED
 
 

@@ -56,7 +56,7 @@ def graphs(draw: st.DrawFn) -> Graph:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(graphs(), st.data())
 def test_each_node_is_in_one_group_and_groups_can_run_one_after_another(graph: Graph, data: st.DataObject) -> None:
     grouping = data.draw(st.sampled_from(EVERY_KIND))
@@ -80,7 +80,7 @@ def test_each_node_is_in_one_group_and_groups_can_run_one_after_another(graph: G
         assert after & reachable(group.nodes, graph.producers) == set(group.nodes)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(kedro_pipelines())
 def test_by_namespace_is_what_kedro_makes_of_it(pipeline: KedroPipeline) -> None:
     graph = graph_of(manifest_pipeline(pipeline).nodes)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from google.cloud import aiplatform_v1, aiplatform_v1beta1
 from google.protobuf import json_format
 from kfp import compiler, components, dsl
 from kfp.pipeline_spec import pipeline_spec_pb2
@@ -16,9 +17,15 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from airflow_provider_kedro_vertex import __version__
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.config import Resources, RunConfig
+from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.core.job_body import environment
 from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
-from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job, pipeline_spec
+from airflow_provider_kedro_vertex.core.pipeline_spec import (
+    api_version,
+    pipeline_job,
+    pipeline_spec,
+)
 from airflow_provider_kedro_vertex.core.plan import COMMAND, NodeGroup, Plan, build_plan
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -39,15 +46,42 @@ def awkward_manifest() -> Manifest:
     return Manifest(Project("Ä shop", "shop", "1.0.0"), "prod", config, {}, {}, pipelines)
 
 
+#: All that a PipelineJob can carry for a node.
+RICH: dict[str, Any] = {
+    "on_exit_pipeline": "orders",
+    "resources": {"report": {"gpu": 2, "accelerator_type": "NVIDIA_L4"}},
+    "nodes": {
+        "__default__": {"env": {"KEDRO_CONFIG_STAGE": "prod", "PRICE": "$(A) $$ $5"}},
+        "report": {"image": "registry.test/report:2", "caching": True, "cache_key": "k", "runner": "thread"},
+        "write_table": {"caching": True, "secret_env": {"TOKEN": "projects/p/secrets/s/versions/1"}},
+    },
+    "retry_policy": {"wide": {"num_retries": 3, "backoff_duration": "90s"}, "report": {"num_retries": 0}},
+    "network": {"host_aliases": [{"ip": "10.0.0.1", "hostnames": ["db.internal"]}]},
+    "dynamic_config_providers": [{"cls": "shop.conf.Tokens", "params": {"a": 1}}],
+    "mlflow": {"request_header_provider": {"cls": "shop.auth.Headers"}},
+}
+
+
+def rich_plan(manifest: Manifest) -> Plan:
+    return build_plan(manifest, config=manifest.config.overridden(RICH))
+
+
 def specs(manifest: Manifest) -> dict[str, dict[str, Any]]:
     return {
+        "small_shop_rich": pipeline_spec(rich_plan(manifest)),
+        "small_shop_grouped": pipeline_spec(
+            build_plan(manifest, config=manifest.config.overridden({"grouping": "memory"}))
+        ),
         "small_shop": pipeline_spec(build_plan(manifest)),
         "small_shop_orders": pipeline_spec(build_plan(manifest, "orders")),
         "awkward": pipeline_spec(build_plan(awkward_manifest(), "Daily run")),
     }
 
 
-@pytest.mark.parametrize("name", ["small_shop", "small_shop_orders", "awkward"])
+SPECS = ["small_shop", "small_shop_orders", "small_shop_rich", "small_shop_grouped", "awkward"]
+
+
+@pytest.mark.parametrize("name", SPECS)
 def test_the_spec_is_the_golden_one(manifest: Manifest, name: str) -> None:
     spec = specs(manifest)[name]
     assert spec["sdkVersion"] == f"airflow-provider-kedro-vertex-{__version__}"
@@ -67,7 +101,7 @@ def test_the_golden_manifest_is_still_read_and_written(manifest: Manifest) -> No
     assert file.read_text(encoding="utf-8") == manifests.dumps(manifest)
 
 
-@pytest.mark.parametrize("name", ["small_shop", "small_shop_orders", "awkward"])
+@pytest.mark.parametrize("name", SPECS)
 def test_kfp_accepts_the_spec(manifest: Manifest, name: str) -> None:
     spec = specs(manifest)[name]
     message = json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
@@ -88,24 +122,50 @@ def kfp_spec(plan: Plan, folder: Path) -> dict[str, Any]:
             arguments = [*group.arguments, "--params", runtime_params, "--context", run_context]
             return dsl.ContainerSpec(image=group.image, command=list(COMMAND), args=arguments)
 
-        run.__name__ = group.task_id.replace("-", "_")
-        return dsl.container_component(run)
+        def last(runtime_params: str, run_context: str, final_status: dsl.PipelineTaskFinalStatus):  # type: ignore[no-untyped-def]
+            arguments = [*group.arguments, "--params", runtime_params, "--context", run_context]
+            arguments += ["--final-status", final_status]
+            return dsl.ContainerSpec(image=group.image, command=list(COMMAND), args=arguments)
+
+        function = last if group is plan.exit_group else run
+        function.__name__ = group.task_id.replace("-", "_")
+        return dsl.container_component(function)
+
+    def task_of(group: NodeGroup, runtime_params: str, run_context: str) -> Any:
+        task = component(group)(runtime_params=runtime_params, run_context=run_context)
+        task.set_display_name(group.name)
+        settings, wanted = group.settings, group.resources
+        if settings.caching:
+            task.set_caching_options(True, cache_key=settings.cache_key)
+        else:
+            task.set_caching_options(False)
+        if wanted.cpu:
+            task.set_cpu_limit(wanted.cpu).set_cpu_request(wanted.cpu)
+        if wanted.memory:
+            task.set_memory_limit(wanted.memory).set_memory_request(wanted.memory)
+        if wanted.gpu:
+            task.set_accelerator_type(wanted.accelerator_type).set_accelerator_limit(wanted.gpu)
+        for variable in environment(settings):
+            task.set_env_variable(variable["name"], variable["value"])
+        if group.retry and group.retry.num_retries:
+            retry = group.retry
+            task.set_retry(retry.num_retries, retry.backoff_duration, retry.backoff_factor, retry.backoff_max_duration)
+        return task
 
     @dsl.pipeline(name=plan.name, description=plan.config.description, pipeline_root=plan.root)
     def pipeline(run_context: str, runtime_params: str = "{}") -> None:
         tasks: dict[str, Any] = {}
-        for group in plan.groups:
-            task = component(group)(runtime_params=runtime_params, run_context=run_context)
-            task.set_display_name(group.name).set_caching_options(False)
-            task.after(*(tasks[name] for name in group.upstream))
-            wanted = group.resources
-            if wanted.cpu:
-                task.set_cpu_limit(wanted.cpu).set_cpu_request(wanted.cpu)
-            if wanted.memory:
-                task.set_memory_limit(wanted.memory).set_memory_request(wanted.memory)
-            if wanted.gpu:
-                task.set_accelerator_type(wanted.accelerator_type).set_accelerator_limit(wanted.gpu)
-            tasks[group.task_id] = task
+
+        def nodes() -> None:
+            for group in plan.groups:
+                tasks[group.task_id] = task_of(group, runtime_params, run_context)
+                tasks[group.task_id].after(*(tasks[name] for name in group.upstream))
+
+        if plan.exit_group is None:
+            nodes()
+        else:
+            with dsl.ExitHandler(task_of(plan.exit_group, runtime_params, run_context), name=plan.pipeline):
+                nodes()
 
     file = folder / "kfp.yaml"
     compiler.Compiler().compile(pipeline, str(file))
@@ -113,15 +173,16 @@ def kfp_spec(plan: Plan, folder: Path) -> dict[str, Any]:
     return value
 
 
-@pytest.mark.parametrize("pipeline", ["__default__", "orders"])
+@pytest.mark.parametrize("pipeline", ["__default__", "orders", "with an exit pipeline"])
 def test_an_equal_graph_of_kfps_dsl_compiles_to_the_same_spec(
     manifest: Manifest, pipeline: str, tmp_path: Path
 ) -> None:
-    plan = build_plan(manifest, pipeline)
+    plan = rich_plan(manifest) if pipeline == "with an exit pipeline" else build_plan(manifest, pipeline)
     ours, theirs = pipeline_spec(plan), kfp_spec(plan, tmp_path)
     for spec in (ours, theirs):
         del spec["sdkVersion"]
-        for task in spec["root"]["dag"]["tasks"].values():
+        inside = spec["components"].get("comp-exit-handler-1", {}).get("dag", {"tasks": {}})
+        for task in (*spec["root"]["dag"]["tasks"].values(), *inside["tasks"].values()):
             task.get("dependentTasks", []).sort()
     assert ours == theirs
 
@@ -192,3 +253,64 @@ def test_the_body_of_a_job(manifest: Manifest) -> None:
         "serviceAccount": "runner@shop.test",
     }
     assert "serviceAccount" not in pipeline_job(build_plan(manifest), context, "{}", "d", {})
+
+
+def body(manifest: Manifest, **config: Any) -> dict[str, Any]:
+    plan = build_plan(manifest, config=manifest.config.overridden(config))
+    context = RunContext("key", "dag", "run", None, None, None, plan.root, "version", "key-run-1")
+    job = pipeline_job(plan, context, "{}", "d", {"dag": "x"})
+    api = aiplatform_v1beta1 if api_version(plan.config) == "v1beta1" else aiplatform_v1
+    without_spec = {key: value for key, value in job.items() if key != "pipelineSpec"}
+    # The type of Google's client takes every field: one that it does not know raises.
+    json_format.ParseDict(without_spec, api.PipelineJob.pb(api.PipelineJob()))
+    return job
+
+
+def test_everything_that_a_job_can_carry(manifest: Manifest) -> None:
+    job = body(
+        manifest,
+        labels={"team": "shop", "dag": "loses"},
+        failure_policy="fast",
+        preflight_validations=True,
+        encryption_spec_key_name="projects/p/locations/l/keyRings/r/cryptoKeys/k",
+        network={
+            "reserved_ip_ranges": ["range"],
+            "psc_interface": {
+                "network_attachment": "attachment",
+                "dns_peering": [{"domain": "shop.internal.", "target_project": "p", "target_network": "n"}],
+            },
+        },
+        persistent_resource={
+            "name": "projects/p/locations/l/persistentResources/r",
+            "wait_ms": 1000,
+            "on_unavailable": "fall_back_to_on_demand",
+        },
+    )
+    assert job["labels"] == {"team": "shop", "dag": "x"}
+    assert job["preflightValidations"] is True
+    assert job["encryptionSpec"] == {"kmsKeyName": "projects/p/locations/l/keyRings/r/cryptoKeys/k"}
+    assert job["reservedIpRanges"] == ["range"]
+    assert job["pscInterfaceConfig"] == {
+        "networkAttachment": "attachment",
+        "dnsPeeringConfigs": [{"domain": "shop.internal.", "targetProject": "p", "targetNetwork": "n"}],
+    }
+    assert job["runtimeConfig"]["failurePolicy"] == "PIPELINE_FAILURE_POLICY_FAIL_FAST"
+    assert job["runtimeConfig"]["defaultRuntime"] == {
+        "persistentResourceRuntimeDetail": {
+            "persistentResourceName": "projects/p/locations/l/persistentResources/r",
+            "taskResourceUnavailableWaitTimeMs": 1000,
+            "taskResourceUnavailableTimeoutBehavior": "FALL_BACK_TO_ON_DEMAND",
+        }
+    }
+    assert body(manifest, network={"vpc": "projects/1/global/networks/n"})["network"] == "projects/1/global/networks/n"
+    with pytest.raises(ConfigError, match=r"network\.vpc and network\.psc_interface are both set"):
+        body(manifest, network={"vpc": "n", "psc_interface": {"network_attachment": "a"}})
+
+
+def test_no_parameter_is_read_as_a_variable(manifest: Manifest) -> None:
+    plan = build_plan(manifest)
+    context = RunContext("key", "dag", "run", None, None, None, plan.root, "version", "key-run-1")
+    params = {"price": "$(HOME) $$ $5"}
+    values = pipeline_job(plan, context, json.dumps(params), "d", {})["runtimeConfig"]["parameterValues"]
+    assert "$" not in values["runtime_params"]
+    assert json.loads(values["runtime_params"]) == params

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from kedro.pipeline import Pipeline as KedroPipeline
+from kedro.pipeline.pipeline import CircularDependencyError, OutputNotUniqueError
 
-from airflow_provider_kedro_vertex.core.config import Resources, RunConfig
+from airflow_provider_kedro_vertex.core.config import Disk, Grouping, Resources, RetryPolicy, RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError
-from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.plan import TASK_ID_LENGTH, Plan, build_plan
+from airflow_provider_kedro_vertex.core.selection import Selection, registered
+from tests.unit.core.pipelines import kedro_pipelines, manifest_pipeline
 
 CONFIG = RunConfig(image="registry.test/shop:1", root="gs://shop/runs")
 
@@ -161,3 +166,226 @@ def test_each_edge_is_a_dataset_that_one_node_writes_and_the_other_reads(drawn: 
         assert group.upstream == tuple(f"n{back}" for back in before)
         assert group.inputs == tuple(f"d{back}" for back in before)
         assert bool(group.outputs) == any(f"d{index}" in later.inputs for later in plan.groups)
+
+
+def in_groups(plan: Plan) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    return {group.task_id: (group.nodes, group.upstream) for group in plan.groups}
+
+
+def test_a_group_runs_its_nodes_in_order_and_keeps_their_data_inside(manifest: Manifest) -> None:
+    plan = build_plan(manifest, config=manifest.config.overridden({"grouping": "memory"}))
+    # The model is declared with a place in shared storage; all else is handed on in memory.
+    assert in_groups(plan) == {
+        "clean-orders": (("clean_orders", "features.daily.join", "write_table", "Train Model", "report"), ()),
+    }
+    assert plan.groups[0].arguments == (
+        *("--pipeline", "__default__", "--node", "clean_orders", "--node", "features.daily.join"),
+        *("--node", "write_table", "--node", "Train Model", "--node", "report"),
+    )
+    assert (plan.groups[0].inputs, plan.groups[0].outputs) == ((), ())
+    plan = build_plan(manifest, config=manifest.config.overridden({"grouping": "namespace"}))
+    assert in_groups(plan)["features"] == (("features.daily.join",), ("clean-orders",))
+    assert next(group.namespace for group in plan.groups if group.task_id == "features") == "features.daily"
+
+
+def test_a_group_gets_the_largest_amounts_and_what_its_nodes_agree_on() -> None:
+    config = RunConfig.from_dict(
+        {
+            "image": "i",
+            "root": "b",
+            "grouping": "tag",
+            "resources": {
+                "a": {"cpu": "500m", "memory": "4Gi"},
+                "b": {"cpu": 2, "memory": "1G", "gpu": 1, "accelerator_type": "NVIDIA_L4"},
+            },
+            "nodes": {
+                "a": {"env": {"A": "1", "B": "2"}, "caching": True, "runner": "thread"},
+                "b": {"env": {"B": "2", "C": "3"}, "secret_env": {"D": "projects/p/secrets/s"}},
+            },
+            "retry_policy": {"b": {"num_retries": 2}},
+        }
+    )
+    nodes = (
+        Node("a", (), ("x",), ("group.g", "one"), "space.deep"),
+        Node("b", ("x",), (), ("group:g", "two"), "space.other"),
+    )
+    group = plan_of(*nodes, config=config).groups[0]
+    assert group.resources == Resources("2", "4Gi", "1", "NVIDIA_L4")
+    assert group.settings.env == {"A": "1", "B": "2", "C": "3"}
+    assert group.settings.runner == "thread"
+    # A container is skipped as a whole, and nobody said that of b.
+    assert not group.settings.caching
+    assert group.retry == RetryPolicy(2)
+    assert (group.namespace, group.tags) == ("space", ("group.g", "group:g", "one", "two"))
+    assert group.arguments[-2] == "--settings"
+    assert json.loads(group.arguments[-1]) == {
+        "runner": "thread",
+        "secret_env": {"D": "projects/p/secrets/s/versions/latest"},
+    }
+
+
+def test_nodes_of_a_group_that_contradict_each_other_are_told_and_the_groups_own_word_ends_it() -> None:
+    nodes = (Node("a", (), ("x",), ("group.Big One",)), Node("b", ("x",), (), ("group.Big One",)))
+    config = {
+        "image": "i",
+        "root": "b",
+        "grouping": "tag",
+        "nodes": {"a": {"env": {"A": "1"}, "image": "one"}, "b": {"env": {"A": "2"}, "image": "two"}},
+        "resources": {"__default__": {"cpu": 1}, "a": {"disk": {"boot_disk_size_gb": 100}}},
+        "retry_policy": {"a": {"num_retries": 1}, "b": {"num_retries": 2}},
+    }
+    with pytest.raises(ConfigError) as caught:
+        plan_of(*nodes, config=RunConfig.from_dict(config))
+    assert str(caught.value) == (
+        "Nodes 'a' and 'b' share a container (group 'Big One'), but nodes.image is 'one' for one and 'two' for the "
+        "other. Make them equal, or group the nodes otherwise."
+    )
+    own = {"nodes": {"Big One": {"image": "three", "env": {"A": "3"}}}, "retry_policy": {"big-one": {"num_retries": 3}}}
+    group = plan_of(*nodes, config=RunConfig.from_dict(config).overridden(own)).groups[0]
+    assert (group.image, group.settings.env, group.retry) == ("three", {"A": "3"}, RetryPolicy(3))
+    assert group.resources == Resources(cpu="1", disk=Disk(boot_disk_size_gb=100))
+    del own["retry_policy"]
+    with pytest.raises(ConfigError, match=r"but retry_policy is {'num_retries': 1"):
+        plan_of(*nodes, config=RunConfig.from_dict(config).overridden(own))
+
+
+def test_auto_fuses_only_what_runs_alike() -> None:
+    nodes = [Node(f"n{at}", (f"d{at - 1}",), (f"d{at}",), ("big",) if at > 2 else ()) for at in range(6)]
+    config = RunConfig.from_dict(
+        {
+            "image": "i",
+            "root": "b",
+            "grouping": "auto",
+            "resources": {"big": {"cpu": 8}},
+            "nodes": {"n5": {"image": "j"}},
+        }
+    )
+    assert in_groups(plan_of(*nodes, config=config)) == {
+        "n0": (("n0", "n1", "n2"), ()),
+        "n3": (("n3", "n4"), ("n0",)),
+        "n5": (("n5",), ("n3",)),
+    }
+
+
+def test_a_slice_is_planned_if_it_has_all_of_its_data(manifest: Manifest) -> None:
+    plan = build_plan(manifest, selection=Selection(to_nodes=("Train Model",)))
+    assert [group.name for group in plan.groups] == [
+        "clean_orders",
+        "features.daily.join",
+        "write_table",
+        "Train Model",
+    ]
+    with pytest.raises(PlanError) as caught:
+        build_plan(manifest, selection=Selection(from_nodes=("report",)))
+    assert str(caught.value) == (
+        "Node 'report' needs dataset 'clean', which node 'clean_orders' makes in memory and which is not part of this "
+        "slice of pipeline '__default__'. Declare 'clean' in the catalog with a place in shared storage, or select "
+        "that node too."
+    )
+
+
+def test_a_slice_takes_what_earlier_runs_left() -> None:
+    nodes = (Node("a", (), ("x@csv", "y")), Node("b", ("x@pandas", "params:p"), ("z",)), Node("c", ("z", "y"), ()))
+    datasets = {
+        name: Dataset(name, "pandas.CSVDataset", f"gs://b/{name}", "remote") for name in ("x@csv", "x@pandas", "y")
+    }
+    pipelines = {"__default__": Pipeline("__default__", nodes)}
+    manifest = Manifest(Project("Shop", "shop", "1.0.0"), None, CONFIG, {}, datasets, pipelines)
+    plan = build_plan(manifest, selection=Selection(from_nodes=("b",)))
+    assert [group.arguments[4:] for group in plan.groups] == [("--given", "x"), ("--given", "y")]
+    assert not any("--given" in group.arguments for group in build_plan(manifest).groups)
+
+
+def test_several_pipelines_run_together(manifest: Manifest) -> None:
+    nodes = manifest.pipelines["__default__"].nodes
+    both = replace(manifest, pipelines={"first": Pipeline("first", nodes[:3]), "second": Pipeline("second", nodes[2:])})
+    plan = build_plan(both, " first,second ")
+    assert plan.name == "small-shop-first-second"
+    assert plan.groups[0].arguments == ("--pipeline", "first", "--pipeline", "second", "--node", "clean_orders")
+    assert {group.name: group.upstream for group in plan.groups} == {
+        group.name: group.upstream for group in build_plan(manifest).groups
+    }
+    with pytest.raises(PlanError, match=r"has no registered pipeline 'secnd'. Did you mean 'second'"):
+        build_plan(both, "first,secnd")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([Node("a", ("x",), ())], "they have two different nodes 'a'."),
+        ([Node("b", (), ("y",))], "nodes 'a' and 'b' both make 'y'."),
+        ([Node("b", ("y@spark",), ())], "one uses 'y' with transcoding, as 'y@spark', and another one without."),
+        ([Node("b", ("y",), ("x",))], "Some of the nodes 'a', 'b' depend on each other."),
+    ],
+)
+def test_pipelines_that_do_not_go_together(manifest: Manifest, nodes: list[Node], message: str) -> None:
+    one = Pipeline("one", (Node("a", ("x",), ("y",)),))
+    both = replace(manifest, pipelines={"one": one, "two": Pipeline("two", tuple(nodes))})
+    with pytest.raises(PlanError) as caught:
+        build_plan(both, "one,two")
+    assert str(caught.value).endswith(message)
+
+
+def test_the_exit_pipeline_is_one_group_that_stands_apart(manifest: Manifest) -> None:
+    config = manifest.config.overridden({"on_exit_pipeline": "orders"})
+    plan = build_plan(manifest, config=config)
+    assert plan.exit_group is not None
+    assert (plan.exit_group.name, plan.exit_group.task_id, plan.exit_group.upstream) == ("orders", "on-exit", ())
+    assert plan.exit_group.nodes == ("clean_orders", "features.daily.join", "write_table")
+    assert plan.exit_group.resources == Resources("500m", "4Gi")
+    assert plan.exit_group.arguments[:4] == ("--pipeline", "orders", "--node", "clean_orders")
+    assert plan.groups == build_plan(manifest).groups
+    # It does not run after itself.
+    assert build_plan(manifest, "orders", config).exit_group is None
+    with pytest.raises(PlanError, match="The on_exit_pipeline 'empty' of project 'Small Shop' has no nodes"):
+        build_plan(manifest, config=manifest.config.overridden({"on_exit_pipeline": "empty"}))
+    with pytest.raises(PlanError, match=r"has no registered pipeline 'odrers'. Did you mean 'orders'"):
+        build_plan(manifest, config=manifest.config.overridden({"on_exit_pipeline": "odrers"}))
+
+
+def test_a_node_may_not_be_named_like_the_exit_task() -> None:
+    pipelines = {"__default__": Pipeline("__default__", (Node("on_exit", (), ("x",)),))}
+    pipelines["notify"] = Pipeline("notify", (Node("notify", (), ("y",)),))
+    manifest = Manifest(Project("Shop", "shop", "1.0.0"), None, CONFIG, {}, {}, pipelines)
+    assert build_plan(manifest).groups[0].task_id == "on-exit"
+    with pytest.raises(PlanError, match="'on_exit' and 'on-exit' would both be named 'on-exit' on Vertex AI"):
+        build_plan(manifest, config=replace(CONFIG, on_exit_pipeline="notify"))
+
+
+def test_a_part_of_a_plan_takes_the_rest_as_stored(manifest: Manifest) -> None:
+    plan = build_plan(manifest, config=manifest.config.overridden({"on_exit_pipeline": "orders"}))
+    part = plan.only(["report", "train-model"])
+    assert in_groups(part) == {"train-model": (("Train Model",), ()), "report": (("report",), ("train-model",))}
+    assert part.groups[0].inputs == ("features.daily.joined", "table")
+    assert part.exit_group == plan.exit_group
+    with pytest.raises(PlanError, match=r"Plan 'small-shop' has no group 'reprot'. Did you mean 'report'"):
+        plan.only(["reprot"])
+    with pytest.raises(PlanError, match="No group of plan 'small-shop' is chosen"):
+        plan.only([])
+
+
+def test_the_projects_own_grouping_is_in_the_manifest() -> None:
+    config = replace(CONFIG, grouping=Grouping("callable", callable="shop.groups:by_size"))
+    nodes = (Node("a", (), ("x",), group="big"), Node("b", ("x",), ("y",), group="big"), Node("c", ("y",), ()))
+    assert in_groups(plan_of(*nodes, config=config)) == {"big": (("a", "b"), ()), "c": (("c",), ("big",))}
+    with pytest.raises(PlanError) as caught:
+        plan_of(Node("a", (), ("x",)), config=config)
+    assert str(caught.value) == (
+        "The manifest has no groups of shop.groups:by_size, since the project's own function is called when the "
+        "manifest is written. Set run_config.grouping in conf/base/vertexai.yml and write the manifest again."
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Namespace .* is interrupted")
+@settings(max_examples=100)
+@given(kedro_pipelines(), kedro_pipelines())
+def test_several_pipelines_are_what_kedro_makes_of_them(one: KedroPipeline, other: KedroPipeline) -> None:
+    pipelines = {"one": manifest_pipeline(one, "one"), "other": manifest_pipeline(other, "other")}
+    manifest = Manifest(Project("Shop", "shop", "1.0.0"), None, CONFIG, {}, {}, pipelines)
+    try:
+        expected = [node.name for node in (one + other).nodes]
+    except (ValueError, OutputNotUniqueError, CircularDependencyError):
+        with pytest.raises(PlanError):
+            registered(manifest, "one,other")
+        return
+    assert [node.name for node in registered(manifest, "one,other").nodes] == expected

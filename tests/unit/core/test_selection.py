@@ -61,7 +61,7 @@ def sliced(draw: st.DrawFn) -> tuple[KedroPipeline, Selection]:
 
 
 @pytest.mark.filterwarnings("ignore:Namespace .* is interrupted")
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(sliced())
 def test_a_slice_is_what_kedro_would_run(example: tuple[KedroPipeline, Selection]) -> None:
     pipeline, selection = example

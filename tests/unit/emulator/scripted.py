@@ -16,7 +16,7 @@ class Script:
         self.works: list[Work] = []
         self.places = asyncio.Semaphore(places)
 
-    async def run(self, work: Work, started: Callable[[], None], spawned: Callable[[int], None]) -> Outcome:
+    async def run(self, work: Work, started: Callable[[], None]) -> Outcome:
         async with self.places:
             started()
             self.works.append(work)

@@ -25,7 +25,7 @@ def test_names_and_paths(uri: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["gs://bucket/../x", "gs://../x", "gs://bucket/a/./b", "gs://", "gs://b//c", "gs:///etc"]
+    "uri", ["gs://bucket/../x", "gs://../x", "gs://bucket/a/./b", "gs://", "gs://b//c", "gs:///etc", "gs://b/a\0"]
 )
 def test_no_name_leads_out(uri: str) -> None:
     with pytest.raises(ValueError, match="no file can have"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -145,15 +146,83 @@ def test_a_log_follows_and_a_job_is_cancelled_at_the_second_click(emulator: Vert
     assert browser.faults() == []
 
 
-def test_the_tasks_of_a_nested_dag_are_opened(emulator: VertexEmulator, browser: Chromium) -> None:
+def test_the_tasks_of_a_nested_dag_are_drawn_inside_it(emulator: VertexEmulator, browser: Chromium) -> None:
     inner = container_spec({"a": [], "b": ["a"]}, args={"a": program("inside"), "b": program("b")})
     browser.open(create(emulator, "nested", "a nested job", nested_spec(inner)))
-    browser.click(".node[data-task=group]")
-    browser.click(".panel .row button")
-    browser.click(".node[data-task=a]")
+    browser.click(".node[data-task='group.a']")
     browser.wait_for("document.querySelector('#log').innerText.includes('inside')")
-    browser.click(".scope button")
-    browser.wait_for("document.querySelector('.node[data-task=last]')")
+    assert browser.text(".panel h2") == "a"
+    browser.wait_for("document.querySelectorAll('.node.good').length === 3")
+    boxes = browser.value(
+        "['group', 'group.a', 'group.b', 'last'].map((path) => {"
+        " const b = document.querySelector(`[data-task='${path}'] > .box`).getBoundingClientRect();"
+        " return [b.x, b.y, b.right, b.bottom]; })"
+    )
+    group, first, second, last = boxes
+    for inside in (first, second):
+        assert group[0] < inside[0] < inside[2] < group[2]
+        assert group[1] < inside[1] < inside[3] < group[3]
+    assert first[3] < second[1]
+    assert group[3] < last[1]
+    x, y = group[0] + 60, group[1] + 20
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    browser.wait_for("document.querySelector('.panel h2').innerText === 'group'")
+    assert browser.value("document.querySelector('#log')") is None
+    assert browser.faults() == []
+
+
+def conditional() -> dict[str, Any]:
+    """``make`` has an output, and each of two groups runs for one value of it."""
+    write = "import pathlib, sys; p = pathlib.Path(sys.argv[1]); p.parent.mkdir(parents=True); p.write_text('heads')"
+    spec = container_spec({"make": [], "say": []}, args={"make": ["-c", write], "say": program("said")})
+    spec["deploymentSpec"]["executors"]["exec-make"]["container"]["args"].append(
+        "{{$.outputs.parameters['side'].output_file}}"
+    )
+    side = {"parameters": {"side": {"parameterType": "STRING"}}}
+    spec["components"]["comp-make"]["outputDefinitions"] = side
+    rows = {"artifacts": {"rows": {"artifactType": {"schemaTitle": "system.Dataset"}}}}
+    spec["components"]["comp-make"]["outputDefinitions"] = {**side, **rows}
+    inner = {"tasks": {"say": {"componentRef": {"name": "comp-say"}}}}
+    tasks = spec["root"]["dag"]["tasks"]
+    del tasks["say"]
+    for name in ("heads", "tails"):
+        spec["components"][f"comp-{name}"] = {"dag": inner, "inputDefinitions": side}
+        source = {"taskOutputParameter": {"producerTask": "make", "outputParameterKey": "side"}}
+        tasks[name] = {
+            "componentRef": {"name": f"comp-{name}"},
+            "dependentTasks": ["make"],
+            "inputs": {"parameters": {"side": source}},
+            "triggerPolicy": {"condition": f"inputs.parameter_values['side'] == '{name}'"},
+        }
+    return spec
+
+
+def test_conditions_inputs_and_outputs_are_shown(emulator: VertexEmulator, browser: Chromium) -> None:
+    browser.open(create(emulator, "conditional", "a job with branches", conditional()))
+    browser.wait_for("document.querySelector('[data-task=\"heads.say\"].good')")
+    labels = browser.value("[...document.querySelectorAll('.node')].map((n) => n.getAttribute('aria-label')).sort()")
+    assert labels == [
+        "heads: Succeeded",
+        "make: Succeeded",
+        "say: Not triggered",
+        "say: Succeeded",
+        "tails: Not triggered",
+    ]
+    drawn = browser.value("document.querySelector('[data-task=tails]').textContent")
+    assert "if side == 'tails'" in drawn
+    browser.click(".node[data-task=make]")
+    browser.click(".panel [role=tab]:nth-child(3)")
+    browser.wait_for("document.querySelector('#data').innerText.includes('heads')")
+    shown = browser.text("#data")
+    assert "system.Dataset" in shown
+    assert "gs://bucket/root/demo-project/conditional/make_" in shown
+    browser.value("document.querySelector('[data-task=\"heads.say\"]').focus()")
+    browser.send("Input.dispatchKeyEvent", type="keyDown", key="Enter", code="Enter", windowsVirtualKeyCode=13)
+    browser.wait_for("location.hash === '#heads.say'")
+    browser.value("document.querySelector('[data-task=tails]').focus()")
+    browser.send("Input.dispatchKeyEvent", type="keyDown", key="Enter", code="Enter", windowsVirtualKeyCode=13)
+    browser.wait_for("document.querySelector('.condition').innerText === \"Runs if side == 'tails'\"")
     assert browser.faults() == []
 
 

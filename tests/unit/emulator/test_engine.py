@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_kedro_vertex.emulator.buckets import Buckets
 from airflow_provider_kedro_vertex.emulator.custom_jobs import INTERRUPTED, CustomJobs
-from airflow_provider_kedro_vertex.emulator.engine import Engine
+from airflow_provider_kedro_vertex.emulator.engine import RUN_LABELS, Engine
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
 from airflow_provider_kedro_vertex.emulator.executors import Outcome
 from airflow_provider_kedro_vertex.emulator.faults import Faults
@@ -87,9 +87,14 @@ class Emulator:
         }
 
     async def until(self, *running: str) -> None:
-        """Wait until exactly these containers run."""
-        while sorted(self.script.running) != sorted(running):
+        """Wait until exactly these containers run, and the store says so."""
+        while sorted(self.script.running) != sorted(running) or any(
+            detail.state != TaskState.RUNNING
+            for detail in self.job.job_detail.task_details
+            if detail.task_name in running
+        ):
             await asyncio.sleep(0.001)
+        await asyncio.sleep(0)  # their job is written once for all that started together
 
     async def end(self, name: str, outcome: Outcome = Outcome()) -> None:  # noqa: B008 - frozen
         before = len(self.task(name).pipeline_task_status)
@@ -197,7 +202,10 @@ def test_a_container_gets_its_placeholders_filled_and_values_untouched(emulator:
     run(scenario())
     (work,) = emulator.script.works
     assert work.argv == ("python", "a", f"--t={value}", '{"a": null, "b": [1, 2.5]}', "1.0", "run-1/a")
-    assert work.env == (("X", value),)
+    labels, own = work.env
+    assert own == ("X", value)
+    assert labels[0] == RUN_LABELS
+    assert json.loads(labels[1]) == dict(emulator.job.labels)
 
 
 def test_constants_may_hold_placeholders_over_other_arguments(emulator: Emulator) -> None:

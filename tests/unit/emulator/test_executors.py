@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from airflow_provider_kedro_vertex.emulator.errors import Code
 from airflow_provider_kedro_vertex.emulator.executors import Outcome, ProcessExecutor, Work, expand, log_path
 from airflow_provider_kedro_vertex.emulator.images import read_image
 from airflow_provider_kedro_vertex.emulator.logs import read_log
+from airflow_provider_kedro_vertex.emulator.processes import MARK, end_orphans
 
 PROGRAM = """
 import os, pathlib, sys, json
@@ -36,12 +36,12 @@ class Runner:
         (self.project / "program.py").write_text(PROGRAM)
         settings = {"env": {}, "max_parallel": 2, "grace": 5.0, **options}
         self.executor = ProcessExecutor({"image": read_image(self.project)}, self.data, **settings)
-        self.pids: list[int] = []
+        self.starts: list[str] = []
 
     async def run(
         self, *argv: str, number: str = "1", image: str = "image", env: tuple[tuple[str, str], ...] = ()
     ) -> Outcome:
-        return await self.executor.run(Work(number, image, argv, env), lambda: None, self.pids.append)
+        return await self.executor.run(Work(number, image, argv, env), lambda: self.starts.append(number))
 
     def log(self, number: str = "1") -> list[tuple[str, str]]:
         return [(entry.stream, entry.text) for entry in read_log(log_path(self.data, number))[0]]
@@ -83,6 +83,7 @@ def test_a_command_runs_in_a_copy_with_a_small_environment(runner: Runner) -> No
     assert shown["env"].pop("PATH").split(":")[0] == str(Path(sys.executable).parent)
     assert shown["env"].pop("HOME").startswith(str(runner.data))
     assert shown["env"].pop("TMPDIR").startswith(str(runner.data))
+    assert shown["env"].pop(MARK).startswith(str(runner.data))
     shown["env"].pop("LC_CTYPE", None)
     assert shown["env"] == {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "ONE": "1", "TWO": "1$(NONE)$(ONE)"}
     assert ("stderr", "to stderr") in runner.log()
@@ -170,8 +171,8 @@ WAIT = "import time; print('ready', flush=True); time.sleep(600)"
 def test_cancelling_ends_the_whole_process_group(runner: Runner) -> None:
     within(60, cancelled(runner, "python", "-c", CHILD.format(child=WAIT) + "child.wait()"))
     child = next(int(text.split()[1]) for _, text in runner.log() if text.startswith("child"))
-    assert not alive(runner.pids[0])
     assert not alive(child)
+    assert end_orphans(runner.data / "work") == set()
     assert os.listdir(runner.data / "work") == []
     assert "SIGTERM" in runner.log()[-1][1]
 
@@ -189,7 +190,7 @@ def test_who_does_not_hear_sigterm_is_killed_after_the_grace(tmp_path: Path) -> 
     runner = Runner(tmp_path, grace=0.2)
     program = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);{WAIT}"
     within(60, cancelled(runner, "python", "-c", program))
-    assert not alive(runner.pids[0])
+    assert end_orphans(runner.data / "work") == set()
 
 
 def test_what_a_task_left_running_ends_with_it(runner: Runner) -> None:
@@ -210,7 +211,7 @@ def test_only_so_many_run_at_a_time(tmp_path: Path) -> None:
             most = max(most, len(running))
 
         work = Work(number, "image", ("python", "-c", "import time; time.sleep(0.1)"))
-        outcome = await runner.executor.run(work, started, lambda pid: None)
+        outcome = await runner.executor.run(work, started)
         running.discard(number)
         return outcome
 
@@ -219,6 +220,24 @@ def test_only_so_many_run_at_a_time(tmp_path: Path) -> None:
 
     assert within(60, several()) == [Outcome()] * 6
     assert most == 2
+
+
+def test_a_waiting_task_holds_no_file_open(tmp_path: Path) -> None:
+    runner = Runner(tmp_path, max_parallel=1)
+
+    async def many() -> int:
+        first = asyncio.create_task(runner.run("python", "-c", "print('up'); import time; time.sleep(60)"))
+        await runner.logged("up")
+        before = len(os.listdir("/proc/self/fd"))
+        waiting = [asyncio.create_task(runner.run("python", "-c", "", number=str(n))) for n in range(2, 52)]
+        await asyncio.sleep(0)
+        opened = len(os.listdir("/proc/self/fd")) - before
+        for task in (*waiting, first):
+            task.cancel()
+        await asyncio.wait([*waiting, first])
+        return opened
+
+    assert within(60, many()) == 0
 
 
 def test_a_waiting_task_can_be_cancelled(tmp_path: Path) -> None:
@@ -235,7 +254,7 @@ def test_a_waiting_task_can_be_cancelled(tmp_path: Path) -> None:
                 await task
 
     within(60, scenario())
-    assert len(runner.pids) == 1
+    assert runner.starts == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +279,5 @@ def test_variables_are_filled_as_vertex_does(text: str, filled: str) -> None:
 def _nothing_left_running(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     runner = request.node.funcargs.get("runner")
-    for pid in runner.pids if runner is not None else []:
-        if alive(pid):
-            os.killpg(pid, signal.SIGKILL)
-            pytest.fail(f"process {pid} was left running")
+    if runner is not None:
+        assert end_orphans(runner.data / "work") == set()

@@ -14,7 +14,7 @@ import requests
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.errors import ApiError
 from airflow_provider_kedro_vertex.emulator.faults import MOST_FAULTS
-from airflow_provider_kedro_vertex.emulator.processes import start_mark
+from airflow_provider_kedro_vertex.emulator.processes import end_orphans
 
 from .specs import PARENT, body, container_spec
 
@@ -144,7 +144,7 @@ def test_after_a_reset_nothing_is_left(emulator: VertexEmulator, tmp_path: Path)
         time.sleep(0.02)
     queue(emulator, {"method": "GetPipelineJob", "status": "INTERNAL"})
     assert call(emulator, "POST", "/_emulator/reset").status_code == 200
-    assert start_mark(int(marker.read_text().rstrip("."))) == ""
+    assert end_orphans(emulator.data / "work") == set()
     assert call(emulator, "GET", JOBS).json() == {}
     assert call(emulator, "GET", f"/v1/{PARENT}/customJobs").json() == {}
     assert call(emulator, "GET", "/_emulator/faults").json() == {"faults": []}

@@ -17,6 +17,7 @@ from google.api_core import exceptions
 from google.cloud import aiplatform_v1
 from google.cloud.aiplatform_v1.services.job_service.transports import JobServiceGrpcTransport
 from google.cloud.aiplatform_v1.services.pipeline_service.transports import PipelineServiceGrpcTransport
+from google.longrunning import operations_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -30,8 +31,9 @@ PACKAGE = "google.cloud.aiplatform.v1"
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[VertexEmulator]:
-    with VertexEmulator({"image": Noop(0), "endless": Noop(3600)}) as emulator:
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexEmulator]:
+    images = {"image": Noop(0), "endless": Noop(3600), "folder": tmp_path_factory.mktemp("image")}
+    with VertexEmulator(images, grace=2) as emulator:
         yield emulator
 
 
@@ -191,3 +193,44 @@ def test_both_protocols_with_tls(tmp_path: Path) -> None:
         with grpc.secure_channel(emulator.grpc_target, trusted, options) as channel:
             client = aiplatform_v1.PipelineServiceClient(transport=PipelineServiceGrpcTransport(channel=channel))
             assert list(client.list_pipeline_jobs(parent=PARENT)) == []
+
+
+def wait(pipelines: aiplatform_v1.PipelineServiceClient, name: str, timeout: dict[str, int]) -> Any:
+    # The client does not read this answer: it gives its bytes.
+    return operations_pb2.Operation.FromString(pipelines.wait_operation({"name": name, "timeout": timeout}))
+
+
+def test_operations_are_waited_for_over_both_protocols(
+    emulator: VertexEmulator, pipelines: aiplatform_v1.PipelineServiceClient
+) -> None:
+    created = pipelines.create_pipeline_job(parent=PARENT, pipeline_job=pipeline_job("endless"))
+    cancelling = pipelines.batch_cancel_pipeline_jobs(parent=PARENT, names=[created.name]).operation
+    waited = wait(pipelines, cancelling.name, {"seconds": 30})
+    assert waited.done
+    assert waited.response.TypeName().endswith("BatchCancelPipelineJobsResponse")
+    url = f"{emulator.url}/v1/{cancelling.name}"
+    assert requests.post(f"{url}:wait", params={"timeout": "5s"}, timeout=30).json()["done"]
+    refused = requests.post(f"{url}:wait", params={"timeout": "-5s"}, timeout=30)
+    assert (refused.status_code, refused.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+    for act, method in ((pipelines.cancel_operation, requests.post), (pipelines.delete_operation, requests.delete)):
+        with pytest.raises(exceptions.MethodNotImplemented):
+            act({"name": cancelling.name})
+        assert method(url + (":cancel" if method is requests.post else ""), timeout=30).status_code == 501
+    with pytest.raises(exceptions.NotFound):
+        wait(pipelines, f"{PARENT}/operations/1", {"seconds": 30})
+
+
+def test_a_wait_ends_without_an_end(emulator: VertexEmulator, pipelines: aiplatform_v1.PipelineServiceClient) -> None:
+    spec = container_spec(
+        {"a": []}, image="folder", command=["sh"], args={"a": ["-c", "trap '' TERM; echo ready; sleep 600"]}
+    )
+    job = aiplatform_v1.PipelineJob.from_json(json.dumps(body(spec)))
+    name = pipelines.create_pipeline_job(parent=PARENT, pipeline_job=job).name
+    log: dict[str, Any] = {}
+    while not log.get("entries"):
+        details = pipelines.get_pipeline_job(name=name).job_detail.task_details
+        if main_job := details[-1].executor_detail.container_detail.main_job if details else "":
+            log = requests.get(f"{emulator.url}/_emulator/log", params={"job": main_job}, timeout=30).json()
+    operation = pipelines.batch_cancel_pipeline_jobs(parent=PARENT, names=[name]).operation
+    assert not wait(pipelines, operation.name, {"nanos": 1000}).done
+    assert wait(pipelines, operation.name, {"seconds": 30}).done

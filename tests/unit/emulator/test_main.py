@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_kedro_vertex.emulator.processes import end_orphan, start_mark
+from airflow_provider_kedro_vertex.emulator.processes import MARK, end_orphans
 
 from .command import COMMAND, JOBS, Process
 
@@ -125,7 +124,7 @@ def test_after_kill_9_no_job_is_lost_none_runs_twice_and_no_process_stays(start:
         time.sleep(0.02)
     first.end(signal.SIGKILL)
     pid = int(marker.read_text())
-    assert start_mark(pid)
+    os.kill(pid, 0)  # it has outlived the emulator
     second = start()
     while second.job("long")["state"] == "PIPELINE_STATE_RUNNING":
         time.sleep(0.02)
@@ -134,19 +133,20 @@ def test_after_kill_9_no_job_is_lost_none_runs_twice_and_no_process_stays(start:
     assert job["jobDetail"]["taskDetails"][1]["error"]["code"] == 13
     assert "stopped or killed while this container ran" in job["jobDetail"]["taskDetails"][1]["error"]["message"]
     assert marker.read_text().split() == [str(pid)]
-    while start_mark(pid) and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-        time.sleep(0.02)
+    assert end_orphans(tmp_path / "data" / "work") == set()
     assert not (tmp_path / "data" / "work").exists()
 
 
-def test_another_process_with_the_same_id_is_left_alone() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+def test_only_processes_of_the_same_folder_are_orphans(tmp_path: Path) -> None:
+    def started(work: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(["sleep", "600"], env={"PATH": os.environ["PATH"], MARK: str(work / "1")})
+
+    mine, other = started(tmp_path / "work"), started(tmp_path / "work-of-another")
     try:
-        assert not end_orphan(child.pid, "another mark")
-        assert not end_orphan(child.pid, "")
-        assert child.poll() is None
-        assert end_orphan(child.pid, start_mark(child.pid))
-        assert child.wait(30) == -signal.SIGKILL
+        assert end_orphans(tmp_path / "work") == {mine.pid}
+        assert mine.wait(30) == -signal.SIGKILL
+        assert other.poll() is None
     finally:
-        child.kill()
-        child.communicate()
+        for process in (mine, other):
+            process.kill()
+            process.wait()

@@ -7,6 +7,7 @@ from typing import Any
 
 from google.cloud.aiplatform_v1.services.job_service.transports.rest_base import _BaseJobServiceRestTransport
 from google.cloud.aiplatform_v1.services.pipeline_service.transports.rest_base import _BasePipelineServiceRestTransport
+from google.longrunning import operations_pb2
 
 from airflow_provider_kedro_vertex.emulator.methods import METHODS
 
@@ -38,12 +39,15 @@ def test_the_table_has_every_method_with_its_binding() -> None:
     assert found == wanted
 
 
-def test_operations_are_read_where_the_client_looks_for_them() -> None:
-    options = _BasePipelineServiceRestTransport._BaseGetOperation._get_http_options()
-    known = {(option["method"].upper(), option["uri"]) for option in options}
-    mine = {(m.verb, m.template) for m in METHODS if m.name.startswith("Operations.")}
-    assert mine <= known
-    assert mine
+def test_operations_are_where_the_client_looks_for_them() -> None:
+    methods = {m.name.partition(".")[2] for m in METHODS if m.name.startswith("Operations.")}
+    assert methods == set(operations_pb2.DESCRIPTOR.services_by_name["Operations"].methods_by_name)
+    for name in methods:
+        options = getattr(_BasePipelineServiceRestTransport, f"_Base{name}")._get_http_options()
+        known = {(option["method"].upper(), option["uri"]) for option in options}
+        mine = {(m.verb, m.template) for m in METHODS if m.name == f"Operations.{name}"}
+        assert len(mine) == 3
+        assert mine <= known
 
 
 def test_paths_are_taken_apart() -> None:

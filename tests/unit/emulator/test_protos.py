@@ -82,6 +82,7 @@ def test_every_fault_is_told_at_once() -> None:
         b'{"a": 1e999}',
         b"[" * 100_000,
         b"\xff\xfe{}",
+        rb'{"a": "\ud800"}',
         b'{"a": ' + b"9" * 5000 + b"}",
     ],
 )

@@ -279,6 +279,28 @@ def test_a_component_inside_itself_is_refused() -> None:
         read_pipeline(spec)
 
 
+def nested(deep: int, tasks: int) -> dict[str, Any]:
+    """DAGs inside each other, each with several tasks that are the next DAG."""
+    spec = container_spec({"a": []})
+    for level in range(deep):
+        inner = f"comp-{level + 1}" if level + 1 < deep else "comp-a"
+        each = {f"t{index}": {"componentRef": {"name": inner}} for index in range(tasks)}
+        spec["components"][f"comp-{level}"] = {"dag": {"tasks": each}}
+    spec["root"] = {"dag": {"tasks": {"t": {"componentRef": {"name": "comp-0"}}}}}
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("deep", "tasks", "said"), [(500, 1, "more than 50 DAGs"), (30, 2, "more than 10000 tasks"), (40, 1, "")]
+)
+def test_the_depth_and_the_number_of_tasks_are_limited(deep: int, tasks: int, said: str) -> None:
+    if not said:
+        read_pipeline(nested(deep, tasks))
+        return
+    with pytest.raises(ApiError, match=said):
+        read_pipeline(nested(deep, tasks))
+
+
 def test_values_are_bound_to_the_inputs() -> None:
     root = read_pipeline(container_spec({"a": []}, parameters=TYPES)).root
     assert bind(root, {"text": "x", "count": 5, "rate": 1}, "p") == {

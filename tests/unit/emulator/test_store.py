@@ -112,13 +112,9 @@ def test_custom_jobs_operations_and_processes(path: Path) -> None:
     store.add_custom_job(custom)
     operation = Operation(name="op", done=True)
     store.save_operation(operation)
-    store.add_process(custom.name, 1, "mark")
     assert store.custom_job(custom.name) == custom
     assert store.custom_job(f"{PARENT}/pipelineJobs/1") is None
     assert (store.operation("op"), store.operation("none")) == (operation, None)
-    assert store.processes() == [(custom.name, 1, "mark")]
-    store.remove_process(custom.name)
-    assert store.processes() == []
 
 
 def test_the_file_is_private(path: Path) -> None:

@@ -7,9 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import tomllib
 
 from airflow_provider_kedro_vertex import project as kedro_side
 
@@ -21,6 +24,18 @@ _numbers = itertools.count(1)
 
 MakeProject = Callable[..., Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+Vertex = Callable[..., "Result"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    exit_code: object
+    stdout: str
+    stderr: str
+
 
 REGISTRY = """
 from kedro.pipeline import node, pipeline
@@ -184,3 +199,22 @@ def run() -> Run:
         )
 
     return python
+
+
+@pytest.fixture
+def vertex(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Vertex:
+    """``kedro vertex ...`` in this process, as Kedro calls it."""
+    from airflow_provider_kedro_vertex.project.cli import commands
+
+    monkeypatch.delenv("KEDRO_ENV", raising=False)
+
+    def command(project: Path, *arguments: str, **environment: str) -> Result:
+        package = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["kedro"]["package_name"]
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as caught:
+                commands.main(["vertex", *arguments], obj=SimpleNamespace(project_path=project, package_name=package))
+        return Result(caught.value.code, *capsys.readouterr())
+
+    return command

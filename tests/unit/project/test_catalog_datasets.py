@@ -30,6 +30,13 @@ def test_memory_datasets_by_name(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("behind", "scope"), [({"type": "MemoryDataset"}, "memory"), ({"type": "pandas.SQLTableDataset"}, "remote")]
+)
+def test_a_cached_dataset_keeps_what_the_one_behind_it_keeps(behind: dict[str, Any], scope: str) -> None:
+    assert resolve("x", {"x": {"type": "kedro.io.CachedDataset", "dataset": behind}}).scope == scope
+
+
+@pytest.mark.parametrize(
     ("filepath", "location", "scope"),
     [
         ("data/a.csv", "data/a.csv", "local"),

@@ -6,9 +6,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -16,40 +15,13 @@ import yaml
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.plan import build_plan
-from airflow_provider_kedro_vertex.project.cli import commands
 
 MakeProject = Callable[..., Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
+Vertex = Callable[..., Any]
+
 INSPECT = ("-m", "airflow_provider_kedro_vertex.project", "manifest", "--project")
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a command ended."""
-
-    exit_code: object
-    stdout: str
-    stderr: str
-
-
-Vertex = Callable[..., Result]
-
-
-@pytest.fixture
-def vertex(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Vertex:
-    """``kedro vertex ...`` in this process, as Kedro calls it."""
-    monkeypatch.delenv("KEDRO_ENV", raising=False)
-
-    def command(project: Path, *arguments: str, **environment: str) -> Result:
-        with monkeypatch.context() as patch:
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            with pytest.raises(SystemExit) as caught:
-                commands.main(["vertex", *arguments], obj=SimpleNamespace(project_path=project))
-        return Result(caught.value.code, *capsys.readouterr())
-
-    return command
 
 
 def test_the_commands_of_kedros_own_command_line(shop: Path, run: Run, tmp_path: Path) -> None:
@@ -267,3 +239,23 @@ def test_the_bytes_are_the_same_on_every_machine(
         contents.add(file.read_bytes())
     assert len(contents) == 1
     assert str(tmp_path).encode() not in contents.pop()
+
+
+def test_plan_shows_groups_machines_edges_and_price(shop: Path, vertex: Vertex) -> None:
+    done = vertex(shop, "plan", "--grouping", "pipeline", "--to-nodes", "train")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.splitlines()[0].split() == ["GROUP", "NODES", "MACHINE", "$/HOUR", "AFTER"]
+    assert "n1-standard-8 + 1 x NVIDIA_TESLA_T4" in done.stdout
+    assert "1 container for 3 nodes, 0 edges; at most 1 one after another." in done.stdout
+    assert "With a container for each node: 3 containers" in done.stdout
+    found = json.loads(vertex(shop, "plan", "--format", "json", "-p", "training").stdout)
+    assert [group["nodes"] for group in found["groups"]] == [["train"], ["score"], ["report"]]
+    assert found["with_a_container_for_each_node"] is None
+
+
+def test_plan_tells_what_is_wrong(shop: Path, vertex: Vertex) -> None:
+    done = vertex(shop, "plan", "--grouping", "nmae")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "grouping.kind must be one of none, namespace, tag, memory, pipeline, auto, callable" in done.stderr
+    done = vertex(shop, "plan", "--nodes", "trian")
+    assert "Pipeline '__default__' has no node 'trian'. Did you mean 'train'?" in done.stderr

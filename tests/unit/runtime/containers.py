@@ -15,7 +15,7 @@ from typing import Any
 from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
 from airflow_provider_kedro_vertex.runtime.store import StoredDataset, stored_url
 
-COMMAND = (sys.executable, "-m", "airflow_provider_kedro_vertex.runtime", "run")
+COMMAND = ("-m", "airflow_provider_kedro_vertex.runtime", "run")
 _QUIET = ("DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY")
 
 
@@ -53,11 +53,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Project:
-    """The project's folder, and what one Airflow run gives to its containers."""
+    """The project's folder, what one Airflow run gives to its containers, and their Python."""
 
     path: Path
     context: RunContext
     variables: Mapping[str, str] = field(default_factory=dict)
+    python: str = sys.executable
 
     def in_run(self, context: RunContext) -> Project:
         return replace(self, context=context)
@@ -75,7 +76,7 @@ class Project:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a container; its log is one stream, as the platforms show it."""
         return subprocess.Popen(
-            [*COMMAND, *arguments],
+            [self.python, *COMMAND, *arguments],
             cwd=self.path,
             env=self.environment(),
             stdout=subprocess.PIPE,
@@ -100,7 +101,7 @@ class Project:
     def kedro(self, *arguments: str) -> None:
         """Run Kedro's own command line, the judge."""
         subprocess.run(
-            [sys.executable, "-m", "kedro", *arguments],
+            [self.python, "-m", "kedro", *arguments],
             cwd=self.path,
             env={**self.environment(), "DO_NOT_TRACK": "1"},
             check=True,
@@ -115,6 +116,10 @@ class Project:
     def store(self, dataset: str, value: object) -> None:
         """Leave an undeclared dataset as an earlier container would have."""
         StoredDataset(dataset, stored_url(self.context, dataset)).save(value)
+
+    def stored_value(self, dataset: str) -> Any:
+        """An undeclared dataset that a container left."""
+        return StoredDataset(dataset, stored_url(self.context, dataset)).load()
 
     def json(self, path: str) -> Any:
         return json.loads((self.path / path).read_text())

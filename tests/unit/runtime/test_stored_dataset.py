@@ -112,7 +112,7 @@ def test_no_two_names_share_a_place(name: str) -> None:
     assert set(file) & set("@ :#?*[]") == set()
 
 
-@pytest.mark.parametrize(("text", "level"), [("", 3), ("none", None), ("1", 1), ("-7", -7), ("22", 22)])
+@pytest.mark.parametrize(("text", "level"), [("", 1), ("none", None), ("1", 1), ("-7", -7), ("22", 22)])
 def test_compression(text: str, level: int | None) -> None:
     assert compression(text) == level
 

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -234,7 +234,7 @@ class TaskInstance(RuleBasedStateMachine):
         assert live + done == [self.job], jobs
 
     def _submit(self, image: str) -> str:
-        def make(job_id: str) -> dict[str, Any]:
+        def make(job_id: str, _earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             return body(self.collection, image, {**self.attempts.labels, "image": image})
 
         return str(submission.submit_job(self.client, self.collection, self.attempts, make).job["name"])

@@ -23,7 +23,7 @@ def attempts(name: str, try_number: int = 1, first_try: int = 1, run_start: str 
 
 def submit(client: VertexClient, tries: Attempts, code: str) -> tuple[str, bool]:
     """Submit, and tell the id of the job and whether it is new."""
-    done = submit_job(client, "pipelineJobs", tries, lambda job_id: body(code, labels=tries.labels))
+    done = submit_job(client, "pipelineJobs", tries, lambda job_id, _earlier: body(code, labels=tries.labels))
     return done.job["name"].rpartition("/")[2], done.created
 
 

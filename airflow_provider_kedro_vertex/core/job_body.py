@@ -1,0 +1,66 @@
+"""What the bodies of PipelineJobs and CustomJobs share (Vertex AI API v1): the environment, the network, the owner."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from airflow_provider_kedro_vertex.core.config import NodeSettings, RunConfig
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+
+# What Kubernetes reads as the start of a reference to a variable, or as the sign that escapes one.
+_REFERENCE = re.compile(r"\$(?=[$(])")
+
+
+def environment(settings: NodeSettings) -> list[dict[str, str]]:
+    """A container's variables, sorted by name. Their values arrive as they are: ``$(NAME)`` is not looked up."""
+    return [{"name": name, "value": _REFERENCE.sub("$$", value)} for name, value in sorted(settings.env.items())]
+
+
+def json_argument(text: str) -> str:
+    """JSON text as an argument that a container gets unchanged.
+
+    ``$(NAME)`` in an argument may be looked up as in a variable, so the sign is written in JSON's own other way.
+    """
+    return text if text.startswith("@") else text.replace("$", "\\u0024")
+
+
+def connection(config: RunConfig) -> dict[str, Any]:
+    """Whom the containers run as and how they reach private services.
+
+    :raises ConfigError: two networks are set, and a job has one.
+    """
+    network = config.network
+    found: dict[str, Any] = {}
+    if config.service_account:
+        found["serviceAccount"] = config.service_account
+    if network is None:
+        return found
+    if network.vpc and network.psc_interface:
+        raise ConfigError(
+            "network.vpc and network.psc_interface are both set, but a job takes one of them: take one out of "
+            "run_config.network."
+        )
+    if network.vpc:
+        found["network"] = network.vpc
+    if network.reserved_ip_ranges:
+        found["reservedIpRanges"] = list(network.reserved_ip_ranges)
+    if network.psc_interface:
+        found["pscInterfaceConfig"] = {
+            "networkAttachment": network.psc_interface.network_attachment,
+            "dnsPeeringConfigs": [
+                {
+                    "domain": peering.domain,
+                    "targetProject": peering.target_project,
+                    "targetNetwork": peering.target_network,
+                }
+                for peering in network.psc_interface.dns_peering
+            ],
+        }
+    return found
+
+
+def encryption(config: RunConfig) -> dict[str, Any]:
+    """The customer's key for a job and what it makes; empty without one."""
+    key = config.encryption_spec_key_name
+    return {"encryptionSpec": {"kmsKeyName": key}} if key else {}

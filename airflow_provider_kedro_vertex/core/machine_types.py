@@ -1,0 +1,147 @@
+"""Vertex AI's machine types for custom training: data, and what it costs is an ESTIMATE.
+
+Types and their sizes: Compute Engine's machine families as Vertex AI offers them ("Configure compute resources for
+serverless training"), as known on 2026-11-21. Prices: Compute Engine's on-demand list prices in us-central1, US dollars
+an hour, as the SkyPilot catalog of Google's price list had them (catalogs/v8/gcp/vms.csv) on that day, and Vertex AI's
+surcharge on them, which its price page shows (n1-standard-4: 0.21849885, which is 1.15 times 0.189999). Other regions,
+discounts, disks, Spot and taxes are not in it, so they compare machines; no bill will be these numbers.
+
+Where an accelerator can be had: Compute Engine's zones in the same catalog. For an accelerator without regions here no
+region is refused.
+"""
+
+from __future__ import annotations
+
+#: When this was written down; shown where its prices are.
+AS_OF = "2026-11-21"
+PRICED_REGION = "us-central1"
+
+#: What Vertex AI asks beside Compute Engine's own price.
+SURCHARGE = 1.15
+
+#: Dollars an hour for one vCPU and for one GiB of memory, by family.
+RATES: dict[str, tuple[float, float]] = {
+    "e2": (0.02181159, 0.00292353),
+    "n1": (0.031611, 0.004237),
+    "n2": (0.031611, 0.004237),
+    "c2": (0.03398, 0.00455),
+    "m1": (0.0348, 0.0051),
+    "a2": (0.031611, 0.004237),
+    "g2": (0.024988, 0.002927),
+}
+
+#: Types without accelerators of their own: the part of the name before the vCPUs, GiB for each vCPU, the vCPUs.
+SERIES: tuple[tuple[str, float, tuple[int, ...]], ...] = (
+    ("e2-standard", 4, (4, 8, 16, 32)),
+    ("e2-highmem", 8, (2, 4, 8, 16)),
+    ("e2-highcpu", 1, (16, 32)),
+    ("n1-standard", 3.75, (4, 8, 16, 32, 64, 96)),
+    ("n1-highmem", 6.5, (2, 4, 8, 16, 32, 64, 96)),
+    ("n1-highcpu", 0.9, (16, 32, 64, 96)),
+    ("n2-standard", 4, (4, 8, 16, 32, 48, 64, 80)),
+    ("n2-highmem", 8, (2, 4, 8, 16, 32, 48, 64, 80)),
+    ("n2-highcpu", 1, (16, 32, 48, 64, 80)),
+    ("c2-standard", 4, (4, 8, 16, 30, 60)),
+    ("m1-ultramem", 24.025, (40, 80, 160)),
+    ("m1-megamem", 1433.6 / 96, (96,)),
+)
+
+#: Types that hold accelerators: name, vCPUs, GiB, accelerator, how many, and dollars an hour without the accelerators
+#: where these do not follow from :data:`RATES`.
+WITH_ACCELERATORS: tuple[tuple[str, int, float, str, int, float | None], ...] = (
+    ("a2-highgpu-1g", 12, 85, "NVIDIA_TESLA_A100", 1, None),
+    ("a2-highgpu-2g", 24, 170, "NVIDIA_TESLA_A100", 2, None),
+    ("a2-highgpu-4g", 48, 340, "NVIDIA_TESLA_A100", 4, None),
+    ("a2-highgpu-8g", 96, 680, "NVIDIA_TESLA_A100", 8, None),
+    ("a2-megagpu-16g", 96, 1360, "NVIDIA_TESLA_A100", 16, None),
+    ("a2-ultragpu-1g", 12, 170, "NVIDIA_A100_80GB", 1, None),
+    ("a2-ultragpu-2g", 24, 340, "NVIDIA_A100_80GB", 2, None),
+    ("a2-ultragpu-4g", 48, 680, "NVIDIA_A100_80GB", 4, None),
+    ("a2-ultragpu-8g", 96, 1360, "NVIDIA_A100_80GB", 8, None),
+    ("a3-highgpu-1g", 26, 234, "NVIDIA_H100_80GB", 1, 1.18251),
+    ("a3-highgpu-2g", 52, 468, "NVIDIA_H100_80GB", 2, 2.36502),
+    ("a3-highgpu-4g", 104, 936, "NVIDIA_H100_80GB", 4, 4.73003),
+    ("a3-highgpu-8g", 208, 1872, "NVIDIA_H100_80GB", 8, 9.46006),
+    ("a3-megagpu-8g", 208, 1872, "NVIDIA_H100_MEGA_80GB", 8, 9.46006),
+    ("a3-ultragpu-8g", 224, 2952, "NVIDIA_H200_141GB", 8, 10.31299),
+    ("g2-standard-4", 4, 16, "NVIDIA_L4", 1, None),
+    ("g2-standard-8", 8, 32, "NVIDIA_L4", 1, None),
+    ("g2-standard-12", 12, 48, "NVIDIA_L4", 1, None),
+    ("g2-standard-16", 16, 64, "NVIDIA_L4", 1, None),
+    ("g2-standard-24", 24, 96, "NVIDIA_L4", 2, None),
+    ("g2-standard-32", 32, 128, "NVIDIA_L4", 1, None),
+    ("g2-standard-48", 48, 192, "NVIDIA_L4", 4, None),
+    ("g2-standard-96", 96, 384, "NVIDIA_L4", 8, None),
+)
+
+#: Accelerators that are attached to n1 types: how many may be, and the most vCPUs for each of them.
+ATTACHED: dict[str, tuple[tuple[int, ...], int]] = {
+    "NVIDIA_TESLA_T4": ((1, 2, 4), 24),
+    "NVIDIA_TESLA_P4": ((1, 2, 4), 24),
+    "NVIDIA_TESLA_P100": ((1, 2, 4), 16),
+    "NVIDIA_TESLA_V100": ((1, 2, 4, 8), 12),
+}
+
+#: Dollars an hour for one accelerator.
+ACCELERATOR_DOLLARS: dict[str, float] = {
+    "NVIDIA_TESLA_T4": 0.35,
+    "NVIDIA_TESLA_P4": 0.60,
+    "NVIDIA_TESLA_P100": 1.46,
+    "NVIDIA_TESLA_V100": 2.48,
+    "NVIDIA_TESLA_A100": 2.93391,
+    "NVIDIA_A100_80GB": 3.92808,
+    "NVIDIA_L4": 0.56004,
+    "NVIDIA_H100_80GB": 9.79655,
+    "NVIDIA_H100_MEGA_80GB": 10.34428,
+    "NVIDIA_H200_141GB": 9.31174,
+}
+
+#: The regions that have an accelerator.
+REGIONS: dict[str, frozenset[str]] = {
+    accelerator: frozenset(regions.split())
+    for accelerator, regions in {
+        "NVIDIA_TESLA_T4": (
+            "asia-east1 asia-east2 asia-northeast1 asia-northeast3 asia-south1 asia-southeast1 asia-southeast2 "
+            "australia-southeast1 europe-central2 europe-west1 europe-west2 europe-west3 europe-west4 me-west1 "
+            "northamerica-northeast1 southamerica-east1 us-central1 us-east1 us-east4 us-west1 us-west2 us-west3 "
+            "us-west4"
+        ),
+        "NVIDIA_TESLA_P4": (
+            "asia-southeast1 australia-southeast1 europe-west4 northamerica-northeast1 us-central1 us-east4 us-west2"
+        ),
+        "NVIDIA_TESLA_P100": "asia-east1 australia-southeast1 europe-west1 europe-west4 us-central1 us-east1 us-west1",
+        "NVIDIA_TESLA_V100": "asia-east1 europe-west4 us-central1 us-east1 us-west1",
+        "NVIDIA_TESLA_A100": (
+            "asia-northeast1 asia-northeast3 asia-southeast1 europe-west4 me-west1 us-central1 us-east1 us-west1 "
+            "us-west3 us-west4"
+        ),
+        "NVIDIA_A100_80GB": "asia-southeast1 europe-west4 us-central1 us-east4 us-east5",
+        "NVIDIA_L4": (
+            "asia-east1 asia-northeast1 asia-northeast3 asia-south1 asia-southeast1 europe-west1 europe-west2 "
+            "europe-west3 europe-west4 europe-west6 me-central2 northamerica-northeast1 northamerica-northeast2 "
+            "us-central1 us-east1 us-east4 us-west1 us-west4"
+        ),
+        "NVIDIA_H100_80GB": (
+            "asia-east1 asia-northeast1 asia-northeast3 asia-south1 asia-south2 asia-southeast1 australia-southeast1 "
+            "europe-north1 europe-west1 europe-west2 europe-west3 europe-west4 europe-west8 europe-west9 "
+            "northamerica-northeast2 us-central1 us-east4 us-east5 us-west1 us-west4"
+        ),
+        "NVIDIA_H100_MEGA_80GB": (
+            "asia-northeast1 asia-northeast3 asia-south1 asia-southeast1 australia-southeast1 europe-west1 "
+            "europe-west3 europe-west4 northamerica-northeast2 us-central1 us-east4 us-east5 us-west1 us-west4"
+        ),
+    }.items()
+}
+
+#: Every accelerator that the API has a name for (AcceleratorType, v1).
+ACCELERATORS = (
+    *ACCELERATOR_DOLLARS,
+    "NVIDIA_TESLA_K80",
+    "NVIDIA_B200",
+    "NVIDIA_GB200",
+    "NVIDIA_RTX_PRO_6000",
+    "TPU_V2",
+    "TPU_V3",
+    "TPU_V4_POD",
+    "TPU_V5_LITEPOD",
+)

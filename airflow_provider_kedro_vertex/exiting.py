@@ -1,0 +1,83 @@
+"""How the rest of a DAG run ended, for the pipeline that runs last. Imported when a task runs, not at parse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_kedro_vertex.core import identity, outcome
+from airflow_provider_kedro_vertex.core.config import RunConfig
+from airflow_provider_kedro_vertex.core.states import short, succeeded
+from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+    from airflow_provider_kedro_vertex.vertex.client import VertexClient
+
+_CANCELLED = frozenset({"CANCELLED", "CANCELLING"})
+
+
+def run_outcome(operator: BaseOperator, client: VertexClient, context: Context) -> dict[str, Any]:
+    """Tell how the jobs of all tasks before this one ended, as Vertex AI knows it.
+
+    :return: ``{"state", "failed_nodes", "errors"}``: SUCCEEDED only if every task's last job succeeded, else CANCELLED
+        or FAILED; the task ids of the node groups that failed; and a message for each of them, or for a job that failed
+        as a whole.
+    :raises VertexApiError: the jobs could not be read.
+    """
+    from airflow_provider_kedro_vertex.submitting import GROUP_LABEL, attempts_of, config_of, rendered
+    from airflow_provider_kedro_vertex.vertex.submission import custom_jobs_of_run, pipeline_jobs
+
+    before = _before(operator)
+    custom_jobs: Mapping[str, list[dict[str, Any]]] = {}
+    if any(isinstance(task, KedroVertexCustomJobOperator) for task in before):
+        custom_jobs = custom_jobs_of_run(client, identity.run_key(context["ti"].dag_id, context["ti"].run_id))
+    last: list[Mapping[str, Any] | None] = []
+    for task in before:
+        jobs: Sequence[Mapping[str, Any]]
+        if isinstance(task, KedroVertexPipelineOperator):
+            jobs = pipeline_jobs(client, attempts_of(task, context, config_of(rendered(task, context))))
+        else:
+            jobs = custom_jobs.get(attempts_of(task, context, RunConfig()).key, [])
+        last.append(jobs[-1] if jobs else None)
+    failures = [failure for job in last if job for failure in _failures(job, GROUP_LABEL)]
+    return {
+        "state": _state(last),
+        "failed_nodes": [name for name, _ in failures if name],
+        "errors": [message for _, message in failures if message],
+    }
+
+
+def _before(operator: BaseOperator) -> list[BaseOperator]:
+    """The tasks with jobs that this one comes after, in the order of the DAG."""
+    found: set[str] = set()
+    waiting = [operator.task_id]
+    while waiting:
+        more = operator.dag.get_task(waiting.pop()).upstream_task_ids - found
+        found |= more
+        waiting += more
+    return [
+        task
+        for task in operator.dag.tasks
+        if task.task_id in found and isinstance(task, KedroVertexPipelineOperator | KedroVertexCustomJobOperator)
+    ]
+
+
+def _state(jobs: list[Mapping[str, Any] | None]) -> str:
+    states = {short(job["state"]) if job else "" for job in jobs}
+    if states == {"SUCCEEDED"}:
+        return "SUCCEEDED"
+    # A task without a job came after one that failed, or could not submit its own.
+    cancelled = states & _CANCELLED and states <= {"SUCCEEDED", "", *_CANCELLED}
+    return "CANCELLED" if cancelled else "FAILED"
+
+
+def _failures(job: Mapping[str, Any], group_label: str) -> list[tuple[str, str]]:
+    """The node groups of a job that failed, with the message; the job itself has no name."""
+    if succeeded(job["state"]) or short(job["state"]) in _CANCELLED:
+        return []
+    message = job.get("error", {}).get("message", "")
+    if "/customJobs/" in job["name"]:
+        return [(job.get("labels", {}).get(group_label, ""), message)]
+    return [(task.name, task.message) for task in outcome.tasks(job) if task.failed] or [("", message)]

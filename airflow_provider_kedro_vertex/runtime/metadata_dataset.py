@@ -1,0 +1,203 @@
+"""A catalog entry that tells Vertex ML Metadata what it has saved."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError
+from kedro.io.core import Version
+
+if TYPE_CHECKING:
+    import requests
+
+#: Scheme and host of another Vertex AI, such as a private endpoint or an emulator.
+ENDPOINT_VARIABLE = "KEDRO_VERTEX_API_ENDPOINT"
+
+_SCHEMA = {"schemaTitle": "system.Dataset", "schemaVersion": "0.0.1"}
+_TIMEOUT = 60.0
+#: Seconds to wait for a project's first metadata store, and between two looks.
+_STORE_WAIT, _STORE_POLL = 300.0, 1.0
+
+
+class KedroVertexAIMetadataDataset(AbstractDataset[Any, Any]):
+    """Saves and loads with another dataset, and registers what it saves as an artifact in Vertex ML Metadata.
+
+    The artifact is of the schema ``system.Dataset``, in the metadata store ``default`` of the project and region in
+    ``GCP_PROJECT_ID`` and ``GCP_REGION``, which the runtime sets to the job's. One run makes one artifact for each
+    place that it saves to: a retry updates it. The keys are kedro-vertexai's::
+
+        companies:
+          type: kedro_vertexai.vertex_ai.datasets.KedroVertexAIMetadataDataset
+          base_dataset: pandas.CSVDataset
+          display_name: companies
+          base_dataset_args:
+            filepath: gs://bucket/companies.csv
+          metadata:
+            source: crm
+
+    :param base_dataset: the type of the other dataset, as a catalog entry names it.
+    :param display_name: the artifact's name in the console, at most 128 characters.
+    :param base_dataset_args: the other keys of its catalog entry; ``versioned`` may be among them.
+    :param metadata: the artifact's properties; any JSON values.
+    :param version: given by Kedro if ``versioned`` stands beside ``type``.
+    """
+
+    def __init__(
+        self,
+        base_dataset: str,
+        display_name: str,
+        base_dataset_args: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        version: Version | None = None,
+    ) -> None:
+        config = {**(base_dataset_args or {}), "type": base_dataset}
+        if version is not None:
+            config["versioned"] = True
+        load, save = (version.load, version.save) if version else (None, None)
+        self._dataset: AbstractDataset[Any, Any] = AbstractDataset.from_config(display_name, config, load, save)
+        self._display_name = display_name
+        self._base_dataset = base_dataset
+        self.metadata = dict(metadata or {})
+
+    def load(self) -> Any:
+        """Load with the other dataset."""
+        return self._dataset.load()
+
+    def save(self, data: Any) -> None:
+        """Save with the other dataset, then register the artifact.
+
+        :raises DatasetError: no project or region is set (then nothing is saved), or Vertex AI refuses the artifact.
+        """
+        project_id, region = (_variable(name) for name in ("GCP_PROJECT_ID", "GCP_REGION"))
+        self._dataset.save(data)
+        endpoint = os.environ.get(ENDPOINT_VARIABLE) or f"https://{region}-aiplatform.googleapis.com"
+        _register(
+            endpoint.rstrip("/"), f"projects/{project_id}/locations/{region}", self._artifact_id(), self._artifact()
+        )
+
+    def _artifact(self) -> dict[str, Any]:
+        return {
+            "displayName": self._display_name,
+            "uri": _uri(self._dataset),
+            "metadata": self.metadata,
+            "state": "LIVE",
+            **_SCHEMA,
+        }
+
+    def _artifact_id(self) -> str:
+        """The same in each try of a run: 4 to 128 characters of ``[a-z0-9-]`` (CreateArtifactRequest.artifact_id)."""
+        digest = hashlib.sha256(f"{self._display_name}\0{_uri(self._dataset)}".encode()).hexdigest()[:16]
+        return "-".join(filter(None, ("kedro", os.environ.get("KEDRO_CONFIG_RUN_ID"), digest)))
+
+    def _exists(self) -> bool:
+        return self._dataset.exists()
+
+    def _release(self) -> None:
+        self._dataset.release()
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "base_dataset": self._base_dataset,
+            "display_name": self._display_name,
+            "artifact_uri": _uri(self._dataset),
+        }
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name)
+    if value:
+        return value
+    raise DatasetError(
+        f"{name} is not set, so the artifact cannot be registered in Vertex ML Metadata. A run on Vertex AI sets it; "
+        "elsewhere set it yourself, or give the dataset another type in that environment's catalog."
+    )
+
+
+def _uri(dataset: Any) -> str:
+    """Where a dataset saves: a URI, or "" for one that keeps its data in no file."""
+    filepath = getattr(dataset, "_filepath", None)
+    if filepath is None:
+        return ""
+    version = dataset.resolve_save_version() if isinstance(dataset, AbstractVersionedDataset) else None
+    path = str(dataset._get_versioned_path(version) if version else filepath)
+    protocol = getattr(dataset, "_protocol", "file")
+    return path if "://" in path else f"{'gs' if protocol == 'gcs' else protocol}://{path}"
+
+
+def _register(endpoint: str, location: str, artifact_id: str, artifact: Mapping[str, Any]) -> None:
+    """Create the artifact, or bring it up to date (Vertex AI API v1, MetadataService).
+
+    :raises DatasetError: Vertex AI refuses, or does not answer.
+    """
+    # It takes a tenth of a second, and only a run that saves such a dataset needs it.
+    import requests
+
+    from airflow_provider_kedro_vertex.core.errors import ConfigError
+    from airflow_provider_kedro_vertex.runtime.google_auth import GoogleAuthError, session
+
+    store = f"{endpoint}/v1/{location}/metadataStores"
+    artifacts = f"{store}/default/artifacts"
+    try:
+        with session(endpoint) as http:
+            _retry(http)
+            create = partial(http.post, artifacts, params={"artifactId": artifact_id}, json=artifact, timeout=_TIMEOUT)
+            answer = create()
+            if answer.status_code == 404:
+                _create_store(http, endpoint, store)
+                answer = create()
+            if answer.status_code == 409:
+                answer = http.patch(f"{artifacts}/{artifact_id}", json=artifact, timeout=_TIMEOUT)
+            _checked(answer)
+    except (requests.RequestException, GoogleAuthError) as error:
+        raise DatasetError(
+            f"The artifact at {artifacts} cannot be registered: {type(error).__name__}: {error}"
+        ) from error
+    except ConfigError as error:
+        raise DatasetError(f"The artifact at {artifacts} cannot be registered: {error}") from error
+
+
+def _create_store(http: requests.Session, endpoint: str, store: str) -> None:
+    """Make the metadata store, as Google's own client does when a project has none yet."""
+    answer = http.post(store, params={"metadataStoreId": "default"}, json={}, timeout=_TIMEOUT)
+    if answer.status_code == 409:
+        return  # another container was faster
+    operation = _checked(answer)
+    deadline = time.monotonic() + _STORE_WAIT
+    while not operation.get("done"):
+        if time.monotonic() > deadline:
+            raise DatasetError(f"The metadata store {store}/default was not ready after {_STORE_WAIT:.0f} s.")
+        time.sleep(_STORE_POLL)
+        operation = _checked(http.get(f"{endpoint}/v1/{operation['name']}", timeout=_TIMEOUT))
+    if "error" in operation:
+        raise DatasetError(f"The metadata store {store}/default cannot be made: {operation['error'].get('message')}")
+
+
+def _checked(answer: requests.Response) -> dict[str, Any]:
+    if answer.status_code != 200:
+        raise DatasetError(
+            f"{answer.request.method} {answer.url} answered {answer.status_code}: {answer.text[:500]} The job's "
+            "service account needs the role roles/aiplatform.user."
+        )
+    value: dict[str, Any] = answer.json()
+    return value
+
+
+def _retry(http: requests.Session) -> None:
+    """Ride out short trouble. Every call may be repeated: the artifact's id is ours."""
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
+    retry = Retry(
+        total=4,
+        backoff_factor=1,
+        status_forcelist=(429, 500, 502, 503, 504),
+        allowed_methods=None,
+        raise_on_status=False,
+    )
+    for scheme in ("https://", "http://"):
+        http.mount(scheme, HTTPAdapter(max_retries=retry))

@@ -1,0 +1,332 @@
+"""Joins a container to the one MLflow run of its DAG run. Imported only in a project that uses kedro-mlflow.
+
+kedro-mlflow 2 joins a run that is active before its own hook is called, which it offers to orchestrators: it then logs
+into that run and leaves its end to whoever started it. So the hook here comes first, does the set-up that kedro-mlflow
+would do, and makes the shared run the active one. Needs neither an edit of ``settings.py`` nor anything on Airflow's
+side, where there is no MLflow and often no way to its server.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import mlflow
+from kedro.framework import project
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig, RequestHeaderProviderOptions
+from mlflow.entities import LifecycleStage, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from pydantic import ValidationError
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
+from airflow_provider_kedro_vertex.runtime import conf
+from airflow_provider_kedro_vertex.runtime import mlflow_status as states
+from airflow_provider_kedro_vertex.runtime.agreement import agree
+from airflow_provider_kedro_vertex.runtime.progress import Progress
+from airflow_provider_kedro_vertex.runtime.services import ServiceError
+from airflow_provider_kedro_vertex.runtime.settings import Provider
+
+_LOG = logging.getLogger(__name__)
+
+#: The tag by which a run is found: kedro-vertexai's name, and here the key of the DAG run.
+RUN_TAG = "vertexai_run_id"
+#: MLflow takes this many tags in one request.
+_BATCH = 100
+#: The server's words for "I do not know you" and "you may not".
+_REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a run that one container does.
+
+    :param pipeline: the registered pipeline.
+    :param env: the configuration environment, or None.
+    :param nodes: the names of the container's nodes.
+    :param last: the names of the nodes after which the whole run is done, this container's and others'.
+    :param outcome: the state of a job, where this container runs on its exit; else None.
+    """
+
+    pipeline: str
+    env: str | None
+    nodes: Sequence[str]
+    last: Sequence[str]
+    outcome: str | None
+
+    @property
+    def tags(self) -> list[str]:
+        """The names of the tags that hold this container's state."""
+        own = [node for node in self.nodes if node in self.last] or self.nodes[:1]
+        return [states.tag(self.pipeline, node) for node in own]
+
+    @property
+    def last_tags(self) -> frozenset[str]:
+        """The tags of all last nodes."""
+        return frozenset(states.tag(self.pipeline, node) for node in self.last)
+
+    @property
+    def all_tags(self) -> frozenset[str]:
+        """The tags that any try of any of the container's nodes may have left, however they were grouped then."""
+        return frozenset(states.tag(self.pipeline, node) for node in self.nodes)
+
+
+class MlflowRun:
+    """Kedro hooks that make the DAG run's MLflow run the active one, and what ends it.
+
+    The process is to call :meth:`ended` when its nodes are done or have failed.
+
+    :param header_provider: what ``vertexai.yml`` says of the headers of requests to MLflow, or None.
+    """
+
+    def __init__(self, part: Part, context: RunContext, progress: Progress, header_provider: Provider | None) -> None:
+        self._part = part
+        self._context = context
+        self._progress = progress
+        self._header_provider = header_provider
+        self._run_id: str | None = None
+
+    # Registered last, and so called before kedro-mlflow's own, which joins the run that it finds active; but after
+    # what a project marks to come first.
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Set MLflow up as ``mlflow.yml`` asks, and start or join the run.
+
+        :raises ConfigError: ``mlflow.yml`` is wrong, or the server refuses these credentials.
+        :raises ServiceError: the server cannot be reached.
+        """
+        if self._header_provider is not None:
+            from airflow_provider_kedro_vertex.runtime import request_headers
+
+            request_headers.register(self._header_provider, context)
+        config = _config(context)
+        if self._part.pipeline in config.tracking.disable_tracking.pipelines:
+            return
+        logging.getLogger("kedro_mlflow.framework.hooks.mlflow_hook").addFilter(_expected)
+        with _explained(config):
+            _set_up(config, context)
+            self._join(config)
+
+    @hook_impl(trylast=True)
+    def before_pipeline_run(self) -> None:
+        """Give the run the command of the whole pipeline, where kedro-mlflow has put that of this container."""
+        if self._run_id is not None:
+            env = f" --env={self._part.env}" if self._part.env else ""
+            mlflow.set_tag("kedro_command", f"kedro run --pipelines={self._part.pipeline}{env}")
+
+    @hook_impl(wrapper=True)
+    def before_node_run(self) -> Any:
+        """Say what to do if a parameter has changed since the run was started.
+
+        :raises ConfigError: MLflow's parameters cannot be changed.
+        """
+        try:
+            return (yield)
+        except MlflowException as error:
+            if "Changing param values is not allowed" not in str(error):
+                raise
+            raise ConfigError(
+                f"A parameter has changed since MLflow run {self._run_id} was started, and MLflow does not change one: "
+                f"{error} Delete that MLflow run and clear the task, and a new one is made; or trigger a new DAG run."
+            ) from error
+
+    def ended(self, error: BaseException | None) -> None:
+        """Note how the container's nodes have ended, and bring the run's status in line.
+
+        Never raises: what the nodes have made counts more than what MLflow shows.
+
+        :param error: what ended them; None if they are done. What is no ``Exception`` (SIGTERM) counts as killed, but
+            for SystemExit, which is the node's own doing.
+        """
+        run_id, self._run_id = self._run_id, None
+        if run_id is None:
+            return
+        try:
+            client = MlflowClient()
+            if error is None:
+                done = [name for name in self._part.tags if name in self._part.last_tags]
+                _set_tags(client, run_id, dict.fromkeys(done, states.IS_DONE))
+                for name in set(self._part.tags) - set(done):
+                    client.delete_tag(run_id, name)
+            elif isinstance(error, (Exception, SystemExit)):
+                where = f"node {self._progress.place.node!r}" if self._progress.place.node else "before the first node"
+                value = f"{states.HAS_FAILED}: {where}: {type(error).__name__}"
+                _set_tags(client, run_id, dict.fromkeys(self._part.tags, value))
+            else:
+                _set_tags(client, run_id, dict.fromkeys(self._part.tags, states.WAS_KILLED))
+            _leave(run_id, states.status(client.get_run(run_id).data.tags, self._part.last_tags))
+            settle(client, run_id, self._part)
+        except Exception as problem:
+            _LOG.warning("MLflow run %s does not show how these nodes ended: %s", run_id, problem)
+
+    def _join(self, config: KedroMlflowConfig) -> None:
+        client = MlflowClient()
+        experiment_id: str = client.get_experiment_by_name(config.tracking.experiment.name).experiment_id
+        tags = self._tags()
+        run_id = config.tracking.run.id or self._shared_run(client, experiment_id, config.tracking.run.name, tags)
+        # From here on the end of the container is told.
+        self._run_id = run_id
+        found = client.get_run(run_id).data.tags
+        _set_tags(client, run_id, {**tags, **dict.fromkeys(self._part.tags, states.IS_RUNNING)})
+        for name in self._part.all_tags & found.keys() - set(self._part.tags):
+            client.delete_tag(run_id, name)
+        # Its line with the run's address at each end of a run, of which there is one for each node here.
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        mlflow.start_run(run_id=run_id)
+        settle(client, run_id, self._part)
+        line = {"mlflow_run_id": run_id, "mlflow_url": _url(experiment_id, run_id)}
+        print(json.dumps(line), flush=True)
+
+    def _shared_run(self, client: MlflowClient, experiment_id: str, name: str | None, tags: Mapping[str, str]) -> str:
+        """Find the run of this DAG run, or make it; containers that start at the same time get the same one.
+
+        A run that somebody deleted in MLflow, or that is of another experiment than now, is left alone and followed by
+        a new one.
+        """
+        made: set[str] = set()
+
+        def propose() -> dict[str, str | None]:
+            # A run may be there without the file: the file was cleaned up, or its maker died before writing it.
+            runs = client.search_runs(
+                [experiment_id], f"tags.{RUN_TAG} = '{self._context.run_key}'", order_by=["attributes.start_time"]
+            )
+            if runs:
+                run = runs[0]
+            else:
+                title = name or f"{self._context.dag_id} {self._context.run_id}"
+                run = client.create_run(experiment_id, tags=dict(tags), run_name=title)
+                made.add(run.info.run_id)
+            return {"run_id": run.info.run_id, "url": _url(experiment_id, run.info.run_id)}
+
+        def withdraw(proposal: Mapping[str, Any]) -> None:
+            if proposal["run_id"] in made:
+                client.delete_run(proposal["run_id"])
+
+        folder = temp_folder(self._context.root, self._context.run_key)
+        url = f"{folder}/mlflow-run.json"
+        while True:
+            run_id: str = agree(url, propose, withdraw)["run_id"]
+            run = _run(client, run_id)
+            if run and run.info.lifecycle_stage == LifecycleStage.ACTIVE and run.info.experiment_id == experiment_id:
+                return run_id
+            url = f"{folder}/mlflow-run-after-{run_id}.json"
+
+    def _tags(self) -> dict[str, str]:
+        context = self._context
+        tags = {
+            RUN_TAG: context.run_key,
+            states.JOB_TAG: context.job_id,
+            "airflow_dag_id": context.dag_id,
+            "airflow_run_id": context.run_id,
+            "airflow_logical_date": context.logical_date,
+            "airflow_data_interval_start": context.data_interval_start,
+            "airflow_data_interval_end": context.data_interval_end,
+            states.OUTCOME_TAG: f"{context.job_id} {self._part.outcome}" if self._part.outcome else None,
+        }
+        return {name: value for name, value in tags.items() if value is not None}
+
+
+def settle(client: MlflowClient, run_id: str, part: Part) -> None:
+    """Bring the run's status in line with its tags.
+
+    Another container may write tags or the status in between, so what is there is read again after each change until
+    it agrees. Every container settles after its last tag; so the last one to do so has seen all tags.
+    """
+    while True:
+        run = client.get_run(run_id)
+        status = states.status(run.data.tags, part.last_tags)
+        if run.info.status == status:
+            return
+        if status == states.RUNNING:
+            client.update_run(run_id, status=status)
+        else:
+            client.set_terminated(run_id, status)
+
+
+def _leave(run_id: str, status: str) -> None:
+    """Have no active run any more: MLflow would end it as FINISHED when the process exits.
+
+    The run is active once more for each node: that is how kedro-mlflow enters it.
+
+    :param status: for the shared run, to be settled afterwards; a run that a node left open is FINISHED, as ever.
+    """
+    while (active := mlflow.active_run()) is not None:
+        mlflow.end_run(status if active.info.run_id == run_id else states.FINISHED)
+
+
+def _config(context: KedroContext) -> KedroMlflowConfig:
+    """Read ``mlflow.yml`` as kedro-mlflow does."""
+    content = conf.load(context.config_loader, "mlflow")
+    try:
+        config = KedroMlflowConfig.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"mlflow.yml is wrong: {error}") from error
+    if not ((content.get("tracking") or {}).get("experiment") or {}).get("name"):
+        # kedro-mlflow's own default.
+        config.tracking.experiment.name = project.PACKAGE_NAME or context.project_path.name
+    return config
+
+
+def _set_up(config: KedroMlflowConfig, context: KedroContext) -> None:
+    try:
+        config.setup(context)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        # Another container has made the experiment in this very moment. The header provider is registered already:
+        # with a second one MLflow would send both their headers in one.
+        config.server.request_header_provider = RequestHeaderProviderOptions()
+        config.setup(context)
+
+
+def _run(client: MlflowClient, run_id: str) -> Run | None:
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
+def _set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
+    items = [RunTag(name, value) for name, value in tags.items()]
+    for start in range(0, len(items), _BATCH):
+        client.log_batch(run_id, tags=items[start : start + _BATCH])
+
+
+def _url(experiment_id: str, run_id: str) -> str | None:
+    """The page of a run; None if the runs are kept in files or a database, without a server."""
+    address = mlflow.get_tracking_uri().rstrip("/")
+    if not address.startswith(("http://", "https://")):
+        return None
+    return f"{address}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+@contextmanager
+def _explained(config: KedroMlflowConfig) -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        where = f"MLflow at {config.server.mlflow_tracking_uri} (server.mlflow_tracking_uri in mlflow.yml)"
+        if error.error_code in _REFUSED or any(f"error code {code}" in str(error) for code in (401, 403)):
+            raise ConfigError(
+                f"{where} refuses the credentials of this container: {error} Set run_config.mlflow."
+                "request_header_provider in vertexai.yml, or grant the job's service account access."
+            ) from error
+        raise ServiceError(f"{where} cannot be used: {error}") from error
+
+
+def _expected(record: logging.LogRecord) -> bool:
+    """Drop kedro-mlflow's warnings that a run is active already, with advice to end it: that is on purpose here."""
+    text = ""
+    with suppress(Exception):
+        text = record.getMessage()
+    return not (record.levelno == logging.WARNING and ("already" in text or text.startswith("mlflow_config.")))

@@ -1,0 +1,62 @@
+"""kedro-mlflow's part in a container's run: none, unless the project uses it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kedro.config import AbstractConfigLoader, MissingConfigException
+from kedro.framework.project import settings
+
+from airflow_provider_kedro_vertex.runtime import conf
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.runtime.mlflow_run import MlflowRun
+
+#: kedro-mlflow, as its metadata and its import spell it.
+PACKAGE = "kedro_mlflow"
+
+
+@contextmanager
+def mlflow_hooks(used: bool, joined: Callable[[], MlflowRun]) -> Iterator[list[object]]:
+    """Join the session that is made and run meanwhile to the DAG run's MLflow run, if the project uses kedro-mlflow.
+
+    :param used: see :func:`uses_mlflow`.
+    :param joined: makes the hooks that join; called, and MLflow imported, only if the project uses it.
+    :return: hooks to register with the session.
+    """
+    if not used:
+        yield []
+        return
+    run = joined()
+    try:
+        yield [run]
+    except BaseException as error:
+        run.ended(error)
+        raise
+    run.ended(None)
+
+
+def uses_mlflow(loader: Callable[[], AbstractConfigLoader]) -> bool:
+    """Whether the project uses kedro-mlflow.
+
+    It does if it is installed, the project has an ``mlflow.yml`` (empty or not), and its ``settings.py`` has not
+    disabled the hooks, or has put them into ``HOOKS`` itself.
+
+    :param loader: makes what reads the project's configuration; called only if kedro-mlflow is installed.
+    """
+    if importlib.util.find_spec(PACKAGE) is None:
+        return False
+    disabled = PACKAGE in {name.replace("-", "_") for name in settings.DISABLE_HOOKS_FOR_PLUGINS}
+    if disabled and not any(type(hook).__module__.startswith(f"{PACKAGE}.") for hook in settings.HOOKS):
+        return False
+    try:
+        conf.load(loader(), "mlflow")
+    except (MissingConfigException, KeyError):
+        return False
+    except Exception:
+        # It is there. What is wrong with it is told when the run reads it, with all of the project's resolvers.
+        return True
+    return True

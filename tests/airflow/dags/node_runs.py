@@ -1,0 +1,26 @@
+"""A pipeline whose nodes are Airflow tasks; the tests put `nodes.manifest.json` beside the copy of this file."""
+
+from datetime import datetime
+
+from airflow_provider_kedro_vertex import kedro_vertex_dag
+
+given = {
+    "manifest": "nodes.manifest.json",
+    "schedule": None,
+    "start_date": datetime(2013, 6, 1),
+    "catchup": False,
+    "poll_interval": 1,
+    "deferrable": True,
+}
+
+watched = kedro_vertex_dag("watched", watch="nodes", **given)
+custom_jobs = kedro_vertex_dag("custom_jobs", mode="custom_job", **given)
+one_job = kedro_vertex_dag("one_job", default_args={"retries": 0}, **given)
+rescheduled = kedro_vertex_dag("rescheduled", watch="nodes", **{**given, "deferrable": False})
+stopped = kedro_vertex_dag("stopped", watch="nodes", run_config={"nodes": {"model.fit": {"image": "lives"}}}, **given)
+deleted = kedro_vertex_dag("deleted", watch="nodes", run_config={"nodes": {"load": {"image": "lives"}}}, **given)
+
+many = {**given, "manifest": "many.manifest.json"}
+many_watched = kedro_vertex_dag("many_watched", watch="nodes", **many)
+many_jobs = kedro_vertex_dag("many_jobs", mode="custom_job", **many)
+side_by_side = kedro_vertex_dag("side_by_side", mode="custom_job", max_active_runs=10, **given)

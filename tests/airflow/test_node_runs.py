@@ -1,0 +1,282 @@
+"""Each node as its own Airflow task, on a real Airflow: what fails once is cleared, stopped or deleted.
+
+The emulator tells which containers ran; each of them tells what it was given. ``MANY_NODES`` sets how many nodes the
+DAGs of many nodes have, and ``RUNS_AT_ONCE`` how many runs of one DAG go side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_kedro_vertex.core import manifest as manifests
+from airflow_provider_kedro_vertex.core.config import RunConfig
+from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from dags_examples.demo.processes import Processes
+from dags_examples.demo.stack import environment
+from tests.airflow.control import RunningAirflow
+
+pytestmark = [pytest.mark.airflow]
+
+MANY_NODES = int(os.environ.get("MANY_NODES", "12"))
+RUNS_AT_ONCE = int(os.environ.get("RUNS_AT_ONCE", "3"))
+RUN = "manual__one"
+IMAGE = "example/nodes:1"
+NODES = ("load", "model.baseline", "model.fit", "model.inner.score", "report")
+FAILING_ONCE = ("watched", "custom_jobs", "one_job", "rescheduled")
+
+#: Stands in for the runtime inside of the container: it tells what it was given, and fails while it is told to.
+RUNTIME = """
+import json, os, pathlib, sys
+arguments = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+context = json.loads(arguments["--context"])
+told = {"dag": context["dag_id"], "node": arguments["--node"], "params": json.loads(arguments["--params"])}
+told["context"] = context
+with open(os.environ["RECORD"], "a") as record:
+    record.write(json.dumps(told) + "\\n")
+if (pathlib.Path(os.environ["FAILING"]) / told["dag"] / told["node"]).exists():
+    print(json.dumps({"node": told["node"], "error": "ValueError: not yet", "seconds": 0.1}))
+    sys.exit(1)
+"""
+
+
+def pipeline_manifest() -> Manifest:
+    nodes = (
+        Node("load", ("raw",), ("table",)),
+        Node("model.baseline", ("table",), ("model.mean",), namespace="model"),
+        Node("model.fit", ("table",), ("model.line",), namespace="model"),
+        Node("model.inner.score", ("model.line",), ("score",), namespace="model.inner"),
+        Node("report", ("score", "model.mean"), ("result",)),
+    )
+    settings = {"project_id": "demo-project", "region": "europe-west1", "image": IMAGE, "root": "bucket/runs"}
+    return Manifest(
+        project=Project("Nodes", "nodes", "1.7.0"),
+        env=None,
+        config=RunConfig.from_dict({**settings, "on_exit_pipeline": "tidy"}),
+        parameters={},
+        datasets={name: Dataset(name, "MemoryDataset") for name in ("table", "score", "result")},
+        pipelines={
+            "__default__": Pipeline("__default__", nodes),
+            "tidy": Pipeline("tidy", (Node("tell", ("params:run_outcome",), ("told",)),)),
+        },
+    )
+
+
+def many_nodes_manifest() -> Manifest:
+    """Chains of ten nodes in namespaces of their own."""
+    nodes = []
+    for number in range(MANY_NODES):
+        chain, place = divmod(number, 10)
+        inputs = (f"chain_{chain}.data_{place - 1}",) if place else ("raw",)
+        name = f"chain_{chain}.node_{place}"
+        nodes.append(Node(name, inputs, (f"chain_{chain}.data_{place}",), namespace=f"chain_{chain}"))
+    small = pipeline_manifest()
+    config = small.config.overridden({"image": "short"}).to_dict()
+    config.pop("on_exit_pipeline")
+    nodes.sort(key=lambda node: (node.name[-1], node.name))
+    return replace(
+        small,
+        config=RunConfig.from_dict(config),
+        datasets={name: Dataset(name, "MemoryDataset") for node in nodes for name in node.outputs},
+        pipelines={"__default__": Pipeline("__default__", tuple(nodes))},
+    )
+
+
+@dataclass(frozen=True)
+class Vertex:
+    """The emulator, asked over its own addresses, with what its containers were told."""
+
+    url: str
+    folder: Path
+
+    def jobs(self, dag_id: str, collection: str = "pipelineJobs") -> list[dict[str, Any]]:
+        """The jobs of a DAG, the oldest first."""
+        parent = f"{self.url}/v1/projects/demo-project/locations/europe-west1"
+        query = {"filter": f'labels.airflow-dag-id="{dag_id}"', "pageSize": "100"}
+        found = requests.get(f"{parent}/{collection}", params=query, timeout=30).json().get(collection, [])
+        return sorted(found, key=lambda job: str(job["createTime"]))
+
+    def states(self, dag_id: str) -> list[str]:
+        return [job["state"].removeprefix("PIPELINE_STATE_") for job in self.jobs(dag_id)]
+
+    def told(self, dag_id: str) -> list[dict[str, Any]]:
+        record = self.folder / "record"
+        lines = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+        return [line for line in lines if line["dag"] == dag_id]
+
+    def runs(self, dag_id: str) -> Counter[str]:
+        """How often each node's container ran."""
+        return Counter(line["node"] for line in self.told(dag_id))
+
+    def fail(self, dag_id: str, node: str) -> None:
+        folder = self.folder / "failing" / dag_id
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / node).touch()
+
+    def mend(self, dag_id: str, node: str) -> None:
+        (self.folder / "failing" / dag_id / node).unlink()
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    started = Processes(tmp_path_factory.mktemp("logs"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def vertex(processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> Vertex:
+    data, folder, image = (tmp_path_factory.mktemp(name) for name in ("vertex", "containers", "image"))
+    package = image / "airflow_provider_kedro_vertex"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "runtime.py").write_text(RUNTIME)
+    argv = [sys.executable, "-m", "airflow_provider_kedro_vertex.emulator", "--port", "0", "--data", str(data)]
+    argv += ["--image", f"{IMAGE}={image}", "--image", "lives=noop:3600", "--image", "short=noop:0.2"]
+    argv += ["--env", f"RECORD={folder / 'record'}", "--env", f"FAILING={folder / 'failing'}"]
+    processes.start("Vertex AI emulator", argv, env=environment())
+    address = data / "url"
+    processes.until(lambda: address.exists() and bool(address.read_text()), "address of the emulator", 60)
+    return Vertex(address.read_text().strip(), folder)
+
+
+@pytest.fixture(scope="module")
+def airflow(processes: Processes, vertex: Vertex, tmp_path_factory: pytest.TempPathFactory) -> RunningAirflow:
+    home = tmp_path_factory.mktemp("airflow")
+    dags = home / "dags"
+    dags.mkdir()
+    shutil.copy(Path(__file__).parent / "dags" / "node_runs.py", dags)
+    manifests.write(pipeline_manifest(), dags / "nodes.manifest.json")
+    manifests.write(many_nodes_manifest(), dags / "many.manifest.json")
+    running = RunningAirflow(home, dags, processes, vertex.url, environment())
+    running.start(*FAILING_ONCE, "stopped", "deleted", "many_watched", "many_jobs", "side_by_side")
+    for dag_id in FAILING_ONCE:
+        vertex.fail(dag_id, "model.fit")
+    for dag_id in ("stopped", "deleted", *FAILING_ONCE, "many_watched", "many_jobs"):
+        running.trigger(dag_id, RUN)
+    for number in range(RUNS_AT_ONCE):
+        running.trigger("side_by_side", f"manual__{number}")
+    return running
+
+
+def ended(airflow: RunningAirflow, dag_id: str, state: str, run_id: str = RUN) -> dict[str, str]:
+    """The states of the run's tasks once it has ended in this state."""
+    seconds = 300 + 10 * MANY_NODES
+    airflow.until(lambda: airflow.run_state(dag_id, run_id) in ("success", "failed"), f"end of {dag_id}", seconds)
+    assert airflow.run_state(dag_id, run_id) == state
+    return airflow.states(dag_id, run_id)
+
+
+FAILED = {
+    "load": "success",
+    "model.baseline": "success",
+    "model.fit": "failed",
+    "model.inner.score": "upstream_failed",
+    "report": "upstream_failed",
+    "on_exit": "success",
+}
+
+
+@pytest.mark.parametrize("dag_id", ["watched", "rescheduled", "custom_jobs"])
+def test_a_node_that_failed_is_cleared_and_only_what_is_left_runs(
+    airflow: RunningAirflow, vertex: Vertex, dag_id: str
+) -> None:
+    submit = {} if dag_id == "custom_jobs" else {"submit": "success"}
+    assert ended(airflow, dag_id, "failed") == {**FAILED, **submit}
+    assert vertex.runs(dag_id) == {"load": 1, "model.baseline": 1, "model.fit": 1, "tell": 1}
+    log = airflow.log(dag_id, RUN, "model.fit")
+    assert "ValueError: not yet" in log
+    (told,) = (line for line in vertex.told(dag_id) if line["node"] == "tell")
+    assert told["params"]["run_outcome"]["state"] == "FAILED"
+    assert told["params"]["run_outcome"]["failed_nodes"] == ["model-fit"]
+    assert len(told["params"]["run_outcome"]["errors"]) == 1
+
+    vertex.mend(dag_id, "model.fit")
+    airflow.clear(dag_id, RUN, "model.fit", downstream=True)
+    airflow.until(lambda: airflow.run_state(dag_id, RUN) not in ("success", "failed"), "restart")
+    assert ended(airflow, dag_id, "success") == {**dict.fromkeys(FAILED, "success"), **submit}
+    once = dict.fromkeys(NODES, 1)
+    assert vertex.runs(dag_id) == {**once, "model.fit": 2, "tell": 2}
+    *_, told = (line for line in vertex.told(dag_id) if line["node"] == "tell")
+    assert told["params"]["run_outcome"] == {"state": "SUCCEEDED", "failed_nodes": [], "errors": []}
+    if dag_id == "custom_jobs":
+        assert vertex.jobs(dag_id) == []
+    else:
+        first, second = vertex.jobs(dag_id)
+        assert second["labels"]["kedro-resumes"] == "1"
+        assert airflow.xcom(dag_id, RUN, "model.fit")["name"] == second["name"]
+        assert airflow.xcom(dag_id, RUN, "load")["name"] == first["name"]
+
+
+def test_a_submitting_task_that_is_cleared_runs_what_is_left(airflow: RunningAirflow, vertex: Vertex) -> None:
+    states = ended(airflow, "one_job", "failed")
+    assert states == {"submit": "success", "wait": "failed", "on_exit": "success"}
+
+    vertex.mend("one_job", "model.fit")
+    airflow.clear("one_job", RUN, "submit", downstream=True)
+    airflow.until(lambda: airflow.run_state("one_job", RUN) not in ("success", "failed"), "restart")
+    ended(airflow, "one_job", "success")
+    assert vertex.runs("one_job") == {**dict.fromkeys(NODES, 1), "model.fit": 2, "tell": 2}
+
+    # After a success, clearing runs all.
+    airflow.clear("one_job", RUN, "submit", downstream=True)
+    airflow.until(lambda: airflow.run_state("one_job", RUN) not in ("success", "failed"), "restart")
+    ended(airflow, "one_job", "success")
+    assert vertex.runs("one_job") == {**dict.fromkeys(NODES, 2), "model.fit": 3, "tell": 3}
+    assert vertex.states("one_job") == ["FAILED", "SUCCEEDED", "SUCCEEDED"]
+
+
+def test_a_run_that_is_marked_failed_ends_its_job_and_still_runs_the_exit_pipeline(
+    airflow: RunningAirflow, vertex: Vertex
+) -> None:
+    airflow.until(lambda: airflow.states("stopped", RUN).get("model.fit") == "deferred", "deferred task")
+    airflow.fail_run("stopped", RUN)
+
+    airflow.until(lambda: vertex.states("stopped") == ["CANCELLED"], "end of the job", 60)
+    airflow.until(lambda: bool(vertex.told("stopped")) and "tell" in vertex.runs("stopped"), "exit pipeline")
+    (told,) = (line for line in vertex.told("stopped") if line["node"] == "tell")
+    assert told["params"]["run_outcome"]["state"] == "CANCELLED"
+    assert ended(airflow, "stopped", "failed")["on_exit"] == "success"
+
+
+def test_a_watched_job_that_is_deleted_under_way_is_told_as_such(airflow: RunningAirflow, vertex: Vertex) -> None:
+    airflow.until(lambda: airflow.states("deleted", RUN).get("load") == "deferred", "deferred task")
+    (job,) = vertex.jobs("deleted")
+    requests.post(f"{vertex.url}/v1/{job['name']}:cancel", json={}, timeout=30).raise_for_status()
+    airflow.until(lambda: requests.delete(f"{vertex.url}/v1/{job['name']}", timeout=30).ok, "deletion")
+
+    states = ended(airflow, "deleted", "failed")
+    assert states["load"] == "failed"
+    assert f"Vertex AI has no job {job['name']}" in airflow.log("deleted", RUN, "load")
+
+
+@pytest.mark.parametrize("dag_id", ["many_watched", "many_jobs"])
+def test_a_dag_of_many_nodes_runs_to_its_end(airflow: RunningAirflow, dag_id: str) -> None:
+    states = ended(airflow, dag_id, "success")
+    assert len(states) == MANY_NODES + (dag_id == "many_watched")
+    assert set(states.values()) == {"success"}
+    assert airflow.xcom(dag_id, RUN, "chain_0.node_9")["state"] == "SUCCEEDED"
+
+
+def test_runs_side_by_side_share_no_job_version_or_place(airflow: RunningAirflow, vertex: Vertex) -> None:
+    runs = [f"manual__{number}" for number in range(RUNS_AT_ONCE)]
+    for run_id in runs:
+        ended(airflow, "side_by_side", "success", run_id)
+    told = [line["context"] for line in vertex.told("side_by_side")]
+    assert Counter(context["run_id"] for context in told) == dict.fromkeys(runs, len(NODES) + 1)
+    for of_one_run in ("run_key", "save_version"):
+        assert len({(context["run_id"], context[of_one_run]) for context in told}) == RUNS_AT_ONCE
+        assert len({context[of_one_run] for context in told}) == RUNS_AT_ONCE
+    assert len({context["job_id"] for context in told}) == len(told)
+    outputs = [job["jobSpec"]["baseOutputDirectory"] for job in vertex.jobs("side_by_side", "customJobs")]
+    assert len({output["outputUriPrefix"] for output in outputs}) == len(told)

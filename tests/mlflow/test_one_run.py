@@ -1,0 +1,216 @@
+"""One MLflow run for each DAG run, whatever its containers do, and its true status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from tests.mlflow.servers import Mlflow, Run
+from tests.unit.runtime.containers import Project, wait_for
+
+JUDGE = "judge.strict"
+
+
+def the_run(server: Mlflow, project: Project) -> Run:
+    """The only one there is, counting those that were deleted."""
+    (run,) = server.runs(project.context.run_key)
+    return run
+
+
+def attempt(project: Project, number: int) -> Project:
+    """The next job of the same DAG run, as clearing its task makes one."""
+    return project.in_run(replace(project.context, job_id=f"{project.context.run_key}-job-{number}"))
+
+
+def test_three_containers_a_retry_and_a_failing_node_then_cleared_to_success(server: Mlflow, tracked: Project) -> None:
+    tracked.succeed("numbers")
+    run = the_run(server, tracked)
+    assert run.status == "RUNNING"
+    assert run.params == {"size": "3"}
+    tracked.succeed("train")
+    (tracked.path / "broken").touch()
+    for _ in range(2):  # the second is Vertex AI's own retry
+        failed = tracked.run(JUDGE)
+        assert failed.code == 1
+        assert failed.last["node"] == JUDGE
+        run = the_run(server, tracked)
+        assert run.status == "FAILED"
+        assert [value for value in run.states.values() if value != "done"] == [
+            "failed: node 'judge.strict': ValueError"
+        ]
+    assert run.params == {"size": "3", "rate": "0.25", "threshold": "1"}
+    assert run.metrics == {"accuracy": 0.75, "own": 0.25}
+
+    (tracked.path / "broken").unlink()
+    cleared = attempt(tracked, 2)
+    cleared.succeed(JUDGE)
+    between = the_run(server, tracked)
+    assert (between.id, between.status) == (run.id, "RUNNING")
+    cleared.succeed("report")
+    ended = the_run(server, tracked)
+    assert (ended.id, ended.status) == (run.id, "FINISHED")
+    assert ended.params == {"size": "3", "rate": "0.25", "threshold": "1"}
+    assert server.artifacts(ended.id) == ["report.json"]
+    assert set(ended.states.values()) == {"done"}
+    assert ended.tags["vertexai_job_name"] == cleared.context.job_id
+
+
+def test_the_runs_tags_and_name_tell_which_dag_run_it_is(server: Mlflow, tracked: Project) -> None:
+    log = tracked.succeed("numbers").log
+    run = the_run(server, tracked)
+    context = tracked.context
+    expected = {
+        "vertexai_run_id": context.run_key,
+        "vertexai_job_name": context.job_id,
+        "airflow_dag_id": context.dag_id,
+        "airflow_run_id": context.run_id,
+        "airflow_logical_date": context.logical_date,
+        "kedro_command": "kedro run --pipelines=__default__",
+    }
+    assert {name: run.tags.get(name) for name in expected} == expected
+    assert run.name == f"{context.dag_id} {context.run_id}"
+
+    (line,) = [json.loads(line) for line in log.splitlines() if line.startswith('{"mlflow_run_id"')]
+    assert line == {
+        "mlflow_run_id": run.id,
+        "mlflow_url": f"{server.url}/#/experiments/{run.body['info']['experiment_id']}/runs/{run.id}",
+    }
+    (kept,) = (tracked.path.parent / "root").rglob("mlflow-run.json")
+    assert json.loads(kept.read_text()) == {"run_id": run.id, "url": line["mlflow_url"]}
+    # kedro-mlflow's advice to end the run by hand would be wrong here.
+    assert "close it manually" not in log
+
+
+def test_containers_that_start_together_make_one_run(server: Mlflow, tracked: Project) -> None:
+    def together(project: Project, node: str) -> subprocess.Popen[str]:
+        return project.start(*project.arguments(node))
+
+    # An experiment that is new as well.
+    (tracked.path / "conf/base/mlflow.yml").write_text(
+        f"tracking: {{experiment: {{name: {tracked.context.run_id}}}}}\n"
+    )
+    tracked.store("numbers", [1, 2, 3])
+    processes = [together(tracked, node) for node in ("numbers", "train", JUDGE)]
+    for process in processes:
+        log, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, log
+    active = server.runs(tracked.context.run_key, "ACTIVE_ONLY")
+    assert len(active) == 1
+    assert active[0].params == {"size": "3", "rate": "0.25", "threshold": "1"}
+    assert active[0].status == "RUNNING"
+
+
+def test_a_container_that_ends_well_does_not_hide_that_another_failed(server: Mlflow, tracked: Project) -> None:
+    tracked.succeed("numbers")
+    (tracked.path / "hold").touch()
+    held = tracked.start(*tracked.arguments(JUDGE))
+    wait_for((tracked.path / "waiting").exists, held)
+    assert tracked.run("report").code == 3
+    assert the_run(server, tracked).status == "FAILED"
+    (tracked.path / "hold").unlink()
+    log, _ = held.communicate(timeout=60)
+    assert held.returncode == 0, log
+    assert the_run(server, tracked).status == "FAILED"
+
+
+def test_sigterm_is_told_as_killed_and_the_next_try_goes_on(server: Mlflow, tracked: Project) -> None:
+    tracked.succeed("numbers")
+    (tracked.path / "hold").touch()
+    held = tracked.start(*tracked.arguments(JUDGE))
+    wait_for((tracked.path / "waiting").exists, held)
+    assert the_run(server, tracked).status == "RUNNING"
+    held.terminate()
+    log, _ = held.communicate(timeout=60)
+    assert held.returncode == 143, log
+    assert the_run(server, tracked).status == "KILLED"
+    (tracked.path / "hold").unlink()
+    tracked.succeed(JUDGE)
+    assert the_run(server, tracked).status == "RUNNING"
+
+
+def test_the_exit_pipeline_tells_of_a_container_that_could_not(server: Mlflow, tracked: Project) -> None:
+    tracked.succeed("numbers")
+    (tracked.path / "hold").touch()
+    held = tracked.start(*tracked.arguments(JUDGE))
+    wait_for((tracked.path / "waiting").exists, held)
+    held.kill()
+    held.communicate(timeout=60)
+    assert the_run(server, tracked).status == "RUNNING"
+    outcome = {"run_outcome": {"state": "FAILED", "failed_nodes": [JUDGE], "errors": []}}
+    tracked.succeed("tell", pipeline="on_exit", params=outcome)
+    assert the_run(server, tracked).status == "FAILED"
+    # A new attempt is not bound by what was said of the one before.
+    (tracked.path / "hold").unlink()
+    attempt(tracked, 2).succeed(JUDGE)
+    assert the_run(server, tracked).status == "RUNNING"
+
+
+def test_a_run_that_was_deleted_is_followed_by_a_new_one(server: Mlflow, tracked: Project) -> None:
+    tracked.succeed("numbers")
+    first = the_run(server, tracked)
+    changed = {"size": 4}
+    refused = tracked.run("numbers", params=changed)
+    assert refused.code == 2
+    assert "A parameter has changed since MLflow run" in refused.last["error"]
+    server.call("runs/delete", {"run_id": first.id})
+    tracked.succeed("numbers", params=changed)
+    (second,) = server.runs(tracked.context.run_key, "ACTIVE_ONLY")
+    assert second.id != first.id
+    assert second.params == {"size": "4"}
+
+
+def test_without_the_file_the_run_is_found_again(server: Mlflow, tracked: Project) -> None:
+    tracked.succeed("numbers")
+    (kept,) = (tracked.path.parent / "root").rglob("mlflow-run.json")
+    kept.unlink()
+    tracked.succeed("train")
+    assert the_run(server, tracked).params == {"size": "3", "rate": "0.25"}
+
+
+def test_other_dag_runs_have_their_own(server: Mlflow, tracked: Project) -> None:
+    tracked.succeed("numbers")
+    other = tracked.in_run(replace(tracked.context, run_key="shop-another-0123456789"))
+    other.succeed("numbers")
+    assert the_run(server, other).id != the_run(server, tracked).id
+
+
+def test_a_pipeline_whose_tracking_is_disabled_makes_no_run(server: Mlflow, tracked: Project) -> None:
+    tracked.succeed("untracked", pipeline="untracked")
+    assert server.runs(tracked.context.run_key) == []
+
+
+@pytest.mark.parametrize("way", ["no mlflow.yml", "disabled"])
+def test_installed_is_not_enabled_nor_imported(server: Mlflow, tracked: Project, way: str) -> None:
+    nodes = tracked.path / "src/tracked/nodes.py"
+    nodes.write_text("import sys\ndef numbers(size):\n    return sorted(sys.modules)\n")
+    (tracked.path / "src/tracked/pipeline_registry.py").write_text(
+        "from kedro.pipeline import Pipeline, node\nfrom tracked import nodes\n"
+        "def register_pipelines():\n"
+        "    return {'__default__': Pipeline([node(nodes.numbers, 'params:size', 'seen', name='numbers')])}\n"
+    )
+    (tracked.path / "conf/base/catalog.yml").write_text("seen: {type: json.JSONDataset, filepath: data/seen.json}\n")
+    if way == "disabled":
+        (tracked.path / "src/tracked/settings.py").write_text("DISABLE_HOOKS_FOR_PLUGINS = ('kedro_mlflow',)\n")
+    else:
+        (tracked.path / "conf/base/mlflow.yml").unlink()
+    tracked.succeed("numbers")
+    assert not {"mlflow", "kedro_mlflow"} & set(tracked.json("data/seen.json"))
+    assert server.runs(tracked.context.run_key) == []
+
+
+def test_a_server_that_is_away_is_infrastructure(tracked: Project) -> None:
+    away = tracked.with_variables(MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    result = away.run("numbers")
+    assert result.code == 4, result.log
+    assert "MLflow at http://127.0.0.1:9" in result.last["error"]
+
+
+def test_a_wrong_mlflow_yml_is_told_as_such(tracked: Project) -> None:
+    (tracked.path / "conf/base/mlflow.yml").write_text("trakcing: {}\n")
+    result = tracked.run("numbers")
+    assert result.code == 2, result.log
+    assert "mlflow.yml is wrong" in result.last["error"]
+    assert "trakcing" in result.last["error"]

@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_kedro_vertex.core.checks import (
+    CODES,
+    MAX_SPEC_BYTES,
+    Finding,
+    Mode,
+    check,
+    check_pipelines,
+    check_settings,
+    errors,
+    may_be_secret,
+    refuse,
+)
+from airflow_provider_kedro_vertex.core.config import RunConfig
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.plan import build_plan
+from airflow_provider_kedro_vertex.core.selection import Selection
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "checks.md"
+
+SETTINGS = {"image": "r.test/shop:1", "root": "shop", "service_account": "a@shop.test"}
+
+LOCAL = ("pandas.CSVDataset", "data/rows.csv", "local")
+
+
+def manifest_of(*nodes: Node, datasets: dict[str, tuple[Any, ...]] | None = None, **settings: Any) -> Manifest:
+    used = {name for node in nodes for name in (*node.inputs, *node.outputs)}
+    names = {name for name in used if name != "parameters" and not name.startswith("params:")}
+    described = {
+        name: Dataset(name, *(datasets or {}).get(name, ("kedro.io.MemoryDataset", None, "memory")))
+        for name in sorted(names)
+    }
+    return Manifest(
+        project=Project("Shop", "shop", "1.0.0"),
+        env=None,
+        config=RunConfig.from_dict({**SETTINGS, **settings}),
+        parameters={},
+        datasets=described,
+        pipelines={"__default__": Pipeline("__default__", nodes)},
+    )
+
+
+MAKE, TAKE = Node("make", (), ("rows",), ("raw",)), Node("take", ("rows",), ())
+
+
+def found(
+    *nodes: Node, datasets: dict[str, tuple[Any, ...]] | None = None, mode: Mode = "pipeline_job", **settings: Any
+) -> list[str]:
+    findings = check_pipelines(manifest_of(*(nodes or (MAKE, TAKE)), datasets=datasets, **settings), mode=mode)
+    assert all(finding.fix for finding in findings)
+    return [f"{finding.code} {finding.level}: {finding.message}" for finding in findings]
+
+
+def test_nothing_is_wrong() -> None:
+    assert found() == []
+    assert found(mode="custom_job") == []
+
+
+def test_a_local_file_between_two_containers() -> None:
+    assert found(datasets={"rows": LOCAL}) == [
+        "KV001 error: Dataset 'rows' at the local path 'data/rows.csv' is written by 'make' and read by 'take', "
+        "which run "
+        "in containers of their own."
+    ]
+    assert found(datasets={"rows": LOCAL}, grouping="pipeline") == []
+    assert found(datasets={"rows": ("pandas.CSVDataset", "/gcs/bucket/rows.csv", "local")}) == []
+
+
+def test_a_transcoded_local_file_between_two_containers() -> None:
+    nodes = Node("make", (), ("rows@a",)), Node("take", ("rows@b",), ())
+    assert [line[:5] for line in found(*nodes, datasets={"rows@a": LOCAL, "rows@b": LOCAL})] == ["KV001", "KV001"]
+
+
+def test_memory_between_two_containers() -> None:
+    assert found(datasets={"rows": ("pandas.CSVDataset", "memory://rows.csv", "memory")}) == [
+        "KV002 error: Dataset 'rows' at 'memory://rows.csv', in memory, is written by 'make' and read by 'take', which "
+        "run in containers of their own."
+    ]
+    assert found(datasets={"rows": ("MemoryDataset", None, "memory")}) == [
+        "KV002 note: Dataset 'rows', a MemoryDataset of the catalog, is written by 'make' and read by 'take', "
+        "which run "
+        "in containers of their own: it is pickled to storage between them."
+    ]
+
+
+def test_an_input_that_is_nowhere() -> None:
+    assert found(TAKE) == [
+        "KV003 error: Dataset 'rows', an input of node 'take', is kept nowhere, and no node of the run makes it."
+    ]
+    assert found(Node("a", ("params:x", "parameters"), ("y",))) == []
+
+
+def test_files_of_the_container_and_of_the_image() -> None:
+    assert found(MAKE, datasets={"rows": LOCAL}) == [
+        "KV004 warning: Dataset 'rows', an output of node 'make', is the local file 'data/rows.csv': it is lost "
+        "with the "
+        "container."
+    ]
+    assert found(TAKE, datasets={"rows": LOCAL}) == [
+        "KV005 note: Dataset 'rows', an input of node 'take', is the local file 'data/rows.csv': it must be in "
+        "the image."
+    ]
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "file:///mlruns", "sqlite:///x.db", "http://localhost:5000"])
+def test_mlflow_on_the_containers_own_disk(uri: str) -> None:
+    assert found(mlflow={"tracking_uri": uri}) == [
+        f"KV006 error: mlflow.yml tracks to {uri!r}, which is on each container's own disk or machine: nothing "
+        f"would be "
+        "kept."
+    ]
+    elsewhere = {"__default__": {"env": {"MLFLOW_TRACKING_URI": "https://mlflow.test"}}}
+    assert found(mlflow={"tracking_uri": uri}, nodes=elsewhere) == []
+
+
+def test_mlflow_on_a_server() -> None:
+    assert found(mlflow={"tracking_uri": "https://mlflow.test"}) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ("shop", "warning: The image 'shop' of 'make' and 1 more has no tag: "),
+        (
+            "r.test:5000/a/shop:latest",
+            "warning: The image 'r.test:5000/a/shop:latest' of 'make' and 1 more has the",
+        ),
+        ("r.test/Shop Image:1", "error: The image 'r.test/Shop Image:1' of 'make' and 1 more is no name of an image."),
+        ("r.test/shop:${commit}", "error: The image 'r.test/shop:${commit}' of 'make' and 1 more is no name"),
+    ],
+)
+def test_images_that_are_wrong_or_float(image: str, said: str) -> None:
+    (line,) = found(image=image)
+    assert line.startswith(f"KV007 {said}")
+
+
+@pytest.mark.parametrize(
+    "image", ["shop:1", "r.test:5000/a/b_c/shop:v1.0-2", "r.test/shop:latest@sha256:" + "0" * 64, "localhost/a--b:x"]
+)
+def test_images_that_stay_what_they_are(image: str) -> None:
+    assert found(image=image) == []
+
+
+def test_what_is_not_set() -> None:
+    bare = dataclasses.replace(manifest_of(MAKE), config=RunConfig())
+    assert [str(finding)[:12] for finding in check_pipelines(bare)] == ["KV007 error:", "KV008 error:"]
+    assert found(image=None, nodes={"__default__": {"image": "r.test/shop:1"}}) == []
+
+
+def test_names_and_labels() -> None:
+    assert [line[:12] for line in found(job_id_prefix="My Job")] == ["KV009 error:"]
+    assert [line[:12] for line in found(labels={"Team": "a", "team": "B", "kedro-x": "a", "ok": "a_1-b"})] == [
+        "KV010 error:"
+    ] * 3
+
+
+def test_resources_that_no_machine_has() -> None:
+    lines = found(resources={"take": {"cpu": 5000}})
+    assert [line[:12] for line in lines] == ["KV011 error:"]
+    assert "take" in lines[0]
+
+
+def test_a_spec_that_is_too_large() -> None:
+    nodes = [Node(f"n{index}", (), (f"d{index}",)) for index in range(600)]
+    env = {"__default__": {"env": {f"V{index}": "x" * 200 for index in range(40)}}}
+    assert [line[:14] for line in found(*nodes, nodes=env)] == ["KV012 warning:"]
+    many = [Node(f"n{index}", (), (f"d{index}",)) for index in range(1300)]
+    assert [line[:12] for line in found(*many, nodes=env)] == ["KV012 error:"]
+    assert MAX_SPEC_BYTES < 10485760
+
+
+def test_a_selector_that_matches_nothing() -> None:
+    # Named like something that is there, or like a pattern that something matches, is no finding.
+    assert found(resources={"maek": {"cpu": 1}}, nodes={"ta*x": {}, "ta*": {}, "__default__": {}, "raw": {}}) == [
+        "KV014 warning: nodes.ta*x matches no node and no tag of any registered pipeline.",
+        "KV014 warning: resources.maek matches no node and no tag of any registered pipeline.",
+    ]
+    manifest = manifest_of(MAKE, resources={"maek": {}})
+    (finding,) = check_settings(manifest, manifest.config)
+    assert finding.fix == "Did you mean 'make'?"
+
+
+def test_selectors_match_raw_and_cleaned_names_patterns_and_groups() -> None:
+    nodes = Node("space.data_import_step", (), ("a",), ("group.first", "t"), "space")
+    names = ("space.data_import_step", "space-data-import-step", "*import*", "t")
+    assert found(nodes, resources={name: {} for name in names}) == []
+    assert [line[:5] for line in found(nodes, resources={"first": {}})] == ["KV014"]
+    assert found(nodes, resources={"first": {}, "space": {}}, grouping="tag") == []
+
+
+def test_settings_that_exclude_one_another() -> None:
+    network = {"vpc": "v", "psc_interface": {"network_attachment": "a"}}
+    assert [line[:12] for line in found(network=network)] == ["KV015 error:"]
+    assert found(network={"psc_interface": {"network_attachment": "a"}}) == []
+
+
+def test_settings_without_effect_in_a_mode() -> None:
+    spot = {"__default__": {"scheduling": {"strategy": "spot"}}}
+    assert found(nodes=spot) == [
+        "KV016 warning: nodes.scheduling of 'make' and 1 more has no effect in mode pipeline_job."
+    ]
+    assert found(nodes=spot, mode="custom_job") == []
+    assert [line[:14] for line in found(nodes={"take": {"caching": True}}, mode="custom_job")] == ["KV016 warning:"]
+
+
+def test_environment_variables() -> None:
+    many = {"__default__": {"env": {f"V{index}": "" for index in range(101)}}}
+    assert found(nodes=many) == [
+        "KV017 error: 'make' and 1 more has 101 environment variables, and Vertex AI takes 100."
+    ]
+    both = {"env": {"A": "1", "GCP_REGION": "x"}, "secret_env": {"A": "projects/p/secrets/s"}}
+    assert [line[:14] for line in found(nodes={"take": both})] == ["KV017 warning:"] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("MLFLOW_TRACKING_TOKEN", "x", True),
+        ("db_password", "x", True),
+        ("API_KEY", "x", True),
+        ("API_KEY", "", False),
+        ("TOKENIZERS_PARALLELISM", "false", False),
+        ("DATABASE", "postgresql://clerk:pw@db/shop", True),
+        ("DATABASE", "postgresql://db/shop", False),
+        ("MONKEY", "x", False),
+    ],
+)
+def test_what_may_be_secret(name: str, value: str, secret: bool) -> None:
+    assert may_be_secret(name, value) == secret
+    lines = found(nodes={"take": {"env": {name: value}}})
+    assert [line[:14] for line in lines] == ["KV018 warning:"] * secret
+    assert value not in ("", "x", "false") or "hunter" not in "".join(lines)
+    assert "pw@" not in "".join(lines)
+
+
+def test_telemetry() -> None:
+    assert found(nodes={"take": {"env": {"DO_NOT_TRACK": ""}}}) == []
+    env = {"DO_NOT_TRACK": "", "KEDRO_DISABLE_TELEMETRY": ""}
+    assert [line[:14] for line in found(nodes={"take": {"env": env}})] == ["KV019 warning:"]
+
+
+def test_the_account_of_custom_jobs() -> None:
+    assert found(service_account=None) == []
+    assert [line[:14] for line in found(service_account=None, mode="custom_job")] == ["KV020 warning:"]
+
+
+def test_a_pipeline_that_cannot_be_planned() -> None:
+    manifest = manifest_of(MAKE, TAKE)
+    (finding,) = check_pipelines(manifest, ["defalt"])
+    assert str(finding) == (
+        "KV021 error: Project 'Shop' has no registered pipeline 'defalt'. Did you mean '__default__'? "
+        "(docs/checks.md#kv021)"
+    )
+    (finding,) = check_pipelines(manifest, selection=Selection(node_names=("take",)))
+    assert (finding.code, "make" in finding.message) == ("KV021", True)
+    (finding,) = check_pipelines(manifest_of(Node("a b", (), ("x",)), Node("a-b", (), ("y",))))
+    assert (finding.code, finding.fix) == ("KV021", "Rename one of them.")
+
+
+def test_settings_that_one_container_cannot_have() -> None:
+    lines = found(grouping="pipeline", nodes={"make": {"runner": "thread"}, "take": {"runner": "sequential"}})
+    assert [line[:12] for line in lines] == ["KV022 error:"]
+
+
+def test_the_exit_pipeline_is_checked_too() -> None:
+    manifest = manifest_of(MAKE, on_exit_pipeline="bye", nodes={"bye": {"image": "shop"}})
+    bye = Pipeline("bye", (Node("bye", ("nowhere",), ()),))
+    both = dataclasses.replace(
+        manifest,
+        pipelines={**manifest.pipelines, "bye": bye},
+        datasets={**manifest.datasets, "nowhere": Dataset("nowhere", "kedro.io.MemoryDataset")},
+    )
+    assert [finding.code for finding in check_pipelines(both)] == ["KV003", "KV007"]
+
+
+def test_errors_refuse_and_warnings_do_only_when_strict() -> None:
+    manifest = manifest_of(MAKE, TAKE, datasets={"rows": LOCAL}, image="shop")
+    findings = check(manifest, build_plan(manifest))
+    assert [finding.code for finding in findings] == ["KV001", "KV007"]
+    assert [finding.code for finding in errors(findings)] == ["KV001"]
+    assert [finding.code for finding in errors(findings, strict=True)] == ["KV001", "KV007"]
+    with pytest.raises(ConfigError, match=r"^KV001 error: .*\(docs/checks.md#kv001\)$"):
+        refuse(findings)
+    refuse(findings[1:])
+
+
+def test_a_finding_as_json() -> None:
+    finding = Finding("KV001", "error", "A.", "B.")
+    assert finding.to_dict() == {
+        "code": "KV001",
+        "level": "error",
+        "message": "A.",
+        "fix": "B.",
+        "page": "docs/checks.md#kv001",
+    }
+
+
+def test_each_code_has_a_section_with_its_title() -> None:
+    sections = re.findall(r"^## (KV\d+)\n\n\*\*(.+?)\*\*", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert dict(sections) == dict(CODES)
+    assert [code for code, _ in sections] == list(CODES)
