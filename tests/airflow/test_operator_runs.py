@@ -49,6 +49,19 @@ def test_a_wait_ends_with_a_small_summary(vertex: VertexEmulator, run: DagRun, t
     assert run.xcom(task_id, key="vertex_ai_job") == result["url"]
 
 
+def test_one_node_group_is_one_custom_job(vertex: VertexEmulator, run: DagRun) -> None:
+    assert run.state("one_group") == ("success", 1)
+    result = run.xcom("one_group")
+    assert (result["state"], "/customJobs/" in result["name"]) == ("SUCCEEDED", True)
+    body = requests.get(f"{vertex.url}/v1/{result['name']}", timeout=10).json()
+    assert body["displayName"].endswith(" make_rows")
+    assert body["labels"]["kedro-group"] == "make-rows"
+    (pool,) = body["jobSpec"]["workerPoolSpecs"]
+    arguments = pool["containerSpec"]["args"]
+    assert json.loads(arguments[arguments.index("--params") + 1])["day"] == DAY
+    assert pool["machineSpec"]["machineType"]
+
+
 def test_submitting_does_not_wait(run: DagRun) -> None:
     assert run.state("submits") == ("success", 1)
     assert run.xcom("submits")["state"] in ("PENDING", "QUEUED", "RUNNING")
@@ -144,6 +157,10 @@ def test_every_field_of_the_job_can_be_set(vertex: VertexEmulator, run: DagRun) 
             "refused",
             r"Vertex AI refused POST projects/demo-project/locations/nowhere!/pipelineJobs with status 400: .+",
         ),
+        ("two_networks_pipeline", r"[^\n]*\bvpc\b[^\n]*psc_interface[^\n]*"),
+        ("two_networks_custom", r"[^\n]*\bvpc\b[^\n]*psc_interface[^\n]*"),
+        ("no_accelerator", r"Node 'make_rows': Region africa-south1 has no NVIDIA_H100_80GB, as of .+ have it\. .+"),
+        ("no_group", r"Pipeline 'first' has no node group 'make_row'\. Did you mean 'make_rows'\?"),
         ("no_job", r"Vertex AI refused GET \S+/pipelineJobs/none with status 404: .+"),
         (
             "no_name",
