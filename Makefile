@@ -42,7 +42,7 @@ format: .venv/.ready ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.ready ## Measure what parsing and compiling cost
+bench: .venv/.ready ## Measure what parsing and compiling cost, and what kedro-vertexai takes
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 pictures: .venv/.ready ## Take the pictures in docs/images again (needs Chromium)
@@ -53,9 +53,11 @@ constraints: .venv/.ready ## Pin today's newest releases that agree with constra
 	  --python-version 3.11 $(foreach extra,$(subst $(comma), ,$(EXTRAS)) mlflow,--extra $(extra)) \
 	  --constraint constraints/$(airflow).in --output-file constraints/$(airflow).txt \
 	  --no-header --no-annotate --no-emit-index-url &&) true
+	$(BIN)/uv pip compile constraints/kedro-vertexai.in --quiet --upgrade --universal --python-version 3.11 \
+	  --output-file constraints/kedro-vertexai.txt --no-header --no-annotate --no-emit-index-url
 
 clean: ## Remove the environments and everything that the other targets made
-	rm -rf .venv .venv-airflow2 .venv-mlflow .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-airflow2 .venv-mlflow .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is built when its constraints or the extras changed. Bytecode is compiled once here: Airflow starts

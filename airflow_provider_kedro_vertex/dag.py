@@ -187,8 +187,7 @@ def kedro_vertex_task_group(
         read = source.read(Path(file).parent)
         asked = _Pipeline(source, read, pipeline, mode, watch, node_arguments or {}, arguments)
         group = KedroVertexTaskGroup(group_id=group_id or asked.default_id, **asked.others)
-        with group:
-            group.tasks_map = asked.tasks({"params": params} if params else {})
+        group.tasks_map = asked.tasks(group, {"params": params} if params else {})
     except KedroVertexError as error:
         raise error.with_traceback(None) from None  # see kedro_vertex_dag
     return group
@@ -242,25 +241,26 @@ class _Pipeline:
         # Airflow lays a task's params over the DAG's when it runs. Until then no task needs a copy of its own, which
         # would take as long to make as the task, and as much room in the serialized DAG.
         params, dag.params = dag.params, type(dag.params)()
-        with dag:
-            dag.tasks_map = self.tasks({})
+        dag.tasks_map = self.tasks(dag.task_group, {})
         if self.mode == "pipeline_job":
             params.setdefault(FORCE_FULL_RUN, _force_full_run())
         dag.params = params
         return dag
 
-    def tasks(self, submitting: Mapping[str, Any]) -> TasksMap:
-        """Add the tasks to the DAG or task group that is open.
+    def tasks(self, parent: TaskGroup, submitting: Mapping[str, Any]) -> TasksMap:
+        """Add the tasks to a task group, which may be the root of a DAG.
 
         :param submitting: more arguments of the tasks that submit jobs.
         """
         job = {**self._job, **submitting}
         if self.mode == "custom_job":
             operator = partial(KedroVertexCustomJobOperator, **job, **self._waiting("poll_interval"))
-            made = node_tasks(self._plan, operator, self.node_arguments, taken=(ON_EXIT,))
-            self._add_teardown(made.leaves, job)
+            made = node_tasks(self._plan, parent, operator, self.node_arguments, taken=(ON_EXIT,))
+            self._add_teardown(parent, made.leaves, job)
             return made.by_node
+        place: dict[str, Any] = {"dag": parent.dag, "task_group": parent}
         submit = KedroVertexPipelineOperator(
+            **place,
             task_id=SUBMIT,
             wait_for_completion=False,
             exit_handler=False,  # the teardown does its work
@@ -269,11 +269,12 @@ class _Pipeline:
         )
         if self.watch == "nodes":
             sensor = partial(KedroVertexNodeSensor, submit_task_id=submit.task_id, **self._waiting("poke_interval"))
-            made = node_tasks(self._plan, sensor, self.node_arguments, taken=(SUBMIT, ON_EXIT))
+            made = node_tasks(self._plan, parent, sensor, self.node_arguments, taken=(SUBMIT, ON_EXIT))
             submit.set_downstream(made.roots)
-            self._add_teardown(made.leaves, job)
+            self._add_teardown(parent, made.leaves, job)
             return made.by_node
         wait = KedroVertexPipelineSensor(
+            **place,
             task_id=WAIT,
             job=f"{{{{ ti.xcom_pull(task_ids='{submit.task_id}')['name'] }}}}",
             mode="reschedule",  # where it is not deferred, it must not hold a worker for hours
@@ -282,14 +283,20 @@ class _Pipeline:
             **{name: job[name] for name in ("gcp_conn_id", "impersonation_chain") if name in job},
         )
         submit >> wait
-        self._add_teardown([wait], job)
+        self._add_teardown(parent, [wait], job)
         return TasksMap(dict.fromkeys((node.name for node in self.read.pipeline(self.name).nodes), wait))
 
-    def _add_teardown(self, leaves: list[BaseOperator], job: Mapping[str, Any]) -> None:
+    def _add_teardown(self, parent: TaskGroup, leaves: list[BaseOperator], job: Mapping[str, Any]) -> None:
         if self._config.on_exit_pipeline:
             last = KedroVertexCustomJobOperator(
-                task_id=ON_EXIT, group=EXIT_TASK_ID, **job, **self._waiting("poll_interval")
-            ).as_teardown()
+                dag=parent.dag,
+                task_group=parent,
+                task_id=ON_EXIT,
+                group=EXIT_TASK_ID,
+                **job,
+                **self._waiting("poll_interval"),
+            )
+            last.as_teardown()
             last.set_upstream(leaves)
 
     @property

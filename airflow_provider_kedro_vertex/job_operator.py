@@ -89,6 +89,30 @@ class VertexJobOperator(BaseOperator):
     operator_extra_links = (VertexJobLink(), VertexLogsLink(), MlflowLink())
     ui_color = "#d2e3fc"
 
+    pipeline: str
+    manifest: str | None
+    project: str | None
+    python: str | None
+    kedro_env: str | None
+    run_config: Mapping[str, Any] | None
+    project_id: str | None
+    region: str | None
+    display_name: str | None
+    labels: Mapping[str, str] | None
+    job_overrides: Mapping[str, Any] | None
+    gcp_conn_id: str
+    impersonation_chain: str | Sequence[str] | None
+    wait_for_completion: bool
+    deferrable: bool
+    poll_interval: float
+    end_from_trigger: bool
+    outage_timeout: float
+    quota_timeout: float
+    job_links: dict[str, str]
+    _request: JobRequest | None
+    _job_name: str | None
+    _killed: bool
+
     def __init__(
         self,
         *,
@@ -114,29 +138,33 @@ class VertexJobOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.pipeline = pipeline
-        self.manifest = manifest
-        self.project = project
-        self.python = python
-        self.kedro_env = kedro_env
-        self.run_config = run_config
-        self.project_id = project_id
-        self.region = region
-        self.display_name = display_name
-        self.labels = labels
-        self.job_overrides = job_overrides
-        self.gcp_conn_id = gcp_conn_id
-        self.impersonation_chain = impersonation_chain
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.end_from_trigger = end_from_trigger
-        self.outage_timeout = outage_timeout
-        self.quota_timeout = quota_timeout
-        self.job_links: dict[str, str] = {}
-        self._request: JobRequest | None = None
-        self._job_name: str | None = None
-        self._killed = False
+        # At once: Airflow looks into each attribute that is set by itself, which in a DAG of some hundred tasks takes
+        # as long as all else. What the templates need of it, it does after this.
+        vars(self).update(
+            pipeline=pipeline,
+            manifest=manifest,
+            project=project,
+            python=python,
+            kedro_env=kedro_env,
+            run_config=run_config,
+            project_id=project_id,
+            region=region,
+            display_name=display_name,
+            labels=labels,
+            job_overrides=job_overrides,
+            gcp_conn_id=gcp_conn_id,
+            impersonation_chain=impersonation_chain,
+            wait_for_completion=wait_for_completion,
+            deferrable=deferrable,
+            poll_interval=poll_interval,
+            end_from_trigger=end_from_trigger,
+            outage_timeout=outage_timeout,
+            quota_timeout=quota_timeout,
+            job_links={},
+            _request=None,
+            _job_name=None,
+            _killed=False,
+        )
 
     def job_request(self, hook: KedroVertexHook, context: Context) -> JobRequest:
         """Say which job this try asks for.

@@ -57,25 +57,31 @@ class NodeTasks:
 
 
 def node_tasks(
-    plan: Plan, make: Callable[..., BaseOperator], arguments: NodeArguments, taken: Iterable[str] = ()
+    plan: Plan,
+    parent: TaskGroup,
+    make: Callable[..., BaseOperator],
+    arguments: NodeArguments,
+    taken: Iterable[str] = (),
 ) -> NodeTasks:
-    """Add one task for each node group to the DAG or task group that is open, with the plan's edges.
+    """Add one task for each node group to a task group, which may be the root of a DAG, with the plan's edges.
 
-    :param make: makes a task; it is called with ``group`` (the group's name on Vertex AI), ``task_id``, ``task_group``
-        where there is one, and Airflow's arguments of that group.
+    :param make: makes a task; it is called with ``group`` (the group's name on Vertex AI), ``task_id``, ``task_group``,
+        ``default_args`` and Airflow's arguments of that group.
     :param arguments: selector to Airflow arguments, over those of ``vertexai.yml``; see :mod:`.per_node`.
     :param taken: ids of tasks beside them.
     """
-    own = PerNode(arguments)
-    places = _Places(taken, plan.groups)
+    own = PerNode(arguments) if arguments else None
+    places = _Places(parent, taken, plan.groups)
+    dag = parent.dag
+    # The task is given them here and the DAG afterwards: else Airflow copies the DAG's for each class of each task.
+    default_args = {**dag.default_args, **parent.default_args}
     tasks: dict[str, BaseOperator] = {}
     by_node = TasksMap()
     for group in plan.groups:
         task_id, task_group = places.find(group)
         given = {**_from_settings(group.settings.airflow), **_from_file(own, group)}
-        if task_group is not None:
-            given["task_group"] = task_group
-        task = make(group=group.task_id, task_id=task_id, **given)
+        task = make(group=group.task_id, task_id=task_id, task_group=task_group, default_args=default_args, **given)
+        task.dag = dag
         tasks[group.task_id] = task
         by_node.update(dict.fromkeys(group.nodes, task))
         for before in group.upstream:
@@ -111,8 +117,10 @@ def _from_settings(airflow: Mapping[str, Any]) -> dict[str, Any]:
     return {name: timedelta(seconds=value) if name in _SPANS else value for name, value in airflow.items()}
 
 
-def _from_file(arguments: PerNode[Mapping[str, Any]], group: NodeGroup) -> dict[str, Any]:
+def _from_file(arguments: PerNode[Mapping[str, Any]] | None, group: NodeGroup) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    if arguments is None:
+        return found
     for node in group.nodes:
         found.update(arguments.find(node_names(node), group.tags) or {})
     return found
@@ -121,21 +129,22 @@ def _from_file(arguments: PerNode[Mapping[str, Any]], group: NodeGroup) -> dict[
 class _Places:
     """Where each task stands: its own id, and the task group of its namespace, made when it is first asked for."""
 
-    def __init__(self, taken: Iterable[str], groups: Iterable[NodeGroup]) -> None:
-        self._task_groups: dict[tuple[str, ...], TaskGroup] = {}
+    def __init__(self, parent: TaskGroup, taken: Iterable[str], groups: Iterable[NodeGroup]) -> None:
+        self._task_groups: dict[tuple[str, ...], TaskGroup] = {(): parent}
         self._spots = {group.task_id: _spot(group) for group in groups}
         self._taken: set[tuple[tuple[str, ...], str]] = {((), name) for name in taken}
         for task_id, (path, label) in self._spots.items():
             self._spots[task_id] = (path, self._free(path, label))
 
-    def find(self, group: NodeGroup) -> tuple[str, TaskGroup | None]:
+    def find(self, group: NodeGroup) -> tuple[str, TaskGroup]:
         path, label = self._spots[group.task_id]
-        return label, self._task_group(path) if path else None
+        return label, self._task_group(path)
 
     def _task_group(self, path: tuple[str, ...]) -> TaskGroup:
         if path not in self._task_groups:
-            outer = self._task_group(path[:-1]) if path[1:] else None  # None is the one that is open
-            self._task_groups[path] = TaskGroup(self._free(path[:-1], path[-1]), parent_group=outer)
+            outer = self._task_group(path[:-1])
+            label = self._free(path[:-1], path[-1])
+            self._task_groups[path] = TaskGroup(label, parent_group=outer, dag=outer.dag)
         return self._task_groups[path]
 
     def _free(self, path: tuple[str, ...], label: str) -> str:
@@ -158,5 +167,7 @@ def _spot(group: NodeGroup) -> tuple[tuple[str, ...], str]:
 
 def _label(name: str, otherwise: str) -> str:
     """Bring a name into the form that Airflow allows, and keep what it allows as it is."""
+    if name.isidentifier() and name.isascii() and len(name) <= LABEL_LENGTH:  # as most are
+        return name
     label = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or otherwise
     return label if len(label) <= LABEL_LENGTH else otherwise

@@ -11,7 +11,7 @@ from airflow_provider_kedro_vertex.core import resume
 from airflow_provider_kedro_vertex.core.errors import JobError
 from airflow_provider_kedro_vertex.core.states import is_over
 from airflow_provider_kedro_vertex.hooks import KedroVertexHook
-from airflow_provider_kedro_vertex.links import VertexJobLink, VertexLogsLink
+from airflow_provider_kedro_vertex.links import VertexLogsLink
 from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.submitting import (
     attempts_of,
@@ -86,9 +86,8 @@ class NodeWatch:
         """
         return self._jobs()[-1]
 
-    def keep_links(self, context: Context, standing: resume.Standing) -> None:
-        """Keep the links to the job and, as soon as there is one, to the group's log."""
-        VertexJobLink.persist(context, self.hook.job_url(standing.job["name"]))
+    def keep_link(self, context: Context, standing: resume.Standing) -> None:
+        """Keep the link to the group's log as soon as there is one."""
         if standing.task is not None and standing.task.number:
             VertexLogsLink.persist(context, self.hook.logs_url(self.client.project_id, [standing.task.number]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_kedro_vertex.job_operator import VertexJobOperator
 
@@ -61,11 +61,19 @@ class KedroVertexCustomJobOperator(VertexJobOperator):
         ``BaseOperator``.
     """
 
-    template_fields: Sequence[str] = ("group", *VertexJobOperator.template_fields)
+    # Airflow stores a task's template fields with each task of a DAG; what some hundred tasks share is rendered below.
+    template_fields: Sequence[str] = ("group",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {}
 
     def __init__(self, *, group: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.group = group
+
+    def pre_execute(self, context: Any) -> None:
+        """Render the other templates."""
+        super().pre_execute(context)
+        for name in VertexJobOperator.template_fields:
+            setattr(self, name, self.render_template(getattr(self, name), context))
 
     def job_request(self, hook: KedroVertexHook, context: Context) -> JobRequest:
         """Compile the node group; see :func:`.submitting.custom_job_request`."""

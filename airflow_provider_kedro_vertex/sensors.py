@@ -183,8 +183,16 @@ class KedroVertexNodeSensor(BaseSensorOperator):
     :param poke_interval: seconds between two looks, at most.
     """
 
-    operator_extra_links = (VertexJobLink(), VertexLogsLink())
+    operator_extra_links = (VertexLogsLink(),)  # the job's is at the task that submitted it
     ui_color = "#e8f0fe"
+
+    group: str
+    submit_task_id: str
+    deferrable: bool
+    end_from_trigger: bool
+    outage_timeout: float
+    job_links: dict[str, str]
+    _running: Context | None
 
     def __init__(
         self,
@@ -200,13 +208,15 @@ class KedroVertexNodeSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(timeout=timeout, mode=mode, poke_interval=poke_interval, **kwargs)
-        self.group = group
-        self.submit_task_id = submit_task_id
-        self.deferrable = deferrable
-        self.end_from_trigger = end_from_trigger
-        self.outage_timeout = outage_timeout
-        self.job_links: dict[str, str] = {}
-        self._running: Context | None = None
+        vars(self).update(  # at once, as VertexJobOperator does
+            group=group,
+            submit_task_id=submit_task_id,
+            deferrable=deferrable,
+            end_from_trigger=end_from_trigger,
+            outage_timeout=outage_timeout,
+            job_links={},
+            _running=None,
+        )
 
     def execute(self, context: Context) -> Any:
         """Wait, here or in the triggerer; submit a new attempt first if this try asks for one."""
@@ -241,7 +251,7 @@ class KedroVertexNodeSensor(BaseSensorOperator):
             standing = watch.look()
             if standing.ended:
                 return PokeReturnValue(is_done=True, xcom_value=self._end(context, watch, standing))
-            watch.keep_links(context, standing)
+            watch.keep_link(context, standing)
         except (UnavailableError, QuotaExceededError) as error:
             self.log.warning("%s The wait goes on.", error)
         except KedroVertexError as error:
@@ -311,7 +321,7 @@ class KedroVertexNodeSensor(BaseSensorOperator):
     def _defer(self, context: Context, watch: NodeWatch, standing: Standing) -> None:
         from airflow_provider_kedro_vertex.triggers import KedroVertexNodeTrigger
 
-        watch.keep_links(context, standing)
+        watch.keep_link(context, standing)
         seen = {self.group: standing.task.state} if standing.task else {}
         arguments = self._trigger_arguments(watch, standing.job)
         trigger = KedroVertexNodeTrigger(self.group, **arguments, end_task=ends_in_triggerer(self), seen=seen)
@@ -337,7 +347,7 @@ class KedroVertexNodeSensor(BaseSensorOperator):
         from airflow_provider_kedro_vertex.core.outcome import node_summary
         from airflow_provider_kedro_vertex.failing import job_error, node_error
 
-        watch.keep_links(context, standing)
+        watch.keep_link(context, standing)
         job, task = standing.job, standing.task
         if standing.verdict == "not triggered":
             raise AirflowSkipException(

@@ -78,7 +78,10 @@ class ManifestSource:
 
     def _key(self, project: Path) -> str:
         """A digest over all that the manifest depends on: a change of any of it is another key."""
-        digest = hashlib.sha256(repr((__version__, str(project), self._python, self.kedro_env)).encode())
+        # A manifest hands these variables on to the containers, and vertexai.yml may be made of them.
+        forwarded = sorted(item for item in os.environ.items() if item[0].startswith("KEDRO_CONFIG_"))
+        parts = (__version__, str(project), self._python, self.kedro_env, forwarded)
+        digest = hashlib.sha256(repr(parts).encode())
         for path in _files(project):
             content = path.read_bytes()
             digest.update(f"\0{path.relative_to(project)}\0{len(content)}\0".encode())

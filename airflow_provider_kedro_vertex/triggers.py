@@ -13,7 +13,7 @@ from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExc
 from airflow_provider_kedro_vertex.core.states import DONE_STATES, succeeded
 from airflow_provider_kedro_vertex.ending import success_event
 from airflow_provider_kedro_vertex.killing import is_deferred
-from airflow_provider_kedro_vertex.links import VertexJobLink, VertexLogsLink
+from airflow_provider_kedro_vertex.links import VertexLogsLink
 from airflow_provider_kedro_vertex.vertex import poller
 from airflow_provider_kedro_vertex.waiting import StateLog
 
@@ -216,7 +216,7 @@ class KedroVertexNodeTrigger(KedroVertexJobTrigger):
 
         hook = KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
         url = hook.job_url(self.job)
-        links = {VertexJobLink.key: url}
+        links = {}
         if task.number:
             links[VertexLogsLink.key] = hook.logs_url(self.job.split("/")[1], [task.number])
         return outcome.node_summary({"name": self.job}, task, url), links

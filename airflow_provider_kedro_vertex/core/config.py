@@ -242,6 +242,10 @@ class NodeSettings(Layer):
     airflow: Mapping[str, Any] = mapping(json_value, airflow_argument)
 
 
+#: What is said for a node for which nothing is said: one object for all of them, since they may be many.
+NO_RESOURCES, NO_SETTINGS = Resources(), NodeSettings()
+
+
 @dataclass(frozen=True)
 class HostAlias(Section):
     """Names that the containers find at an address, as a line of ``/etc/hosts``."""
@@ -424,11 +428,11 @@ class RunConfig(Layer):
 
     def resources_for(self, names: Iterable[str], tags: Iterable[str]) -> Resources:
         """What a node asks for; see :meth:`.PerNode.find`."""
-        return self._resources.find(names, tags) or Resources()
+        return self._resources.find(names, tags) or NO_RESOURCES
 
     def settings_for(self, names: Iterable[str], tags: Iterable[str]) -> NodeSettings:
         """How a node runs; see :meth:`.PerNode.find`."""
-        return self._nodes.find(names, tags) or NodeSettings()
+        return self._nodes.find(names, tags) or NO_SETTINGS
 
     def retry_for(self, names: Iterable[str], tags: Iterable[str]) -> RetryPolicy | None:
         """How often a node is tried again; None leaves it to Vertex AI's default, which is never."""

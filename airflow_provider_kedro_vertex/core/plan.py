@@ -9,7 +9,15 @@ from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from typing import Any, TypeVar
 
-from airflow_provider_kedro_vertex.core.config import Grouping, NodeSettings, Resources, RetryPolicy, RunConfig
+from airflow_provider_kedro_vertex.core.config import (
+    NO_RESOURCES,
+    NO_SETTINGS,
+    Grouping,
+    NodeSettings,
+    Resources,
+    RetryPolicy,
+    RunConfig,
+)
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.graph import Graph, dataset, graph_of
 from airflow_provider_kedro_vertex.core.grouping import Group, grouped
@@ -135,9 +143,12 @@ def build_plan(
     nodes = select(whole, selection) if selection else whole.nodes
     in_memory = _in_memory(manifest, whole.nodes)
     graph = graph_of(nodes)
-    if len(nodes) < len(whole.nodes):
+    part = None
+    if selection and len(nodes) < len(whole.nodes):
         _complete(graph, whole.nodes, in_memory, pipeline)
-    groups = _groups(graph, manifest, pipeline, config, in_memory, selection if len(nodes) < len(whole.nodes) else None)
+        made = frozenset(dataset(output) for node in whole.nodes for output in node.outputs)
+        part = _Slice(selection, made - graph.makers.keys())
+    groups = _groups(graph, manifest, pipeline, config, in_memory, part)
     exit_group = _exit_group(manifest, pipeline, config)
     if exit_group is not None:
         _task_ids([*(group.name for group in groups), EXIT_TASK_ID, EXIT_HANDLER_ID], "Groups")
@@ -182,13 +193,21 @@ def _complete(graph: Graph, whole: Iterable[Node], in_memory: Collection[str], p
                 )
 
 
+@dataclass(frozen=True)
+class _Slice:
+    """A plan of some of a pipeline's nodes: how they were selected, and what only the others make."""
+
+    selection: Selection
+    made_outside: frozenset[str]
+
+
 def _groups(
     graph: Graph,
     manifest: Manifest,
     pipeline: str,
     config: RunConfig,
     in_memory: Collection[str],
-    selection: Selection | None,
+    part: _Slice | None,
 ) -> tuple[NodeGroup, ...]:
     grouping = config.grouping or Grouping("none")
     if grouping.kind == "callable" and all(node.group is None for node in graph.nodes):
@@ -196,11 +215,12 @@ def _groups(
             f"The manifest has no groups of {grouping.callable}, since the project's own function is called when the "
             "manifest is written. Set run_config.grouping in conf/base/vertexai.yml and write the manifest again."
         )
-    settings = _Settings(config, graph.nodes, selection)
+    settings = _Settings(config, graph.nodes, part.selection if part else None)
     alike = settings.alike() if grouping.kind == "auto" else ()
     groups = grouped(graph, grouping, pipeline, in_memory, alike)
     task_ids = _task_ids([group.name for group in groups], "Nodes" if grouping.kind == "none" else "Groups")
     owner = {at: index for index, group in enumerate(groups) for at in group.nodes}
+    command = _command(pipeline, manifest)
     found = []
     for index, group in enumerate(groups):
         members = [graph.nodes[at] for at in group.nodes]
@@ -220,10 +240,19 @@ def _groups(
                 upstream=sorted({task_ids[owner[graph.makers[name]]] for name in taken}),
                 inputs=sorted(taken),
                 outputs=sorted(given),
-                command=_command(pipeline, manifest),
+                command=command,
+                more=_given(members, part),
             )
         )
     return tuple(found)
+
+
+def _given(nodes: Iterable[Node], part: _Slice | None) -> list[str]:
+    """What nodes outside of the slice make is not of this run: the container takes what earlier runs left."""
+    if part is None:
+        return []
+    taken = {name for node in nodes for name in map(dataset, node.inputs)}
+    return [argument for name in sorted(taken & part.made_outside) for argument in ("--given", name)]
 
 
 def _exit_group(manifest: Manifest, pipeline: str, config: RunConfig) -> NodeGroup | None:
@@ -279,7 +308,8 @@ class _Settings:
         self._config = config
         self._nodes = nodes
         self._inside = _inside(config, selection)
-        called = [node_names(node.name) for node in nodes]
+        said = config.resources or config.nodes or config.retry_policy
+        called = [node_names(node.name) if said else () for node in nodes]
         self._resources = [config.resources_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
         self._settings = [config.settings_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
         self._retries = [config.retry_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
@@ -304,14 +334,15 @@ class _Settings:
         inputs: Iterable[str],
         outputs: Iterable[str],
         command: Iterable[str],
+        more: Iterable[str] = (),
     ) -> NodeGroup:
         """Describe a group.
 
         :raises ConfigError: it has no image, or its nodes ask for things that one container cannot give.
         """
         members = [self._nodes[at] for at in group.nodes]
-        settings = self._shared(group, "nodes", self._settings, self._config.nodes, NodeSettings())
-        resources = self._shared(group, "resources", self._resources, self._config.resources, Resources())
+        settings = self._shared(group, "nodes", self._settings, self._config.nodes, NO_SETTINGS)
+        resources = self._shared(group, "resources", self._resources, self._config.resources, NO_RESOURCES)
         if resources.gpu and accelerators(resources.gpu, "gpu") and not resources.accelerator_type:
             what = "Node" if len(members) == 1 else "Group"
             raise ConfigError(
@@ -335,6 +366,7 @@ class _Settings:
             arguments=(
                 *command,
                 *(argument for node in members for argument in ("--node", node.name)),
+                *more,
                 *self._settings_argument(settings),
             ),
         )

@@ -258,6 +258,8 @@ class Engine:
         self._touched.add(run)
 
     def _write_touched(self) -> None:
+        if not self._touched:
+            return  # closed meanwhile
         with self._store.transaction():
             for run in self._touched:
                 run.job.update_time.CopyFrom(now())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -144,21 +145,51 @@ def parse_mask(text: str) -> Any:
     return field_mask_pb2.FieldMask(paths=proto_names)
 
 
-def check_mask(mask: Any, message: Message) -> None:
-    """Refuse a mask with a path that the message does not have.
+def read_mask(mask: Any, message: Message) -> Any:
+    """Check a read mask. Below a Struct, as a job's spec is, any key may be named.
 
-    :raises ApiError: INVALID_ARGUMENT.
+    :return: the mask; None if it asks for everything.
+    :raises ApiError: INVALID_ARGUMENT for a path that the message does not have.
     """
+    if not mask.paths or list(mask.paths) == ["*"]:
+        return None
     for path in mask.paths:
-        if not field_mask_pb2.FieldMask(paths=[path]).IsValidForDescriptor(message.DESCRIPTOR):
+        field, _ = _split_at_struct(path, message.DESCRIPTOR)
+        if not field_mask_pb2.FieldMask(paths=[field]).IsValidForDescriptor(message.DESCRIPTOR):
             raise invalid_argument(Violation("read_mask", f'"{path[:100]}" is no field of {message.DESCRIPTOR.name}.'))
+    return mask
 
 
-def masked(mask: Any, message: Message) -> Message:
+def copy_masked(mask: Any, source: Message, target: Message) -> None:
     """Copy only the fields that a checked mask names."""
-    copy = type(message)()
-    mask.MergeMessage(message, copy)
-    return copy
+    whole = field_mask_pb2.FieldMask()
+    for path in mask.paths:
+        field, keys = _split_at_struct(path, source.DESCRIPTOR)
+        if keys:
+            _copy_key(getattr(source, field), keys, getattr(target, field))
+        else:
+            whole.paths.append(field)
+    whole.MergeMessage(source, target)
+
+
+def _split_at_struct(path: str, descriptor: Any) -> tuple[str, list[str]]:
+    # Only a field of the message itself: no Struct lies deeper in what is listed.
+    field, _, rest = path.partition(".")
+    found = descriptor.fields_by_name.get(field)
+    if rest and found is not None and found.message_type is Struct.DESCRIPTOR:
+        return field, rest.split(".")
+    return path, []
+
+
+def _copy_key(source: Any, keys: Sequence[str], target: Any) -> None:
+    # A mask has proto names (pipeline_spec.pipeline_info); in a spec the same key is in camelCase.
+    name = re.sub(r"_([a-z])", lambda match: match[1].upper(), keys[0])
+    if name not in source.fields:
+        return
+    if len(keys) == 1:
+        target.fields[name].CopyFrom(source.fields[name])
+    elif source.fields[name].HasField("struct_value"):
+        _copy_key(source.fields[name].struct_value, keys[1:], target.fields[name].struct_value)
 
 
 def now() -> Any:

@@ -172,8 +172,8 @@ class VertexEmulator:
             self.data = _folder(self._given_data)
             lock = _locked(self.data)
             try:
-                store = Store(self.data / "jobs.sqlite")
                 tls = certificates(self.data, self._host) if self._tls else None
+                store = Store(self.data / "jobs.sqlite")
             except (StoreError, OSError) as error:
                 lock.close()
                 raise StartError(str(error)) from error

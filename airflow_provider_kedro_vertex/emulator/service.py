@@ -38,9 +38,9 @@ from airflow_provider_kedro_vertex.emulator.protos import (
     Message,
     Operation,
     PipelineJob,
-    check_mask,
-    masked,
+    copy_masked,
     now,
+    read_mask,
     to_json,
 )
 from airflow_provider_kedro_vertex.emulator.spec import SPEC_PATH, read_pipeline
@@ -137,21 +137,23 @@ class Service:
         return self._pipeline_job(request.name)
 
     def list_pipeline_jobs(self, request: Message) -> Message:
-        """``PipelineService.ListPipelineJobs``: without ``job_detail``, which is not available in the list view."""
-        check_mask(request.read_mask, PipelineJob())
+        """``PipelineService.ListPipelineJobs``.
+
+        The list view has no ``job_detail``; a mask may ask for what is in it beside the tasks.
+        """
+        mask = read_mask(request.read_mask, PipelineJob())
         chosen, token = self._page(request, names.PIPELINE_JOBS, PIPELINE_JOB_FIELDS, list(PipelineState.__members__))
         response = ListPipelineJobsResponse(next_page_token=token)
-        asked = request.read_mask.paths
-        with_spec = not asked or any(path.partition(".")[0] == "pipeline_spec" for path in asked)
+        with_spec = mask is None or any(path.startswith("pipeline_spec") for path in mask.paths)
         for name in chosen:
             listed = response.pipeline_jobs.add()
-            if asked:
-                job = self._pipeline_job(name, with_spec)
-                job.ClearField("job_detail")
-                request.read_mask.MergeMessage(job, listed)
-            else:
+            if mask is None:
                 self._store.pipeline_job(name, into=listed)
                 listed.ClearField("job_detail")
+            else:
+                job = self._pipeline_job(name, with_spec)
+                job.job_detail.ClearField("task_details")
+                copy_masked(mask, job, listed)
         return response
 
     def cancel_pipeline_job(self, request: Message) -> Message:
@@ -252,12 +254,16 @@ class Service:
 
     def list_custom_jobs(self, request: Message) -> Message:
         """``JobService.ListCustomJobs``."""
-        check_mask(request.read_mask, CustomJob())
+        mask = read_mask(request.read_mask, CustomJob())
         chosen, token = self._page(request, names.CUSTOM_JOBS, CUSTOM_JOB_FIELDS, list(JobState.__members__))
-        jobs = [self._store.custom_job(name) for name in chosen]
-        if request.read_mask.paths:
-            jobs = [masked(request.read_mask, job) for job in jobs]
-        return ListCustomJobsResponse(custom_jobs=jobs, next_page_token=token)
+        response = ListCustomJobsResponse(next_page_token=token)
+        for name in chosen:
+            listed = response.custom_jobs.add()
+            if mask is None:
+                listed.CopyFrom(self._store.custom_job(name))
+            else:
+                copy_masked(mask, self._store.custom_job(name), listed)
+        return response
 
     def _custom_job(self, text: str) -> Message:
         name = names.resource(text, names.CUSTOM_JOBS)

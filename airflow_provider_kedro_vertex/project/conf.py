@@ -127,7 +127,10 @@ class Conf:
 
     def _tree(self, file: Path) -> yaml.Node | None:
         if file not in self._trees:
-            self._trees[file] = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+            try:
+                self._trees[file] = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+            except (yaml.YAMLError, UnicodeDecodeError):
+                self._trees[file] = None  # libyaml, which reads the values, takes what PyYAML's own scanner does not
         return self._trees[file]
 
     def _file_names(self, key: str) -> str:
@@ -225,6 +228,8 @@ def _first_fault(files: Iterable[Path], project_path: Path) -> str | None:
             mark = fault.problem_mark
             place = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
             return f"{place}: this is no valid YAML: {fault.problem or _first_line(fault)}."
+        except OmegaConfBaseException as fault:  # an interpolation that is none
+            return f"{name}: {_unresolved(fault)}"
         except (OSError, ValueError, yaml.YAMLError) as fault:
             return f"{name}: this is no valid YAML: {_first_line(fault)}"
         if not isinstance(content, DictConfig):

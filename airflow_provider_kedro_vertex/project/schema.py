@@ -266,7 +266,7 @@ class GroupingSection(Section):
         "`none` (a container for each node, the default), `namespace`, `tag`, `memory` (nodes that hand on data which "
         "is not in the catalog), `pipeline` (one container), `auto` or `callable`.",
     )
-    depth: Count = _field(None, "With `namespace`: how many parts of it make a group; all by default.")
+    depth: Count = _field(None, "With `namespace`: how many parts of it make a group; 1 by default.")
     tag_prefix: Texts = _list("With `tag`: how a tag starts that names a group; `group.` and `group:` by default.")
     callable: Text = _field(None, "With `callable`: a function, as `package.module:function`.")
     params: dict[str, Json] = _mapping("With `callable`: its keyword arguments. With kedro-vertexai's `cls`: its own.")

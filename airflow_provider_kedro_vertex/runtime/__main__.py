@@ -3,7 +3,7 @@
 ::
 
     python -m airflow_provider_kedro_vertex.runtime run
-        --pipeline P [--env E] --node N [--node N ...] [--store D ...] [--given D ...]
+        --pipeline P [--pipeline P ...] [--env E] --node N [--node N ...] [--store D ...] [--given D ...]
         [--settings JSON] [--final-status JSON] --params JSON|@URL --context JSON
 
 The current folder is the Kedro project's root. Exit codes: 0 the nodes ran; 1 the user's code failed; 2 an argument or
@@ -82,7 +82,7 @@ def _run(argv: list[str] | None, progress: Progress) -> int:
             params = parameters.with_outcome(params, arguments.final_status)
         run.run(
             run.Request(
-                pipeline=arguments.pipeline,
+                pipelines=tuple(arguments.pipeline),
                 nodes=tuple(arguments.node),
                 store=tuple(arguments.store),
                 given=tuple(arguments.given),
@@ -118,7 +118,9 @@ def _parser() -> argparse.ArgumentParser:
     run = parser.add_subparsers(dest="command", required=True).add_parser(
         "run", help="run nodes of the Kedro project in the current folder", allow_abbrev=False
     )
-    run.add_argument("--pipeline", required=True, help="a registered pipeline")
+    run.add_argument(
+        "--pipeline", action="append", required=True, help="a registered pipeline; once for each that the run has"
+    )
     run.add_argument("--env", help="the configuration environment")
     run.add_argument("--node", action="append", required=True, help="the name of a node; once for each")
     run.add_argument(

@@ -48,7 +48,7 @@ _CONFIGURATION_ERRORS = (MissingConfigException, DatasetError, OmegaConfBaseExce
 class Request:
     """What to run.
 
-    :param pipeline: a registered pipeline.
+    :param pipelines: the registered pipelines that the run puts together, mostly one.
     :param nodes: the names of the nodes to run, in any order.
     :param env: the configuration environment; None for the project's default.
     :param store: outputs that are for another pipeline of the run; see :func:`.group.node_group`.
@@ -59,7 +59,7 @@ class Request:
     :param level: zstd's compression level for undeclared datasets; None stores without compression.
     """
 
-    pipeline: str
+    pipelines: tuple[str, ...]
     nodes: tuple[str, ...]
     store: tuple[str, ...]
     given: tuple[str, ...]
@@ -94,7 +94,7 @@ def run(request: Request, progress: Progress) -> None:
     except (RuntimeError, ValueError, NotADirectoryError) as error:
         raise ConfigError(f"The Kedro project {project} is not complete: {error}") from error
 
-    pipeline, alone = _registered(request.pipeline, request.nodes)
+    pipeline, alone = _registered(request.pipelines, request.nodes)
     group = node_group(pipeline.nodes, request.nodes, request.store, request.given)
     hooks = GroupHooks(group, request.context, progress, request.level)
     loader = partial(config_loader, env=request.env, params=request.params)
@@ -108,9 +108,9 @@ def run(request: Request, progress: Progress) -> None:
                 session = _session(project, conf_source, request, own, unused=() if used else (PACKAGE,))
                 with session:
                     names: dict[str, Any] = (
-                        {"pipeline_names": [request.pipeline]}
+                        {"pipeline_names": list(request.pipelines)}
                         if "pipeline_names" in inspect.signature(session.run).parameters
-                        else {"pipeline_name": request.pipeline}  # an older Kedro
+                        else {"pipeline_name": _single(request.pipelines)}  # an older Kedro
                     )
                     runner = ThreadRunner() if request.settings.runner == THREAD else SequentialRunner()
                     session.run(**names, node_names=group.nodes, runner=runner)
@@ -121,27 +121,34 @@ def run(request: Request, progress: Progress) -> None:
         raise
 
 
-def _registered(name: str, nodes: tuple[str, ...]) -> tuple[Pipeline, bool]:
-    """Find the pipeline, loading only it where Kedro can (1.5 and later).
+def _single(names: tuple[str, ...]) -> str:
+    if len(names) > 1:
+        raise ConfigError(f"This Kedro runs one pipeline at a time, not {', '.join(names)}. Install kedro>=1.1.")
+    return names[0]
+
+
+def _registered(names: tuple[str, ...], nodes: tuple[str, ...]) -> tuple[Pipeline, bool]:
+    """Find the pipelines, put together, loading only them where Kedro can (1.5 and later).
 
     A registry that puts pipelines together fails or falls short when one of them is loaded alone; then, and with an
     older Kedro, all are loaded.
 
-    :return: the pipeline, and whether it was enough to load it alone.
+    :return: the pipeline, and whether it was enough to load what it is made of.
     :raises ConfigError: there is no such pipeline.
     """
     if hasattr(pipelines, "set_requested"):
-        pipelines.set_requested([name])
+        pipelines.set_requested(list(names))
         with warnings.catch_warnings(), suppress(Exception):  # loading all of them raises and warns again
             warnings.filterwarnings("ignore", module=r"kedro\.framework\.project")
-            alone = pipelines[name]
+            alone = sum((pipelines[name] for name in names), start=Pipeline([]))
             if set(nodes) <= {node.name for node in alone.nodes}:
                 return alone, True
         pipelines.set_requested(None)
     everything = dict(pipelines)
-    if name not in everything:
-        raise ConfigError(f"The project has no pipeline {name!r}.{did_you_mean(name, everything)}")
-    return everything[name], False
+    for name in names:
+        if name not in everything:
+            raise ConfigError(f"The project has no pipeline {name!r}.{did_you_mean(name, everything)}")
+    return sum((everything[name] for name in names), start=Pipeline([])), False
 
 
 class _Started:
@@ -170,7 +177,7 @@ def _mlflow_run(request: Request, pipeline: Pipeline, progress: Progress) -> Mlf
 
     outcome = request.params.get("run_outcome")
     part = Part(
-        request.pipeline,
+        ",".join(request.pipelines),
         request.env,
         request.nodes,
         last_nodes(_slice(pipeline, request.settings.selection).nodes),

@@ -18,7 +18,9 @@ from typing import Any
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.runtime.services import ServiceError
 
-_NAME = re.compile(r"projects/[^/]+(?:/locations/(?P<location>[a-z0-9-]+))?/secrets/[^/]+/versions/[^/]+")
+_NAME = re.compile(
+    r"projects/[\w:.-]+(?:/locations/(?P<location>[a-z0-9-]+))?/secrets/[\w-]+/versions/[\w-]+", re.ASCII
+)
 _ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER"
 #: Seconds before each further try.
 _PAUSES = (1.0, 3.0)

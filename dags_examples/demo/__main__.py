@@ -1,4 +1,4 @@
-"""`python -m dags_examples.demo`: three days of the flights pipeline, as an Airflow backfill on the local stack."""
+"""`python -m dags_examples.demo`: three days of the flights pipeline, as Airflow backfills on the local stack."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import fcntl
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -23,6 +24,22 @@ from dags_examples.demo.vertex import VertexJob
 EXAMPLES = Path(__file__).resolve().parent.parent
 FLIGHTS = KedroProject(EXAMPLES / "flights", "flights.manifest.json")
 DAG_ID = "flights"
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A way to run the pipeline: its DAG, what it makes of a run, and where in the bucket its results are."""
+
+    dag_id: str
+    what: str
+    folder: str = ""
+
+
+MODES = (
+    Mode(DAG_ID, "one PipelineJob"),
+    Mode("flights_nodes", "one PipelineJob, each node watched", "nodes/"),
+    Mode("flights_custom_jobs", "a CustomJob for each node", "custom_jobs/"),
+)
 FIRST_DAY, LAST_DAY = date(2013, 6, 1), date(2013, 6, 3)
 LOG_LINES = 30
 
@@ -68,20 +85,58 @@ def _demo(folder: Path, host: str, *, stay: bool) -> int:
     with Stack(folder, dags_folder=EXAMPLES, project=FLIGHTS, host=host) as stack:
         seconds = time.monotonic() - started
         say(f"Airflow {stack.airflow.version} is up after {seconds:.0f} s. Pages: {_pages(stack)}")
-        stack.wait_for_dag(DAG_ID)
-        say(f"Backfilling DAG {DAG_ID}, {FIRST_DAY} to {LAST_DAY}:")
-        progress = Progress()
-        runs = stack.airflow.backfill(DAG_ID, FIRST_DAY, LAST_DAY, watch=lambda: _show(stack, progress))
-        jobs = {job.run_id: job for job in stack.vertex.jobs() if job.dag_id == DAG_ID}
-        header = ("run", "day", "state", "Vertex AI job", "nodes", "minutes", "mean error")
-        say("\n" + table(header, [_row(stack, run, jobs.get(run.run_id)) for run in runs]))
-        failed = [run for run in runs if run.state != "success"]
-        if failed:
-            _explain(stack, failed[0], jobs.get(failed[0].run_id))
+        rows: list[tuple[str, ...]] = []
+        errors: dict[date, set[float]] = {}
+        for mode in MODES:
+            failed = _backfill(stack, mode, rows, errors)
+            if failed:
+                break
+        header = ("DAG", "day", "state", "Vertex AI", "nodes", "minutes", "mean error")
+        say("\n" + table(header, rows))
+        if not failed:
+            failed = not _agree(errors)
         if stay:
             say(f"\nStill up, until Ctrl-C: {_pages(stack)}")
             stack.processes.until(lambda: False, "end", float("inf"))
         return 1 if failed else 0
+
+
+def _backfill(stack: Stack, mode: Mode, rows: list[tuple[str, ...]], errors: dict[date, set[float]]) -> bool:
+    """Backfill the days in one mode.
+
+    :param rows: gets a row for each run.
+    :param errors: gets each day's mean error.
+    :return: whether a run failed.
+    """
+    stack.wait_for_dag(mode.dag_id)
+    say(f"Backfilling DAG {mode.dag_id} ({mode.what}), {FIRST_DAY} to {LAST_DAY}:")
+    progress = Progress()
+    runs = stack.airflow.backfill(mode.dag_id, FIRST_DAY, LAST_DAY, watch=lambda: _show(stack, mode, progress))
+    jobs = _jobs(stack, mode)
+    for run in runs:
+        error = ""
+        if run.state == "success":
+            mean = stack.storage.read_json(f"{mode.folder}{run.day}/metrics.json")["mae_minutes"]
+            errors.setdefault(run.day, set()).add(mean)
+            error = f"{mean:.1f} min"
+        rows.append(_row(mode, run, jobs.get(run.run_id), error))
+    failed = [run for run in runs if run.state != "success"]
+    if failed:
+        _explain(stack, mode, failed[0], jobs.get(failed[0].run_id))
+    return bool(failed)
+
+
+def _agree(errors: Mapping[date, set[float]]) -> bool:
+    differing = [str(day) for day, found in errors.items() if len(found) > 1]
+    say(f"The modes differ on {', '.join(differing)}." if differing else "All modes have the same result on each day.")
+    return not differing
+
+
+def _jobs(stack: Stack, mode: Mode) -> dict[str, VertexJob]:
+    """The jobs of a DAG by their run; of several attempts the last."""
+    if mode.dag_id == "flights_custom_jobs":
+        return {job.run_id: job for job in stack.vertex.custom_jobs(mode.dag_id)}
+    return {job.run_id: job for job in stack.vertex.jobs() if job.dag_id == mode.dag_id}
 
 
 def _pages(stack: Stack) -> str:
@@ -89,26 +144,23 @@ def _pages(stack: Stack) -> str:
     return ", ".join(f"{name} {url}" for name, url in pages.items() if url)
 
 
-def _show(stack: Stack, progress: Progress) -> None:
-    jobs = {job.run_id: job for job in stack.vertex.jobs()}
-    for run in stack.airflow.runs(DAG_ID):
-        progress.show(run, stack.airflow.tasks(DAG_ID, run.run_id), jobs.get(run.run_id))
+def _show(stack: Stack, mode: Mode, progress: Progress) -> None:
+    jobs = _jobs(stack, mode)
+    for run in stack.airflow.runs(mode.dag_id):
+        progress.show(run, stack.airflow.tasks(mode.dag_id, run.run_id), jobs.get(run.run_id))
 
 
-def _row(stack: Stack, run: Run, job: VertexJob | None) -> tuple[str, ...]:
+def _row(mode: Mode, run: Run, job: VertexJob | None, error: str) -> tuple[str, ...]:
     minutes = "" if run.minutes is None else f"{run.minutes:.1f}"
     job_cells = (job.job_id, job.nodes_done) if job else ("none", "")
-    error = ""
-    if run.state == "success":
-        error = f"{stack.storage.read_json(f'{run.day}/metrics.json')['mae_minutes']:.1f} min"
-    return (run.run_id, str(run.day), run.state, *job_cells, minutes, error)
+    return (mode.dag_id, str(run.day), run.state, *job_cells, minutes, error)
 
 
-def _explain(stack: Stack, run: Run, job: VertexJob | None) -> None:
+def _explain(stack: Stack, mode: Mode, run: Run, job: VertexJob | None) -> None:
     """Print how the logs of a run's failed tasks and nodes end."""
     logs = {
-        f"task {task.task_id}": stack.airflow.task_log(DAG_ID, run.run_id, task.task_id)
-        for task in stack.airflow.tasks(DAG_ID, run.run_id)
+        f"task {task.task_id}": stack.airflow.task_log(mode.dag_id, run.run_id, task.task_id)
+        for task in stack.airflow.tasks(mode.dag_id, run.run_id)
         if task.state == "failed"
     }
     if job:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from dags_examples.demo.airflow import Run, Task
 from dags_examples.demo.vertex import VertexJob
 
 NODE_STATES_SHOWN = ("RUNNING", "FAILED")
+FEW_TASKS = 3
 
 
 def say(text: str) -> None:
@@ -34,7 +36,12 @@ class Progress:
 
 def _run_line(run: Run, tasks: Iterable[Task], job: VertexJob | None) -> str:
     parts = [f"run {run.state}"]
-    parts += [f"{task.task_id} {task.state}" for task in tasks if task.state != "none"]
+    begun = [task for task in tasks if task.state != "none"]
+    if len(begun) <= FEW_TASKS:
+        parts += [f"{task.task_id} {task.state}" for task in begun]
+    else:
+        states = Counter(task.state for task in begun)
+        parts += [f"tasks {', '.join(f'{count} {state}' for state, count in sorted(states.items()))}"]
     if job:
         parts.append(f"nodes {job.nodes_done}")
         for shown in NODE_STATES_SHOWN:

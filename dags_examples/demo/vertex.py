@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ USUAL_PORT = 8787
 
 @dataclass(frozen=True)
 class VertexJob:
-    """A PipelineJob, with the Airflow run that made it."""
+    """A PipelineJob, or all CustomJobs of a run together, with the Airflow run that made it."""
 
     job_id: str
     dag_id: str
@@ -72,10 +72,40 @@ class VertexEmulator:
         jobs = [get_json(f"{self.url}/v1/{job['name']}") for job in listed]
         return [self._job(job) for job in sorted(jobs, key=lambda job: str(job["createTime"]))]
 
+    def custom_jobs(self, dag_id: str) -> list[VertexJob]:
+        """The CustomJobs of a DAG's tasks, those of one run as one; of a node's tries the last one counts."""
+        parent = f"projects/{self._target.project_id}/locations/{self._target.region}"
+        wanted = f'labels.airflow-dag-id="{dag_id}"'
+        query = f"filter={quote(wanted)}&pageSize=100"
+        jobs: list[Mapping[str, Any]] = []
+        token = ""
+        while True:
+            page = get_json(f"{self.url}/v1/{parent}/customJobs?{query}&pageToken={token}")
+            jobs += page.get("customJobs", ())
+            if not (token := page.get("nextPageToken", "")):
+                break
+        runs: dict[str, list[Mapping[str, Any]]] = {}
+        for job in sorted(jobs, key=lambda job: str(job["createTime"])):
+            runs.setdefault(_context(job)["run_id"], []).append(job)
+        return [self._of_run(dag_id, run_id, found) for run_id, found in runs.items()]
+
     def log(self, custom_job: str) -> str:
         """What a node's container wrote, or the first part of it when it is long."""
         entries = get_json(f"{self.url}/_emulator/log?job={quote(custom_job, safe='')}")["entries"]
         return "\n".join(text for _, _, text in entries)
+
+    def _of_run(self, dag_id: str, run_id: str, jobs: Sequence[Mapping[str, Any]]) -> VertexJob:
+        last = {job["labels"]["kedro-group"]: job for job in jobs}
+        states = {name: job["state"].removeprefix("JOB_STATE_") for name, job in last.items()}
+        return VertexJob(
+            job_id=f"{len(jobs)} CustomJobs",
+            dag_id=dag_id,
+            run_id=run_id,
+            state="SUCCEEDED" if set(states.values()) == {"SUCCEEDED"} else "FAILED",
+            nodes=states,
+            failed={name: job["name"] for name, job in last.items() if states[name] == "FAILED"},
+            url=self.url,
+        )
 
     def _job(self, job: Mapping[str, Any]) -> VertexJob:
         target = self._target
@@ -96,3 +126,9 @@ class VertexEmulator:
             },
             url=f"{self.url}/vertex-ai/locations/{target.region}/pipelines/runs/{job_id}?project={target.project_id}",
         )
+
+
+def _context(custom_job: Mapping[str, Any]) -> Any:
+    """The run context in a node's command, where Vertex AI would expand a single dollar sign before a bracket."""
+    arguments = custom_job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["args"]
+    return json.loads(arguments[arguments.index("--context") + 1].replace("$$(", "$("))

@@ -1,16 +1,18 @@
 """Each node as its own Airflow task, on a real Airflow: what fails once is cleared, stopped or deleted.
 
-The emulator tells which containers ran; each of them tells what it was given.
+The emulator tells which containers ran; each of them tells what it was given. ``MANY_NODES`` sets how many nodes the
+DAGs of many nodes have, and ``RUNS_AT_ONCE`` how many runs of one DAG go side by side.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from tests.airflow.control import RunningAirflow
 
 pytestmark = [pytest.mark.airflow]
 
+MANY_NODES = int(os.environ.get("MANY_NODES", "12"))
+RUNS_AT_ONCE = int(os.environ.get("RUNS_AT_ONCE", "3"))
 RUN = "manual__one"
 IMAGE = "example/nodes:1"
 NODES = ("load", "model.baseline", "model.fit", "model.inner.score", "report")
@@ -37,6 +41,7 @@ import json, os, pathlib, sys
 arguments = dict(zip(sys.argv[2::2], sys.argv[3::2]))
 context = json.loads(arguments["--context"])
 told = {"dag": context["dag_id"], "node": arguments["--node"], "params": json.loads(arguments["--params"])}
+told["context"] = context
 with open(os.environ["RECORD"], "a") as record:
     record.write(json.dumps(told) + "\\n")
 if (pathlib.Path(os.environ["FAILING"]) / told["dag"] / told["node"]).exists():
@@ -64,6 +69,26 @@ def pipeline_manifest() -> Manifest:
             "__default__": Pipeline("__default__", nodes),
             "tidy": Pipeline("tidy", (Node("tell", ("params:run_outcome",), ("told",)),)),
         },
+    )
+
+
+def many_nodes_manifest() -> Manifest:
+    """Chains of ten nodes in namespaces of their own."""
+    nodes = []
+    for number in range(MANY_NODES):
+        chain, place = divmod(number, 10)
+        inputs = (f"chain_{chain}.data_{place - 1}",) if place else ("raw",)
+        name = f"chain_{chain}.node_{place}"
+        nodes.append(Node(name, inputs, (f"chain_{chain}.data_{place}",), namespace=f"chain_{chain}"))
+    small = pipeline_manifest()
+    config = small.config.overridden({"image": "short"}).to_dict()
+    config.pop("on_exit_pipeline")
+    nodes.sort(key=lambda node: (node.name[-1], node.name))
+    return replace(
+        small,
+        config=RunConfig.from_dict(config),
+        datasets={name: Dataset(name, "MemoryDataset") for node in nodes for name in node.outputs},
+        pipelines={"__default__": Pipeline("__default__", tuple(nodes))},
     )
 
 
@@ -117,7 +142,7 @@ def vertex(processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> Ve
     (package / "__init__.py").touch()
     (package / "runtime.py").write_text(RUNTIME)
     argv = [sys.executable, "-m", "airflow_provider_kedro_vertex.emulator", "--port", "0", "--data", str(data)]
-    argv += ["--image", f"{IMAGE}={image}", "--image", "lives=noop:3600"]
+    argv += ["--image", f"{IMAGE}={image}", "--image", "lives=noop:3600", "--image", "short=noop:0.2"]
     argv += ["--env", f"RECORD={folder / 'record'}", "--env", f"FAILING={folder / 'failing'}"]
     processes.start("Vertex AI emulator", argv, env=environment())
     address = data / "url"
@@ -132,20 +157,24 @@ def airflow(processes: Processes, vertex: Vertex, tmp_path_factory: pytest.TempP
     dags.mkdir()
     shutil.copy(Path(__file__).parent / "dags" / "node_runs.py", dags)
     manifests.write(pipeline_manifest(), dags / "nodes.manifest.json")
+    manifests.write(many_nodes_manifest(), dags / "many.manifest.json")
     running = RunningAirflow(home, dags, processes, vertex.url, environment())
-    running.start(*FAILING_ONCE, "stopped", "deleted")
+    running.start(*FAILING_ONCE, "stopped", "deleted", "many_watched", "many_jobs", "side_by_side")
     for dag_id in FAILING_ONCE:
         vertex.fail(dag_id, "model.fit")
-    for dag_id in ("stopped", "deleted", *FAILING_ONCE):
+    for dag_id in ("stopped", "deleted", *FAILING_ONCE, "many_watched", "many_jobs"):
         running.trigger(dag_id, RUN)
+    for number in range(RUNS_AT_ONCE):
+        running.trigger("side_by_side", f"manual__{number}")
     return running
 
 
-def ended(airflow: RunningAirflow, dag_id: str, state: str) -> dict[str, str]:
+def ended(airflow: RunningAirflow, dag_id: str, state: str, run_id: str = RUN) -> dict[str, str]:
     """The states of the run's tasks once it has ended in this state."""
-    airflow.until(lambda: airflow.run_state(dag_id, RUN) in ("success", "failed"), f"end of {dag_id}", 300)
-    assert airflow.run_state(dag_id, RUN) == state
-    return airflow.states(dag_id, RUN)
+    seconds = 300 + 10 * MANY_NODES
+    airflow.until(lambda: airflow.run_state(dag_id, run_id) in ("success", "failed"), f"end of {dag_id}", seconds)
+    assert airflow.run_state(dag_id, run_id) == state
+    return airflow.states(dag_id, run_id)
 
 
 FAILED = {
@@ -217,7 +246,7 @@ def test_a_run_that_is_marked_failed_ends_its_job_and_still_runs_the_exit_pipeli
     airflow.until(lambda: bool(vertex.told("stopped")) and "tell" in vertex.runs("stopped"), "exit pipeline")
     (told,) = (line for line in vertex.told("stopped") if line["node"] == "tell")
     assert told["params"]["run_outcome"]["state"] == "CANCELLED"
-    assert airflow.run_state("stopped", RUN) == "failed"
+    assert ended(airflow, "stopped", "failed")["on_exit"] == "success"
 
 
 def test_a_watched_job_that_is_deleted_under_way_is_told_as_such(airflow: RunningAirflow, vertex: Vertex) -> None:
@@ -228,3 +257,26 @@ def test_a_watched_job_that_is_deleted_under_way_is_told_as_such(airflow: Runnin
 
     states = ended(airflow, "deleted", "failed")
     assert states["load"] == "failed"
+    assert f"Vertex AI has no job {job['name']}" in airflow.log("deleted", RUN, "load")
+
+
+@pytest.mark.parametrize("dag_id", ["many_watched", "many_jobs"])
+def test_a_dag_of_many_nodes_runs_to_its_end(airflow: RunningAirflow, dag_id: str) -> None:
+    states = ended(airflow, dag_id, "success")
+    assert len(states) == MANY_NODES + (dag_id == "many_watched")
+    assert set(states.values()) == {"success"}
+    assert airflow.xcom(dag_id, RUN, "chain_0.node_9")["state"] == "SUCCEEDED"
+
+
+def test_runs_side_by_side_share_no_job_version_or_place(airflow: RunningAirflow, vertex: Vertex) -> None:
+    runs = [f"manual__{number}" for number in range(RUNS_AT_ONCE)]
+    for run_id in runs:
+        ended(airflow, "side_by_side", "success", run_id)
+    told = [line["context"] for line in vertex.told("side_by_side")]
+    assert Counter(context["run_id"] for context in told) == dict.fromkeys(runs, len(NODES) + 1)
+    for of_one_run in ("run_key", "save_version"):
+        assert len({(context["run_id"], context[of_one_run]) for context in told}) == RUNS_AT_ONCE
+        assert len({context[of_one_run] for context in told}) == RUNS_AT_ONCE
+    assert len({context["job_id"] for context in told}) == len(told)
+    outputs = [job["jobSpec"]["baseOutputDirectory"] for job in vertex.jobs("side_by_side", "customJobs")]
+    assert len({output["outputUriPrefix"] for output in outputs}) == len(told)

@@ -44,6 +44,10 @@ named = lambda filter: [job.name for job in aiplatform.PipelineJob.list(filter=f
 assert named("labels.team=sdk") == ["stopped", "done"]
 assert named('display_name="done" AND state="PIPELINE_STATE_SUCCEEDED"') == ["done"]
 assert named('NOT state="PIPELINE_STATE_SUCCEEDED"') == ["stopped"]
+simple = aiplatform.PipelineJob.list(filter='display_name="done"', enable_simple_view=True)
+(only,) = (job.to_dict() for job in simple)
+assert only["pipelineSpec"] == {"pipelineInfo": {"name": "a-pipeline"}}, only
+assert sorted(only["jobDetail"]) == ["pipelineContext", "pipelineRunContext"], only
 done.delete()
 assert named("labels.team=sdk") == ["stopped"]
 

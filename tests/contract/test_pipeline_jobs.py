@@ -197,6 +197,13 @@ def test_a_mask_leaves_only_its_fields(vertex: Vertex, done: str) -> None:
     assert [sorted(job) for job in page["pipelineJobs"]] == [["name", "state"]]
 
 
+def test_a_mask_reaches_into_the_spec(vertex: Vertex, done: str) -> None:
+    mask = "name,pipelineSpec.pipelineInfo,jobDetail.pipelineContext"
+    (job,) = listed(vertex, filter=f'pipeline_job_user_id="{done}"', readMask=mask)["pipelineJobs"]
+    assert job["pipelineSpec"] == {"pipelineInfo": {"name": "contract-test"}}
+    assert sorted(job["jobDetail"]) == ["pipelineContext"]
+
+
 @pytest.mark.parametrize(
     "params",
     [

@@ -18,4 +18,9 @@ custom_jobs = kedro_vertex_dag("custom_jobs", mode="custom_job", **given)
 one_job = kedro_vertex_dag("one_job", default_args={"retries": 0}, **given)
 rescheduled = kedro_vertex_dag("rescheduled", watch="nodes", **{**given, "deferrable": False})
 stopped = kedro_vertex_dag("stopped", watch="nodes", run_config={"nodes": {"model.fit": {"image": "lives"}}}, **given)
-deleted = kedro_vertex_dag("deleted", watch="nodes", run_config={"image": "lives"}, **given)
+deleted = kedro_vertex_dag("deleted", watch="nodes", run_config={"nodes": {"load": {"image": "lives"}}}, **given)
+
+many = {**given, "manifest": "many.manifest.json"}
+many_watched = kedro_vertex_dag("many_watched", watch="nodes", **many)
+many_jobs = kedro_vertex_dag("many_jobs", mode="custom_job", **many)
+side_by_side = kedro_vertex_dag("side_by_side", mode="custom_job", max_active_runs=10, **given)

@@ -12,7 +12,7 @@ from kedro.pipeline.pipeline import CircularDependencyError, OutputNotUniqueErro
 
 from airflow_provider_kedro_vertex.core.config import Disk, Grouping, Resources, RetryPolicy, RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError
-from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.plan import TASK_ID_LENGTH, Plan, build_plan
 from airflow_provider_kedro_vertex.core.selection import Selection, registered
 from tests.unit.core.pipelines import kedro_pipelines, manifest_pipeline
@@ -296,6 +296,18 @@ def test_containers_of_a_slice_know_it_where_mlflow_has_to_be_told_its_end(manif
     assert told(selection) == told(None, **tracked) == []
     ((*_, given),) = told(selection, **tracked)
     assert json.loads(given) == {"mlflow": {"selection": {"to_nodes": [nodes[0].name]}}}
+
+
+def test_a_slice_takes_what_earlier_runs_left() -> None:
+    nodes = (Node("a", (), ("x@csv", "y")), Node("b", ("x@pandas", "params:p"), ("z",)), Node("c", ("z", "y"), ()))
+    datasets = {
+        name: Dataset(name, "pandas.CSVDataset", f"gs://b/{name}", "remote") for name in ("x@csv", "x@pandas", "y")
+    }
+    pipelines = {"__default__": Pipeline("__default__", nodes)}
+    manifest = Manifest(Project("Shop", "shop", "1.0.0"), None, CONFIG, {}, datasets, pipelines)
+    plan = build_plan(manifest, selection=Selection(from_nodes=("b",)))
+    assert [group.arguments[4:] for group in plan.groups] == [("--given", "x"), ("--given", "y")]
+    assert not any("--given" in group.arguments for group in build_plan(manifest).groups)
 
 
 def test_several_pipelines_run_together(manifest: Manifest) -> None:

@@ -87,8 +87,12 @@ class Emulator:
         }
 
     async def until(self, *running: str) -> None:
-        """Wait until exactly these containers run."""
-        while sorted(self.script.running) != sorted(running):
+        """Wait until exactly these containers run, and the store says so."""
+        while sorted(self.script.running) != sorted(running) or any(
+            detail.state != TaskState.RUNNING
+            for detail in self.job.job_detail.task_details
+            if detail.task_name in running
+        ):
             await asyncio.sleep(0.001)
         await asyncio.sleep(0)  # their job is written once for all that started together
 

@@ -60,7 +60,8 @@ def test_rest(connection: http.client.HTTPConnection) -> None:
         text = response.read()
         shown = f"request {number} of seed {SEED}: {verb} {path} {data!r} -> {response.status} {text!r}"
         assert response.status in STATUSES, shown
-        answer = json.loads(text)
+        # A path that is cut short enough is the page's.
+        answer = json.loads(text) if response.getheader("content-type") == "application/json" else {}
         if response.status != 200:
             error = answer["error"]
             assert set(error) <= {"code", "message", "status", "details"}, shown

@@ -20,7 +20,7 @@ import requests
 from .command import JOBS, Process
 from .specs import body, container_spec
 
-KILLS = int(os.environ.get("EMULATOR_KILLS", "3"))
+KILLS = int(os.environ.get("EMULATOR_KILLS", "2"))
 WRITERS = 3
 # $HOME is in the work folder, which is named by the container's number.
 CONTAINER = '''number=$(basename $(dirname $HOME)); echo start $number >> "$1"; sleep 0.$2; echo end $number >> "$1"'''

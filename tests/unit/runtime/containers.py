@@ -117,6 +117,10 @@ class Project:
         """Leave an undeclared dataset as an earlier container would have."""
         StoredDataset(dataset, stored_url(self.context, dataset)).save(value)
 
+    def stored_value(self, dataset: str) -> Any:
+        """An undeclared dataset that a container left."""
+        return StoredDataset(dataset, stored_url(self.context, dataset)).load()
+
     def json(self, path: str) -> Any:
         return json.loads((self.path / path).read_text())
 

@@ -180,6 +180,33 @@ def test_sigterm(shop: Project) -> None:
     assert "SIGTERM" in last["error"]
 
 
+THREADS = ("--settings", '{"runner": "thread"}')
+
+
+def test_sigterm_where_nodes_run_in_threads(shop: Project) -> None:
+    process = shop.start(*shop.arguments("rest", pipeline="threads"), *THREADS)
+    wait_for((shop.path / "resting").exists, process)
+    process.send_signal(signal.SIGTERM)
+    log, _ = process.communicate(timeout=30)
+    assert process.returncode == 143
+    last = json.loads(log.splitlines()[-1])
+    assert last["node"] == "rest"
+    assert "SIGTERM" in last["error"]
+
+
+def test_which_node_failed_among_those_in_threads(shop: Project) -> None:
+    result = shop.command(*shop.arguments("fail", "go_on", pipeline="threads"), *THREADS)
+    assert (result.code, result.last["node"]) == (1, "fail")
+    assert "fails beside another one" in result.last["error"]
+
+
+def test_a_slice_whose_input_nobody_keeps(shop: Project) -> None:
+    result = shop.command(*shop.arguments("double"), "--given", "numbers")
+    assert result.code == 2
+    assert "Node 'numbers', which makes 'numbers', is not part of this run" in result.last["error"]
+    assert "declare 'numbers' in the catalog" in result.last["error"]
+
+
 def test_kill_9_during_a_save(shop: Project) -> None:
     shop.store("numbers", [0, 1, 2])
     process = shop.start(*shop.arguments("slow", pipeline="wrong"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,13 @@ def test_groups_hand_over_what_the_catalog_does_not_declare(shop: Project) -> No
 def test_one_group_of_all_nodes_stores_only_the_result(shop: Project) -> None:
     shop.succeed("report", "numbers", "total", "double")
     assert shop.stored() == ["report.bin"]
+
+
+def test_several_pipelines_are_put_together(shop: Project) -> None:
+    done = shop.command("--pipeline", "look", *shop.arguments("numbers", "look"))
+    assert done.code == 0, done.log
+    assert shop.stored() == ["numbers.bin"], "the nodes of the other pipeline outside the group want it"
+    assert shop.json("data/seen.json")["size"] == 3
 
 
 def test_the_hooks_are_called_as_kedro_run_calls_them(shop: Project) -> None:
@@ -79,8 +88,17 @@ def test_runs_do_not_share_undeclared_datasets(shop: Project) -> None:
 
 
 def test_the_environment_of_the_nodes(shop: Project) -> None:
-    shop.succeed("environment", pipeline="environment", env="prod")
+    told = replace(shop.context, data_interval_start="2013-01-01T00:00:00+00:00", project_id="p-1", region="r-1")
+    forwarded = shop.in_run(told).with_variables(KEDRO_CONFIG_COMMIT_ID="abc")
+    forwarded.succeed("environment", pipeline="environment", env="prod")
     assert shop.json("data/seen.json") == {
+        "AIRFLOW_CTX_DAG_ID": "shop",
+        "AIRFLOW_CTX_DAG_RUN_ID": "run-1",
+        "AIRFLOW_CTX_LOGICAL_DATE": "2013-01-01T00:00:00+00:00",
+        "AIRFLOW_CTX_DATA_INTERVAL_START": "2013-01-01T00:00:00+00:00",
+        "GCP_PROJECT_ID": "p-1",
+        "GCP_REGION": "r-1",
+        "KEDRO_CONFIG_COMMIT_ID": "abc",
         "KEDRO_CONFIG_RUN_ID": shop.context.run_key,
         "KEDRO_CONFIG_JOB_NAME": shop.context.job_id,
         "KEDRO_ENV": "prod",
@@ -89,6 +107,79 @@ def test_the_environment_of_the_nodes(shop: Project) -> None:
         "argv": ["run"],
         "cwd": str(shop.path),
     }
+
+
+def test_the_airflow_run_in_the_configuration(shop: Project) -> None:
+    lines = ("size: 1", "day: ${airflow:logical_date}", "until: ${airflow:data_interval_end,2013-01-31}")
+    parameters = shop.path / "conf" / "base" / "parameters.yml"
+    parameters.write_text("\n".join((*lines, "run: ${airflow:run_id}", "")))
+    shop.succeed("look", pipeline="look")
+    day = "2013-01-01T00:00:00+00:00"
+    assert shop.json("data/seen.json") == {"size": 1, "day": day, "until": "2013-01-31", "run": "run-1"}
+
+
+def test_the_airflow_run_in_the_configuration_of_a_laptop(shop: Project) -> None:
+    parameters = shop.path / "conf" / "base" / "parameters.yml"
+    parameters.write_text("size: 1\nday: ${airflow:logical_date,2013-01-31}\n")
+    shop.kedro("run", "--pipeline", "look")
+    assert shop.json("data/seen.json") == {"size": 1, "day": "2013-01-31"}
+
+
+def test_a_part_of_the_airflow_run_that_is_not_there(shop: Project) -> None:
+    parameters = shop.path / "conf" / "base" / "parameters.yml"
+    parameters.write_text("size: 1\nuntil: ${airflow:data_interval_end}\n")
+    result = shop.run("look", pipeline="look")
+    assert result.code == 2
+    assert "Give a default, ${airflow:data_interval_end,VALUE}" in result.last["error"]
+
+
+def _as_file(shop: Project, text: str) -> str:
+    folder = shop.path.parent / "root"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"params-{hashlib.sha256(text.encode()).hexdigest()}.json"
+    path.write_text(text)
+    return f"@{path}"
+
+
+def test_parameters_in_a_file(shop: Project) -> None:
+    text = json.dumps({"long": "é" * 1_000_000, "size": 4})
+    arguments = [*shop.arguments("look", pipeline="look"), "--params", _as_file(shop, text)]
+    assert shop.command(*arguments).code == 0
+    seen = shop.json("data/seen.json")
+    assert (len(seen["long"]), seen["size"]) == (1_000_000, 4)
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "said"),
+    [("missing", 3, "are missing"), ("changed", 3, "are not those"), ("renamed", 2, "params-<sha256")],
+)
+def test_parameters_in_a_file_that_is_not_right(shop: Project, damage: str, code: int, said: str) -> None:
+    reference = _as_file(shop, "{}")
+    path = Path(reference[1:])
+    if damage == "missing":
+        path.unlink()
+    elif damage == "changed":
+        path.write_text('{"size": 1}')
+    else:
+        reference = f"@{path.rename(path.with_name('params.json'))}"
+    result = shop.command(*shop.arguments("look", pipeline="look"), "--params", reference)
+    assert result.code == code
+    assert said in result.last["error"]
+
+
+def test_how_the_run_ended_is_told_to_an_exit_pipeline(shop: Project) -> None:
+    message = "The DAG failed because some tasks failed. The failed tasks are: [double, total]."
+    status = {"state": "FAILED", "pipelineTaskName": "exit-handler-1", "error": {"code": 9, "message": message}}
+    result = shop.command(*shop.arguments("look", pipeline="look"), "--final-status", json.dumps(status))
+    assert result.code == 0, result.log
+    outcome = {"state": "FAILED", "failed_nodes": ["double", "total"], "errors": [message]}
+    assert shop.json("data/seen.json")["run_outcome"] == outcome
+
+
+def test_nodes_in_threads(shop: Project) -> None:
+    arguments = [*shop.arguments("meet", "meet_too", pipeline="meeting"), "--settings", '{"runner": "thread"}']
+    assert shop.command(*arguments).code == 0, "they wait for each other"
+    assert shop.stored() == ["met.bin", "met_too.bin"]
 
 
 WEIRD = {

@@ -40,6 +40,32 @@ def test_another_run_s_version_does_not_stand_in_for_a_missing_one(shop: Project
     assert "node 'total' should have saved it" in result.last["error"]
 
 
+def test_two_runs_side_by_side(shop: Project) -> None:
+    runs = [shop, _later(shop)]
+    groups = (("numbers", "double"), ("total",), ("report",))
+    for group in groups:
+        processes = [
+            project.start(*project.arguments(*group, params={"size": size}))
+            for project, size in zip(runs, (3, 5), strict=True)
+        ]
+        for process in processes:
+            log, _ = process.communicate(timeout=120)
+            assert process.returncode == 0, log
+    assert [project.total() for project in runs] == [{"total": 6}, {"total": 20}]
+    for project, text in zip(runs, ("6 from 3", "20 from 5"), strict=True):
+        assert project.stored_value("report") == {"text": text}, "the report was made from the run's own version"
+
+
+def test_a_slice_loads_the_latest_version_of_what_it_does_not_make(shop: Project) -> None:
+    later = _later(shop)
+    later.store("doubled", [20])
+    later.succeed("total")
+    shop.store("numbers", [0, 1, 2])
+    result = shop.command(*shop.arguments("report"), "--given", "total")
+    assert result.code == 0, result.log
+    assert shop.stored_value("report") == {"text": "20 from 3"}
+
+
 def test_what_no_node_makes_is_loaded_in_its_latest_version(shop: Project) -> None:
     for version, price in (("2013-01-01T00.00.00.000Z", 1), ("2013-06-01T00.00.00.000Z", 2)):
         folder = shop.path / "data" / "prices.json" / version

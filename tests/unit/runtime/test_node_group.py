@@ -64,6 +64,19 @@ def test_namespaces() -> None:
     assert (group.inputs, group.outputs) == ({"today.train": "today.split"}, {"today.model"})
 
 
+def test_a_slice() -> None:
+    group = node_group(WORK.nodes, ["fit", "score"], given=["train", "test"])
+    assert group.inputs == {}
+    assert group.given == {"train": "split", "test": "split"}
+    assert group.produced == {"model", "score"}, "what is given has the version that it had"
+    assert node_group(WORK.nodes, ["split", "fit"], given=["train"]).given == {}, "it makes it after all"
+
+
+def test_an_output_that_another_pipeline_wants() -> None:
+    assert node_group(WORK.nodes, ["split", "fit"]).outputs == {"test", "model"}
+    assert node_group(WORK.nodes, ["split", "fit"], store=["train"]).outputs == {"train", "test", "model"}
+
+
 def test_an_unknown_node() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'score'"):
         node_group(WORK.nodes, ["fit", "scores"])

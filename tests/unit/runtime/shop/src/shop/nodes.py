@@ -28,8 +28,10 @@ def keep(value):
 
 
 def environment():
-    names = ("KEDRO_CONFIG_RUN_ID", "KEDRO_CONFIG_JOB_NAME", "KEDRO_ENV", "DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY")
-    return {name: os.environ.get(name) for name in names} | {"argv": sys.argv[1:2], "cwd": os.getcwd()}
+    told = ("KEDRO_ENV", "DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY")
+    prefixes = ("KEDRO_CONFIG_", "AIRFLOW_CTX_", "GCP_")
+    found = {name: value for name, value in os.environ.items() if name in told or name.startswith(prefixes)}
+    return found | {"argv": sys.argv[1:2], "cwd": os.getcwd()}
 
 
 def fail(values):
@@ -62,6 +64,30 @@ def not_json(values):
 
 
 def rest(values):
+    Path("resting").touch()
+    time.sleep(600)
+
+
+def meet(own, other):
+    """Wait for a node that runs at the same time."""
+    Path(own).touch()
+    while not Path(other).exists():
+        time.sleep(0.02)
+    return own
+
+
+def fail_beside(size):
+    Path("failing").touch()
+    raise ValueError(f"fails beside another one, {size}")
+
+
+def go_on(size):
+    while not Path("failing").exists():
+        time.sleep(0.02)
+    return size
+
+
+def rest_in_thread(size):
     Path("resting").touch()
     time.sleep(600)
 

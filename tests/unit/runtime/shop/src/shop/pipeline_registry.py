@@ -1,3 +1,5 @@
+from functools import partial
+
 from kedro.pipeline import Pipeline, node, pipeline
 
 from shop import nodes
@@ -39,6 +41,19 @@ def register_pipelines():
         ),
         "look": Pipeline([node(nodes.keep, "parameters", "seen", name="look")]),
         "environment": Pipeline([node(nodes.environment, None, "seen", name="environment")]),
+        "meeting": Pipeline(
+            [
+                node(partial(nodes.meet, "here", "there"), None, "met", name="meet"),
+                node(partial(nodes.meet, "there", "here"), None, "met_too", name="meet_too"),
+            ]
+        ),
+        "threads": Pipeline(
+            [
+                node(nodes.fail_beside, "params:size", "failed", name="fail"),
+                node(nodes.go_on, "params:size", "went_on", name="go_on"),
+                node(nodes.rest_in_thread, "params:size", "rested", name="rest"),
+            ]
+        ),
         "prices": Pipeline([node(nodes.keep, "prices", "seen", name="prices")]),
         "undeclared": Pipeline([node(nodes.keep, "nowhere", "seen", name="undeclared")]),
         "namespaced": pipeline(work, namespace="today", parameters={"params:size", "params:factor"}),

@@ -1,0 +1,51 @@
+"""Host aliases, in a process of their own: they are for its whole life."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.runtime.hosts import alias
+from airflow_provider_kedro_vertex.runtime.settings import HostAlias
+
+LOOK_UP = """
+import socket, sys, threading, urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from airflow_provider_kedro_vertex.runtime.hosts import alias
+from airflow_provider_kedro_vertex.runtime.settings import HostAlias
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.headers["Host"].encode())
+    def log_message(self, *_):
+        pass
+
+server = HTTPServer(("127.0.0.1", 0), Handler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+alias([HostAlias("127.0.0.1", ("mlflow.internal", "mlflow")), HostAlias("10.9.8.7", ("mlflow", "other"))])
+for name in ("mlflow.internal", "MLflow", "mlflow."):
+    with urllib.request.urlopen(f"http://{name}:{server.server_port}/", timeout=10) as answer:
+        assert answer.read().decode() == f"{name}:{server.server_port}", "the server is asked by its name"
+assert socket.gethostbyname("other") == "10.9.8.7"
+assert socket.getaddrinfo("127.0.0.1", 80)[0][4][0] == "127.0.0.1"
+assert socket.getaddrinfo(None, 80)
+try:
+    socket.getaddrinfo("no-such-name.invalid", 80)
+except socket.gaierror:
+    print("asked DNS")
+"""
+
+
+def test_names_resolve_to_their_addresses() -> None:
+    result = subprocess.run([sys.executable, "-c", LOOK_UP], check=True, capture_output=True, text=True, timeout=60)
+    assert result.stdout == "asked DNS\n"
+
+
+def test_an_address_that_is_none() -> None:
+    with pytest.raises(ConfigError, match=r"'mlflow\.internal' is no IP address \(of mlflow\)"):
+        alias([HostAlias("mlflow.internal", ("mlflow",))])
