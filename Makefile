@@ -22,13 +22,13 @@ demo: .venv/.ready ## Backfill three days of the flights pipeline on a local Air
 up: .venv/.ready ## The same, then stay up and print the pages to open
 	@$(BIN)/python -m dags_examples.demo --stay --host $(HOST)
 
-# The tests of the last two folders share servers that take both processors, so they run one after another. (Groups of
+# The tests of the last folders share servers that take both processors, so they run one after another. (Groups of
 # pytest-xdist would say the same in one run; 3.8.0 knows none with pytest 9.2.)
 test: .venv/.ready .venv-mlflow/.ready ## Run every test on Airflow 3
 	$(BIN)/python -m pytest -n 2 tests/unit tests/contract
-	$(BIN)/python -m pytest tests/airflow tests/e2e
+	$(BIN)/python -m pytest tests/airflow tests/e2e tests/mlflow
 
-test-airflow2: .venv-airflow2/.ready .venv-mlflow/.ready ## Run the same tests on Airflow 2.11
+test-airflow2: .venv-airflow2/.ready ## Run the same tests on Airflow 2.11, but for those of MLflow, which know no Airflow
 	.venv-airflow2/bin/python -m pytest -n 2 tests/unit tests/contract
 	.venv-airflow2/bin/python -m pytest tests/airflow tests/e2e
 

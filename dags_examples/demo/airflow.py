@@ -98,6 +98,7 @@ def settings(
             "is_anonymous": True,
             "api_endpoint": vertex_url,
             "logging_endpoint": vertex_url,
+            "storage_endpoint": storage_url,
             "console_url": vertex_url,
             **({"storage_endpoint": storage_url} if storage_url else {}),
         },

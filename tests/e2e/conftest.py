@@ -14,7 +14,7 @@ from dags_examples.demo.stack import Stack
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(tmp_path_factory.mktemp("stack"), dags_folder=EXAMPLES, project=FLIGHTS) as running:
-        for dag_id in (DAG_ID, "flights_on_demand"):
+        for dag_id in (DAG_ID, "flights_on_demand", "flights_maintenance"):
             running.wait_for_dag(dag_id)
         yield running
 
