@@ -141,7 +141,7 @@ def test_a_project_without_configuration_of_ours(make_project: MakeProject) -> N
     assert manifest.parameters == {}
     assert manifest.config.image is None
     with pytest.raises(ConfigError, match=r"^No root is set"):
-        build_plan(manifest)
+        build_plan(manifest, config=manifest.config.overridden({"image": "x"}))
     with pytest.raises(ConfigError, match=r"^No image is set"):
         build_plan(manifest, config=manifest.config.overridden({"root": "x"}))
 
