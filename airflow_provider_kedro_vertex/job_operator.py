@@ -312,7 +312,9 @@ class VertexJobOperator(BaseOperator):
     def _end_jobs(self, context: Context) -> None:
         """Cancel this task's jobs when no name is at hand; why the task ends must not be hidden by an error here."""
         try:
-            self._cancel(self.job_request(self._hook(), context))
+            # Kept, so that on_kill tries again if this too takes longer than the task's time.
+            self._request = self.job_request(self._hook(), context)
+            self._cancel(self._request)
         except KedroVertexError as error:
             self.log.error("The job may go on, since it could not be cancelled: %s", error)
 
