@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 
 from airflow_provider_kedro_vertex.core.errors import (
     BadRequestError,
@@ -19,6 +19,7 @@ from airflow_provider_kedro_vertex.core.errors import (
 )
 from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout
 from airflow_provider_kedro_vertex.failing import airflow_error, event_error, final_error
+from airflow_provider_kedro_vertex.job_operator import VertexJobOperator
 from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
 
 
@@ -44,6 +45,32 @@ def test_a_used_up_quota_is_waited_for_with_growing_pauses(
     found = operator()._quota_pause(error, time.time() - waited)
 
     assert found == (None if pause is None else pytest.approx(pause, abs=1))
+
+
+class Refused(VertexJobOperator):
+    """There is no quota for its job."""
+
+    def job_request(self, hook: Any, context: Any) -> Any:
+        raise QuotaExceededError("full", 429)
+
+
+def test_a_deferrable_task_waits_for_a_quota_in_the_triggerer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", '{"conn_type": "google_cloud_platform"}')
+    task = Refused(task_id="submit", deferrable=True, execution_timeout=timedelta(minutes=5))
+    since = time.time() - 100
+
+    with pytest.raises(TaskDeferred) as deferred:
+        task.submit_and_wait({}, since)  # type: ignore[typeddict-item]
+
+    assert deferred.value.method_name == "submit_and_wait"
+    assert deferred.value.kwargs == {"since": since}
+    assert deferred.value.timeout is not None
+    assert 100 < deferred.value.timeout.total_seconds() <= 200
+    left = (deferred.value.trigger.moment - datetime.now(timezone.utc)).total_seconds()  # type: ignore[attr-defined]
+    assert 90 < left < 200
+
+    with pytest.raises(AirflowException, match=r"^full$"):
+        task.submit_and_wait({}, time.time() - 4000)  # type: ignore[typeddict-item]
 
 
 def test_a_killed_task_waits_for_no_quota() -> None:

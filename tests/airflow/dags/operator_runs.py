@@ -33,7 +33,10 @@ with DAG(
         task_id="overridden",
         display_name="{{ task.task_id }} of {{ ds }}",
         labels={"team": "{{ dag.dag_id }}"},
-        job_overrides={"runtimeConfig": {"failurePolicy": "PIPELINE_FAILURE_POLICY_FAIL_FAST"}, "network": "{{ ds }}"},
+        job_overrides={
+            "runtimeConfig": {"failurePolicy": "PIPELINE_FAILURE_POLICY_FAIL_FAST"},
+            "network": "projects/1/global/networks/day-{{ ds }}",
+        },
     )
 
     KedroVertexPipelineOperator(task_id="node_fails", params={"exit": 4})
