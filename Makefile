@@ -42,7 +42,7 @@ format: .venv/.ready ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.ready ## Measure what parsing and compiling cost, and what kedro-vertexai takes
+bench: .venv/.ready .venv-image/.ready .venv-kedro-vertexai/.ready ## Measure it, beside Kedro, Google and kedro-vertexai
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 pictures: .venv/.ready ## Take the pictures in docs/images again (needs Chromium)
@@ -57,7 +57,7 @@ constraints: .venv/.ready ## Pin today's newest releases that agree with constra
 	  --output-file constraints/kedro-vertexai.txt --no-header --no-annotate --no-emit-index-url
 
 clean: ## Remove the environments and everything that the other targets made
-	rm -rf .venv .venv-airflow2 .venv-mlflow .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-airflow2 .venv-mlflow .venv-kedro-vertexai .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is built when its constraints or the extras changed. Bytecode is compiled once here: Airflow starts
@@ -78,4 +78,16 @@ clean: ## Remove the environments and everything that the other targets made
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
 	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --constraint $< \
 	  --editable '.[runtime,mlflow]' 'kedro-datasets[json-jsondataset]'
+	@touch $@
+
+# What the benchmarks compare: the packages of the example's image, and kedro-vertexai in an image of the same project.
+.venv-image/.ready: constraints/airflow-3.txt dags_examples/flights/requirements.txt pyproject.toml
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< \
+	  --requirement dags_examples/flights/requirements.txt --editable '.[runtime]'
+	@touch $@
+
+.venv-kedro-vertexai/.ready: constraints/kedro-vertexai.txt
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

@@ -11,7 +11,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import DAG, BaseOperator, Param, TaskGroup
 
@@ -19,11 +19,13 @@ from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.parameters import FORCE_FULL_RUN
-from airflow_provider_kedro_vertex.core.plan import EXIT_TASK_ID, Plan, build_plan
 from airflow_provider_kedro_vertex.node_tasks import NodeArguments, TasksMap, check_selectors, node_tasks
 from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.sensors import KedroVertexNodeSensor, KedroVertexPipelineSensor
 from airflow_provider_kedro_vertex.source import ManifestSource
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.core.plan import Plan
 
 MODES = ("pipeline_job", "custom_job")
 WATCHES = ("job", "nodes")
@@ -288,6 +290,8 @@ class _Pipeline:
 
     def _add_teardown(self, parent: TaskGroup, leaves: list[BaseOperator], job: Mapping[str, Any]) -> None:
         if self._config.on_exit_pipeline:
+            from airflow_provider_kedro_vertex.core.plan import EXIT_TASK_ID
+
             last = KedroVertexCustomJobOperator(
                 dag=parent.dag,
                 task_group=parent,
@@ -315,6 +319,8 @@ class _Pipeline:
 
     @cached_property
     def _plan(self) -> Plan:
+        from airflow_provider_kedro_vertex.core.plan import build_plan  # not where a DAG has no tasks of nodes
+
         return build_plan(self.read, self.name, self._config)
 
 

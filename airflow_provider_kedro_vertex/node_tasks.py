@@ -105,7 +105,7 @@ def check_selectors(arguments: NodeArguments, manifest: Manifest) -> None:
     nodes = [node for pipeline in manifest.pipelines.values() for node in pipeline.nodes]
     known = {DEFAULT, *(tag for node in nodes for tag in node.tags), *(name for node in nodes for name in _names(node))}
     for selector in arguments:
-        if selector not in known and not ("*" in selector and PerNode({selector: {}}).find(known, ())):
+        if selector not in known and PerNode({selector: {}}).find(known, ()) is None:
             raise ConfigError(f"node_arguments: no node or tag is named {selector!r}.{did_you_mean(selector, known)}")
 
 

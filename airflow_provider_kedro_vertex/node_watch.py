@@ -41,6 +41,10 @@ class NodeWatch:
         self._context = context
         self._log = sensor.log
         self._group = sensor.group
+        # A clear sets max_tries to the tries made so far plus the retries. Airflow 2 on SQLite may count a first try as
+        # the second one, so the number of the try alone does not tell.
+        ti, retries = context["ti"], sensor.retries or 0
+        self._again = ti.max_tries > retries or (retries > 0 and ti.try_number > 1)
         self.submit = rendered(_submitting(sensor), context)
         self.hook = KedroVertexHook(
             gcp_conn_id=self.submit.gcp_conn_id, impersonation_chain=self.submit.impersonation_chain
@@ -59,7 +63,7 @@ class NodeWatch:
 
     def is_due(self, standing: resume.Standing) -> bool:
         """Whether this try asks for a new attempt: its task was cleared, or tried again, after the group had failed."""
-        if not standing.ended or standing.verdict == "done" or self._context["ti"].try_number == 1:
+        if not standing.ended or standing.verdict == "done" or not self._again:
             return False
         # This very try has asked for it, and its worker died.
         return not label_of_try(self._context).items() <= dict(standing.job.get("labels", {})).items()

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_kedro_vertex.core import identity, parameters, resume
-from airflow_provider_kedro_vertex.core.checks import Mode, check, refuse
+from airflow_provider_kedro_vertex.core.checks import check
 from airflow_provider_kedro_vertex.core.config import RunConfig
+from airflow_provider_kedro_vertex.core.container_checks import Mode
 from airflow_provider_kedro_vertex.core.custom_job import custom_job
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
+from airflow_provider_kedro_vertex.core.findings import refuse
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.overrides import with_overrides
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
@@ -74,8 +76,11 @@ def attempts_of(operator: BaseOperator, context: Context, config: RunConfig) -> 
 
 
 def not_its_own(attempts: Attempts) -> Attempts:
-    """The same task instance's attempts, made by another task: none of its own tries takes such a job for its own."""
-    return replace(attempts, try_number=0)
+    """The same task instance's attempts, made by another task: none of its own tries takes such a job for its own.
+
+    That other task's tries say nothing of the task instance's, so no attempt is taken for one of a deleted run.
+    """
+    return replace(attempts, try_number=0, first_try=0)
 
 
 def label_of_try(context: Context) -> dict[str, str]:
@@ -246,7 +251,7 @@ def pipeline_job_request(
 
     def body(job_id: str, earlier: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         told = run_context(context, plan, client, attempts.run_key, job_id)
-        left = None if from_start else _left(plan, earlier, attempts, context)
+        left = None if from_start else _left(plan, earlier, attempts)
         resumes = {resume.RESUMES_LABEL: str(len(earlier))} if left else {}
         if left:
             operator.log.info("%d of %d node groups are left to run.", len(left.groups), len(plan.groups))
@@ -301,10 +306,10 @@ def custom_job_request(operator: KedroVertexCustomJobOperator, hook: KedroVertex
     )
 
 
-def _left(plan: Plan, earlier: Sequence[Mapping[str, Any]], attempts: Attempts, context: Context) -> Plan | None:
+def _left(plan: Plan, earlier: Sequence[Mapping[str, Any]], attempts: Attempts) -> Plan | None:
     """What earlier attempts left to do; None for the whole plan."""
-    if context["ti"].try_number == 1:
-        # A first try after others is that of a DAG run which was deleted and made again: it begins from the start.
+    if attempts.first_try == 1:
+        # Never cleared, so jobs of another start are those of a DAG run that was deleted and made again.
         earlier = [job for job in earlier if job.get("labels", {}).get(START_LABEL) == attempts.run_start]
     known = {group.task_id for group in plan.groups}
     done = resume.done(earlier) & known

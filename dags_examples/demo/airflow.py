@@ -74,6 +74,9 @@ class Airflow(Protocol):
         A StackError is raised as by `backfill`.
         """
 
+    def command(self, *arguments: str) -> None:
+        """Run one of Airflow's commands; a StackError when it fails."""
+
     def runs(self, dag_id: str) -> list[Run]:
         """The DAG's runs, oldest day first."""
 
@@ -97,6 +100,7 @@ def settings(
             "logging_endpoint": vertex_url,
             "storage_endpoint": storage_url,
             "console_url": vertex_url,
+            **({"storage_endpoint": storage_url} if storage_url else {}),
         },
     }
     return {

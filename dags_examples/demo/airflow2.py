@@ -100,6 +100,11 @@ class Airflow2:
         self._processes.until(lambda: all(run.ended for run in runs()), ended, seconds, interval=POLL_SECONDS)
         return runs()[0]
 
+    def command(self, *arguments: str) -> None:
+        """See `dags_examples.demo.airflow.Airflow`."""
+        name = f"airflow {' '.join(arguments[:2])}"
+        self._processes.run(name, ["airflow", *arguments], env=self._env, seconds=COMMAND_SECONDS)
+
     def runs(self, dag_id: str) -> list[Run]:
         """See `dags_examples.demo.airflow.Airflow`."""
         runs = [_run(run) for run in self._ask("dags", "list-runs", "--dag-id", dag_id)]

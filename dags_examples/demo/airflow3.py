@@ -58,7 +58,7 @@ class Airflow3:
 
     def start(self) -> None:
         """See `dags_examples.demo.airflow.Airflow`."""
-        self._command("db", "migrate")
+        self.command("db", "migrate")
         let_readers_in(Path(self._env["AIRFLOW_HOME"]))
         for component in COMPONENTS:
             self._processes.start(f"Airflow {component[0]}", ["airflow", *component], env=self._env)
@@ -81,13 +81,13 @@ class Airflow3:
     ) -> list[Run]:
         """See `dags_examples.demo.airflow.Airflow`."""
         days = ("--from-date", first_day.isoformat(), "--to-date", last_day.isoformat())
-        self._command("backfill", "create", "--dag-id", dag_id, *days)
+        self.command("backfill", "create", "--dag-id", dag_id, *days)
         return self._ended(dag_id, lambda run: first_day <= run.day <= last_day, watch, seconds)
 
     def trigger(self, dag_id: str, params: Mapping[str, str], *, seconds: float = RUN_SECONDS) -> Run:
         """See `dags_examples.demo.airflow.Airflow`."""
         run_id = new_run_id()
-        self._command("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(params))
+        self.command("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(params))
         return self._ended(dag_id, lambda run: run.run_id == run_id, lambda: None, seconds)[0]
 
     def runs(self, dag_id: str) -> list[Run]:
@@ -129,7 +129,8 @@ class Airflow3:
             return False
         return all(part["status"] == "healthy" for part in health.values())
 
-    def _command(self, *arguments: str) -> None:
+    def command(self, *arguments: str) -> None:
+        """See `dags_examples.demo.airflow.Airflow`."""
         name = f"airflow {' '.join(arguments[:2])}"
         self._processes.run(name, ["airflow", *arguments], env=self._env, seconds=COMMAND_SECONDS)
 

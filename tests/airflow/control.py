@@ -128,6 +128,11 @@ class RunningAirflow:
         rows = self._read(query, dag_id, run_id, task_id)
         return json.loads(rows[0][0]) if rows else None
 
+    def has_trigger(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> bool:
+        """Whether the triggerer has taken up this try."""
+        folder = self._home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
+        return any(folder.glob(f"attempt={try_number}.log.trigger.*"))
+
     def log(self, dag_id: str, run_id: str, task_id: str) -> str:
         """What all tries of a task logged."""
         folder = self._home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"

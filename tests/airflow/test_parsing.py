@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
+from airflow_provider_kedro_vertex.core.config import RunConfig
+from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 
 BARE = """
 from datetime import datetime
@@ -86,14 +88,102 @@ def test_a_dag_file_costs_little_more_than_bare_dags(tmp_path: Path) -> None:
             "core.errors",
             "core.files",
             "core.manifest",
+            "core.parameters",
             "core.per_node",
             "core.quantities",
             "core.sections",
+            "core.states",
             "dag",
+            "deferring",
+            "job_operator",
             "links",
+            "node_tasks",
             "operators",
             "sensors",
             "source",
             "version",
         )
     }
+
+
+#: Parses and serializes a DAG of as many node tasks as bare tasks, in one process; the least of several times counts.
+MANY = """
+import json, sys, time
+from datetime import datetime
+from pathlib import Path
+from airflow.providers.common.compat.sdk import DAG
+try:
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.serialization.serialized_objects import DagSerialization
+except ImportError:  # Airflow 2
+    from airflow.operators.empty import EmptyOperator
+    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
+from airflow_provider_kedro_vertex import kedro_vertex_dag
+
+count, given = int(sys.argv[2]), {"schedule": None, "start_date": datetime(2013, 6, 1)}
+
+def bare():
+    with DAG("bare", **given) as dag:
+        tasks = [EmptyOperator(task_id=f"node_{number}") for number in range(count)]
+        for before, after in zip(tasks, tasks[1:]):
+            before >> after
+    return dag
+
+def nodes(**mode):
+    return lambda: kedro_vertex_dag("nodes", manifest=sys.argv[1], **given, **mode)
+
+made = {"bare": bare, "custom_job": nodes(mode="custom_job"), "watched": nodes(watch="nodes")}
+least = dict.fromkeys(made, float("inf"))
+for _ in range(8):
+    for name, make in made.items():
+        started = time.process_time()
+        make()
+        least[name] = min(least[name], time.process_time() - started)
+size = {name: len(json.dumps(DagSerialization.to_dict(make()))) for name, make in made.items()}
+print(json.dumps({name: [least[name] / least["bare"], size[name] / size["bare"]] for name in made}))
+"""
+
+
+def many_nodes(count: int) -> Manifest:
+    """A chain of nodes, twenty in each namespace."""
+    nodes = tuple(
+        Node(
+            name=f"part_{number // 20}.node_{number}",
+            inputs=(f"data_{number - 1}", f"params:p{number}") if number else ("raw",),
+            outputs=(f"data_{number}",),
+            namespace=f"part_{number // 20}",
+        )
+        for number in range(count)
+    )
+    settings = {"project_id": "p", "region": "europe-west1", "image": "a/b:1", "root": "bucket/runs"}
+    return Manifest(
+        project=Project("Many Nodes", "many", "1.7.0"),
+        env=None,
+        config=RunConfig.from_dict(settings),
+        parameters={},
+        datasets={f"data_{number}": Dataset(f"data_{number}", "MemoryDataset") for number in range(count)},
+        pipelines={"__default__": Pipeline("__default__", nodes)},
+    )
+
+
+def test_400_node_tasks_cost_little_more_than_400_bare_tasks(tmp_path: Path) -> None:
+    manifests.write(many_nodes(400), tmp_path / "many.manifest.json")
+    (tmp_path / "measure.py").write_text(MANY)
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        str(tmp_path / "measure.py"),
+        str(tmp_path / "many.manifest.json"),
+        "400",
+    ]
+    runs: list[dict[str, list[float]]] = []
+    while len(runs) < 3 and not (runs and max(seconds for seconds, _ in runs[-1].values()) <= 1.5):
+        # Noise only ever adds, and it may last as long as one process.
+        done = subprocess.run(
+            command, env={**os.environ, "AIRFLOW_HOME": str(tmp_path)}, check=True, capture_output=True, text=True
+        )
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    for mode in ("custom_job", "watched"):
+        assert min(run[mode][0] for run in runs) <= 1.5, runs
+        assert runs[0][mode][1] <= 2, runs

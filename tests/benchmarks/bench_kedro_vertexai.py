@@ -1,9 +1,9 @@
 """What kedro-vertexai 1.0.0 takes to compile the projects that this package compiles, in the same run.
 
-It gets an environment of its own under ``.bench/``, built with uv from ``constraints/kedro-vertexai.txt`` when it is
-missing or older than that file (the first time needs the package index, and uv fetches Python 3.11 where there is none;
-kedro-vertexai and its kfp want one below 3.13). Both specs must have the same tasks with the same dependencies. Ends
-with exit code 1 when compiling from the manifest is not at least 50 times faster.
+It gets an environment of its own, ``.venv-kedro-vertexai``, built with uv from ``constraints/kedro-vertexai.txt`` when
+it is missing or older than that file. The first time needs the package index, and uv fetches Python 3.11 where there is
+none; kedro-vertexai and its kfp want one below 3.13. Both specs must have the same tasks with the same dependencies.
+Ends with exit code 1 when compiling from the manifest is not at least 50 times faster.
 
 Run it with ``python tests/benchmarks/bench_kedro_vertexai.py [NODES ...]``. All times are seconds of processor time:
 
@@ -38,7 +38,7 @@ from airflow_provider_kedro_vertex.core.plan import build_plan
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 REQUIREMENTS = ROOT / "constraints" / "kedro-vertexai.txt"
-ENVIRONMENT = ROOT / ".bench" / "kedro-vertexai"
+ENVIRONMENT = ROOT / ".venv-kedro-vertexai"
 FASTER = 50
 
 # What the commands of a CI job would do, without the checks.

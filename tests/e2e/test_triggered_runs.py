@@ -11,7 +11,8 @@ pytestmark = [pytest.mark.airflow]
 
 def test_airflow_finds_the_example_dags_and_nothing_else(stack: Stack) -> None:
     pipelines = {"flights", "flights_features", "flights_training", "flights_reporting"}
-    assert stack.airflow.dag_ids() == pipelines | {"flights_on_demand", "flights_maintenance"}
+    modes = {"flights_nodes", "flights_custom_jobs"}
+    assert stack.airflow.dag_ids() == pipelines | modes | {"flights_on_demand", "flights_maintenance"}
 
 
 def test_operators_in_a_dag_of_ones_own(stack: Stack) -> None:

@@ -5,13 +5,17 @@ import os
 import runpy
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_kedro_vertex.core import manifest as manifests
+from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, ManifestError, PlanError
+from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 
 HEAD = """
 from datetime import datetime
@@ -134,6 +138,137 @@ def test_a_wrong_dag_file_gets_one_clear_line(
 
     assert str(raised.value).startswith(message.format(folder=folder))
     assert "\n" not in str(raised.value)
+
+
+NODES = """
+with DAG("mine", schedule=None) as dag:
+    group = kedro_vertex_task_group("kedro", manifest="nodes.manifest.json", {mode}, node_arguments={arguments})
+"""
+MODES = {"custom_job": 'mode="custom_job"', "watched": 'watch="nodes"'}
+
+
+def nodes_manifest(folder: Path, **config: Any) -> Path:
+    nodes = (
+        Node("load", ("raw",), ("table",)),
+        Node("submit", ("table",), ("copy",), tags=("small",)),
+        Node("model.fit", ("table",), ("model.line",), namespace="model", tags=("gpu",)),
+        Node("model.inner.score it", ("model.line",), ("score",), namespace="model.inner"),
+        Node("model", ("score", "copy"), ("result",)),
+    )
+    tidy = Pipeline("tidy", (Node("tell", ("params:run_outcome",), ("told",)),))
+    settings = {"project_id": "demo-project", "region": "europe-west1", "image": "a/b:1", "root": "bucket/runs"}
+    path = folder / "nodes.manifest.json"
+    datasets = {name: Dataset(name, "MemoryDataset") for name in ("table", "copy", "model.line", "score", "result")}
+    manifest = Manifest(
+        project=Project("Nodes", "nodes", "1.7.0"),
+        env=None,
+        config=RunConfig.from_dict({**settings, **config}),
+        parameters={},
+        datasets=datasets,
+        pipelines={"__default__": Pipeline("__default__", nodes), "tidy": tidy},
+    )
+    manifests.write(manifest, path)
+    return path
+
+
+def graph(folder: Path, mode: str, arguments: str = "{}") -> tuple[DAG, Any]:
+    found = load(folder, NODES.format(mode=MODES[mode], arguments=arguments))
+    return found["dag"], found["group"]
+
+
+@pytest.mark.parametrize("mode", ["custom_job", "watched"])
+def test_nodes_are_tasks_in_groups_that_mirror_the_namespaces(tmp_path: Path, mode: str) -> None:
+    nodes_manifest(tmp_path)
+    dag, group = graph(tmp_path, mode)
+    # A node is named like a task of the factory, another one like a namespace: both are kept apart.
+    submit = "submit_" if mode == "watched" else "submit"
+    tasks = {f"kedro.{name}" for name in ("load", submit, "model_.fit", "model_.inner.score_it", "model")}
+    first = {"kedro.submit"} if mode == "watched" else set()
+    assert set(dag.task_dict) == tasks | first
+    assert dag.task_dict["kedro.load"].upstream_task_ids == first
+    assert dag.task_dict["kedro.load"].downstream_task_ids == {f"kedro.{submit}", "kedro.model_.fit"}
+    assert dag.task_dict["kedro.model"].upstream_task_ids == {"kedro.model_.inner.score_it", f"kedro.{submit}"}
+    assert {name: task.task_id for name, task in group.tasks_map.items()} == {
+        "load": "kedro.load",
+        "submit": f"kedro.{submit}",
+        "model.fit": "kedro.model_.fit",
+        "model.inner.score it": "kedro.model_.inner.score_it",
+        "model": "kedro.model",
+    }
+    assert group.tasks_map["model.inner.score it"].group == "model-inner-score-it"
+    assert dag.topological_sort()  # no circle, and every id is known
+
+
+def test_a_node_that_tasks_map_does_not_have_is_told_with_the_closest_one(tmp_path: Path) -> None:
+    nodes_manifest(tmp_path)
+    _, group = graph(tmp_path, "custom_job")
+    with pytest.raises(PlanError, match=r"^tasks_map has no node 'model\.fitt'\. Did you mean 'model\.fit'\?$"):
+        group.tasks_map["model.fitt"]
+    assert "model.fitt" not in group.tasks_map
+    assert group.tasks_map.get("model.fitt") is None
+
+
+@pytest.mark.parametrize("mode", ["custom_job", "watched"])
+def test_airflow_arguments_come_from_vertexai_yml_and_the_dag_file(tmp_path: Path, mode: str) -> None:
+    airflow = {
+        "__default__": {"airflow": {"retries": 1, "pool": "small"}},
+        "gpu": {"airflow": {"pool": "gpus", "execution_timeout": 60, "retry_delay": 5}},
+    }
+    nodes_manifest(tmp_path, nodes=airflow)
+    _, group = graph(tmp_path, mode, '{"model.*": {"retries": 4}, "small": {"priority_weight": 7}}')
+    load, fit, submit = (group.tasks_map[name] for name in ("load", "model.fit", "submit"))
+    assert (load.pool, load.retries, load.execution_timeout) == ("small", 1, None)
+    assert (fit.pool, fit.retries) == ("gpus", 4)
+    assert (fit.execution_timeout, fit.retry_delay) == (timedelta(seconds=60), timedelta(seconds=5))
+    assert (submit.priority_weight, load.priority_weight) == (7, 1)
+
+
+def test_default_args_reach_the_tasks_of_nodes(tmp_path: Path) -> None:
+    nodes_manifest(tmp_path)
+    body = """
+with DAG("mine", schedule=None, default_args={"retries": 3, "owner": "a"}) as dag:
+    group = kedro_vertex_task_group(manifest="nodes.manifest.json", watch="nodes", default_args={"owner": "b"})
+made = kedro_vertex_dag("made", manifest="nodes.manifest.json", mode="custom_job", schedule=None,
+                        default_args={"retries": 2}, params={"day": "{{ ds }}"})
+"""
+    found = load(tmp_path, body)
+    fit = found["group"].tasks_map["model.fit"]
+    assert (fit.retries, fit.owner) == (3, "b")
+    assert found["made"].tasks_map["load"].retries == 2
+    assert dict(found["made"].params) == {"day": "{{ ds }}"}
+
+
+@pytest.mark.parametrize("options", ['mode="custom_job"', 'watch="nodes"', "mode='pipeline_job'"])
+def test_the_exit_pipeline_is_a_teardown(tmp_path: Path, options: str) -> None:
+    nodes_manifest(tmp_path, on_exit_pipeline="tidy")
+    body = f'dag = kedro_vertex_dag("mine", manifest="nodes.manifest.json", schedule=None, {options})'
+    dag = load(tmp_path, body)["dag"]
+    last = dag.task_dict["on_exit"]
+    assert last.is_teardown
+    assert last.group == "on-exit"
+    assert last.upstream_task_ids == {"wait"} if "pipeline_job" in options else {"model"}
+    if "submit" in dag.task_dict:
+        assert not getattr(dag.task_dict["submit"], "exit_handler", False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ('mode="custom"', "mode must be one of pipeline_job, custom_job, not 'custom'."),
+        ('watch="node"', "watch must be one of job, nodes, not 'node'."),
+        ('mode="custom_job", watch="nodes"', 'watch="nodes" goes with mode="pipeline_job": '),
+        ('node_arguments={"load": {"pool": "p"}}', "node_arguments= finds no tasks of nodes: "),
+        (
+            'mode="custom_job", node_arguments={"laod": {"pool": "p"}}',
+            "node_arguments: no node or tag is named 'laod'. ",
+        ),
+    ],
+)
+def test_a_wrong_argument_of_the_factory_gets_one_clear_line(tmp_path: Path, options: str, message: str) -> None:
+    nodes_manifest(tmp_path)
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, f'kedro_vertex_dag(manifest="nodes.manifest.json", schedule=None, {options})')
+    assert str(raised.value).startswith(message)
 
 
 SERIALIZE = """

@@ -1,12 +1,15 @@
 """Tasks that each show one behaviour; the tests put `small.manifest.json` beside this file's copy."""
 
 from datetime import datetime
+from functools import partial
 
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_kedro_vertex import kedro_vertex_task_group
-from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
+from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.sensors import KedroVertexPipelineSensor
+
+CustomJob = partial(KedroVertexCustomJobOperator, group="make_rows")
 
 with DAG(
     "operator_runs",
@@ -25,6 +28,14 @@ with DAG(
     submits >> KedroVertexPipelineSensor(task_id="pokes", job=name, poke_interval=0.2)
     kedro_vertex_task_group("group", pipeline="first", manifest="small.manifest.json", deferrable=False)
 
+    KedroVertexPipelineOperator(task_id="large", params={"text": "x" * 200_000})
+    KedroVertexPipelineOperator(
+        task_id="overridden",
+        display_name="{{ task.task_id }} of {{ ds }}",
+        labels={"team": "{{ dag.dag_id }}"},
+        job_overrides={"runtimeConfig": {"failurePolicy": "PIPELINE_FAILURE_POLICY_FAIL_FAST"}, "network": "{{ ds }}"},
+    )
+
     KedroVertexPipelineOperator(task_id="node_fails", params={"exit": 4})
     failing = KedroVertexPipelineOperator(task_id="submits_failing", params={"exit": 4}, wait_for_completion=False)
     failing_name = "{{ ti.xcom_pull(task_ids='submits_failing')['name'] }}"
@@ -36,8 +47,17 @@ with DAG(
     KedroVertexPipelineOperator(task_id="unknown_pipeline", pipeline="frist", **wrong)
     KedroVertexPipelineOperator(task_id="unknown_setting", run_config={"imgae": "x"}, **wrong)
     KedroVertexPipelineOperator(task_id="no_json", params={"moment": "{{ ds }}", "a": 1, "a.b": 2}, **wrong)
+    KedroVertexPipelineOperator(task_id="checked", run_config={"labels": {"Team": "x"}}, **wrong)
+    KedroVertexPipelineOperator(task_id="output_only", job_overrides={"state": "x"}, **wrong)
     KedroVertexPipelineOperator(task_id="refused", region="nowhere!", **wrong)
     KedroVertexPipelineOperator(task_id="unknown_image", run_config={"image": "registry/{{ ds }}:1"})
     KedroVertexPipelineOperator(task_id="nobody_answers", gcp_conn_id="nobody")
+    h100 = {"gpu": "1", "accelerator_type": "NVIDIA_H100_80GB"}
+    networks = {"vpc": "projects/1/global/networks/n", "psc_interface": {"network_attachment": "attachment"}}
+    for kind, given in (("pipeline", KedroVertexPipelineOperator), ("custom", CustomJob)):
+        given(task_id=f"two_networks_{kind}", run_config={"network": networks}, **wrong)
+    CustomJob(task_id="no_accelerator", region="africa-south1", run_config={"resources": {"make_rows": h100}}, **wrong)
+    CustomJob(task_id="no_group", group="make_row", **wrong)
+    CustomJob(task_id="one_group", params={"day": "{{ ds }}"}, project_id="{{ 'demo-project' }}")
     KedroVertexPipelineSensor(task_id="no_job", job="projects/demo-project/locations/europe-west1/pipelineJobs/none")
     KedroVertexPipelineSensor(task_id="no_name", job="job-1", **wrong)
