@@ -49,7 +49,7 @@ _REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
 class Part:
     """The part of a run that one container does.
 
-    :param pipeline: the registered pipeline.
+    :param pipeline: the registered pipeline, or several with commas between them.
     :param env: the configuration environment, or None.
     :param nodes: the names of the container's nodes.
     :param last: the names of the nodes after which the whole run is done, this container's and others'.
@@ -108,7 +108,7 @@ class MlflowRun:
 
             request_headers.register(self._header_provider, context)
         config = _config(context)
-        if self._part.pipeline in config.tracking.disable_tracking.pipelines:
+        if set(self._part.pipeline.split(",")) <= set(config.tracking.disable_tracking.pipelines):
             return
         logging.getLogger("kedro_mlflow.framework.hooks.mlflow_hook").addFilter(_expected)
         with _explained(config):
