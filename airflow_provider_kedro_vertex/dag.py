@@ -138,19 +138,17 @@ def kedro_vertex_dags(
     :param pipelines: only these registered pipelines; None takes all.
     :param manifest: see :func:`kedro_vertex_dag`, as ``project``, ``python``, ``kedro_env``, ``mode`` and ``watch``.
     :param node_arguments: see :func:`kedro_vertex_dag`; a selector may mean nodes of some of the pipelines alone.
-    :param arguments: see :func:`kedro_vertex_dag`; the same for each DAG. ``dag_id_suffix`` is put behind each DAG's
-        id, where one manifest makes DAGs twice.
+    :param arguments: see :func:`kedro_vertex_dag`; the same for each DAG.
     :return: DAG id to DAG.
     :raises KedroVertexError: the manifest cannot be read, lacks one of ``pipelines``, or an argument is wrong.
     """
     file: str = namespace["__file__"]
-    suffix = arguments.pop("dag_id_suffix", "")
     try:
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
         names = sorted(read.pipelines) if pipelines is None else pipelines
         asked = [_Pipeline(source, read, name, mode, watch, node_arguments or {}, arguments) for name in names]
-        dags = [each.dag(file, f"{each.default_id}{suffix}") for each in asked]
+        dags = [each.dag(file, None) for each in asked]
     except KedroVertexError as error:
         raise error.with_traceback(None) from None  # see kedro_vertex_dag
     made = {dag.dag_id: dag for dag in dags}

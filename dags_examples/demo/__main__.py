@@ -85,6 +85,9 @@ def _demo(folder: Path, host: str, *, stay: bool) -> int:
     with Stack(folder, dags_folder=EXAMPLES, project=FLIGHTS, host=host) as stack:
         seconds = time.monotonic() - started
         say(f"Airflow {stack.airflow.version} is up after {seconds:.0f} s. Pages: {_pages(stack)}")
+        for dag_id in (*(mode.dag_id for mode in MODES), "flights_on_demand", "flights_maintenance"):
+            # While Airflow stores DAGs, its backfill command may find SQLite locked.
+            stack.wait_for_dag(dag_id)
         rows: list[tuple[str, ...]] = []
         errors: dict[date, set[float]] = {}
         for mode in MODES:
@@ -108,7 +111,6 @@ def _backfill(stack: Stack, mode: Mode, rows: list[tuple[str, ...]], errors: dic
     :param errors: gets each day's mean error.
     :return: whether a run failed.
     """
-    stack.wait_for_dag(mode.dag_id)
     say(f"Backfilling DAG {mode.dag_id} ({mode.what}), {FIRST_DAY} to {LAST_DAY}:")
     progress = Progress()
     runs = stack.airflow.backfill(mode.dag_id, FIRST_DAY, LAST_DAY, watch=lambda: _show(stack, mode, progress))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dags_examples.demo.__main__ import DAG_ID, EXAMPLES, FIRST_DAY, FLIGHTS, LAST_DAY
+from dags_examples.demo.__main__ import DAG_ID, EXAMPLES, FIRST_DAY, FLIGHTS, LAST_DAY, MODES
 from dags_examples.demo.airflow import Run
 from dags_examples.demo.stack import Stack
 
@@ -14,7 +14,7 @@ from dags_examples.demo.stack import Stack
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(tmp_path_factory.mktemp("stack"), dags_folder=EXAMPLES, project=FLIGHTS) as running:
-        for dag_id in (DAG_ID, "flights_on_demand", "flights_maintenance"):
+        for dag_id in (*(mode.dag_id for mode in MODES), "flights_on_demand", "flights_maintenance"):
             running.wait_for_dag(dag_id)
         yield running
 
