@@ -57,7 +57,7 @@ constraints: .venv/.ready ## Pin today's newest releases that agree with constra
 	  --output-file constraints/kedro-vertexai.txt --no-header --no-annotate --no-emit-index-url
 
 clean: ## Remove the environments and everything that the other targets made
-	rm -rf .venv .venv-airflow2 .venv-mlflow .venv-kedro-vertexai .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-* .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is built when its constraints or the extras changed. Bytecode is compiled once here: Airflow starts
@@ -81,13 +81,16 @@ clean: ## Remove the environments and everything that the other targets made
 	@touch $@
 
 # What the benchmarks compare: the packages of the example's image, and kedro-vertexai in an image of the same project.
-.venv-image/.ready: constraints/airflow-3.txt dags_examples/flights/requirements.txt pyproject.toml
-	@$(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< \
+.venv-image/.ready: constraints/airflow-3.txt dags_examples/flights/requirements.txt pyproject.toml .venv/.ready
+	@echo "Building $(@D) from $<."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --constraint $< \
 	  --requirement dags_examples/flights/requirements.txt --editable '.[runtime]'
 	@touch $@
 
-.venv-kedro-vertexai/.ready: constraints/kedro-vertexai.txt
-	@$(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+# Its kfp needs a Python older than 3.13; uv fetches one where there is none.
+.venv-kedro-vertexai/.ready: constraints/kedro-vertexai.txt .venv/.ready
+	@echo "Building $(@D) from $<."
+	@$(BIN)/uv venv --quiet --clear --python 3.11 $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --requirement $<
 	@touch $@
