@@ -22,13 +22,13 @@ demo: .venv/.ready ## Backfill three days of the flights pipeline on a local Air
 up: .venv/.ready ## The same, then stay up and print the pages to open
 	@$(BIN)/python -m dags_examples.demo --stay --host $(HOST)
 
-# The tests of the last two folders share servers that take both processors, so they run one after another. (Groups of
+# The tests of the last folders share servers that take both processors, so they run one after another. (Groups of
 # pytest-xdist would say the same in one run; 3.8.0 knows none with pytest 9.2.)
 test: .venv/.ready .venv-mlflow/.ready ## Run every test on Airflow 3
 	$(BIN)/python -m pytest -n 2 tests/unit tests/contract
-	$(BIN)/python -m pytest tests/airflow tests/e2e
+	$(BIN)/python -m pytest tests/airflow tests/e2e tests/mlflow
 
-test-airflow2: .venv-airflow2/.ready .venv-mlflow/.ready ## Run the same tests on Airflow 2.11
+test-airflow2: .venv-airflow2/.ready ## Run the same tests on Airflow 2.11, but for those of MLflow, which know no Airflow
 	.venv-airflow2/bin/python -m pytest -n 2 tests/unit tests/contract
 	.venv-airflow2/bin/python -m pytest tests/airflow tests/e2e
 
@@ -42,7 +42,7 @@ format: .venv/.ready ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.ready ## Measure what parsing and compiling cost, and what kedro-vertexai takes
+bench: .venv/.ready .venv-image/.ready .venv-kedro-vertexai/.ready ## Measure it, beside Kedro, Google and kedro-vertexai
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 pictures: .venv/.ready ## Take the pictures in docs/images again (needs Chromium)
@@ -57,7 +57,7 @@ constraints: .venv/.ready ## Pin today's newest releases that agree with constra
 	  --output-file constraints/kedro-vertexai.txt --no-header --no-annotate --no-emit-index-url
 
 clean: ## Remove the environments and everything that the other targets made
-	rm -rf .venv .venv-airflow2 .venv-mlflow .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-* .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is built when its constraints or the extras changed. Bytecode is compiled once here: Airflow starts
@@ -78,4 +78,19 @@ clean: ## Remove the environments and everything that the other targets made
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
 	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --constraint $< \
 	  --editable '.[runtime,mlflow]' 'kedro-datasets[json-jsondataset]'
+	@touch $@
+
+# What the benchmarks compare: the packages of the example's image, and kedro-vertexai in an image of the same project.
+.venv-image/.ready: constraints/airflow-3.txt dags_examples/flights/requirements.txt pyproject.toml .venv/.ready
+	@echo "Building $(@D) from $<."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --constraint $< \
+	  --requirement dags_examples/flights/requirements.txt --editable '.[runtime]'
+	@touch $@
+
+# Its kfp needs a Python older than 3.13; uv fetches one where there is none.
+.venv-kedro-vertexai/.ready: constraints/kedro-vertexai.txt .venv/.ready
+	@echo "Building $(@D) from $<."
+	@$(BIN)/uv venv --quiet --clear --python 3.11 $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --requirement $<
 	@touch $@

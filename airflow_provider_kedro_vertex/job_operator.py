@@ -226,7 +226,7 @@ class VertexJobOperator(BaseOperator):
         # Airflow 3 calls this in a signal handler, and then goes on where it was.
         self._killed = True
         if self._request is not None:
-            self._cancel(self._request)
+            self._try_to_cancel(self._request)
 
     def _once(self, context: Context, since: float) -> dict[str, Any] | None:
         from airflow_provider_kedro_vertex.core.outcome import summary
@@ -237,7 +237,7 @@ class VertexJobOperator(BaseOperator):
         self._job_name = name = submitted.job["name"]
         self.log.info("%s Vertex AI job %s: %s.", "Submitted" if submitted.created else "Adopted", name, request.what)
         if self._killed:  # while the job was being made
-            self._cancel(request)
+            self._try_to_cancel(request)
         watch = self._watch()
         self._keep_links(context, watch)
         if request.mlflow_url is not None:
@@ -312,7 +312,16 @@ class VertexJobOperator(BaseOperator):
     def _end_jobs(self, context: Context) -> None:
         """Cancel this task's jobs when no name is at hand; why the task ends must not be hidden by an error here."""
         try:
-            self._cancel(self.job_request(self._hook(), context))
+            # Kept, so that on_kill tries again if this too takes longer than the task's time.
+            self._request = self.job_request(self._hook(), context)
+        except KedroVertexError as error:
+            self.log.error("The job may go on, since it is not known: %s", error)
+        else:
+            self._try_to_cancel(self._request)
+
+    def _try_to_cancel(self, request: JobRequest) -> None:
+        try:
+            self._cancel(request)
         except KedroVertexError as error:
             self.log.error("The job may go on, since it could not be cancelled: %s", error)
 

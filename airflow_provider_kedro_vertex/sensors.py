@@ -118,16 +118,18 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """End the job, if that was asked for, before Airflow fails a deferred task whose time is over."""
         if is_timeout(next_method, next_kwargs):
-            try:
-                self.on_kill()
-            except KedroVertexError as error:
-                self.log.error("The job may go on, since it could not be cancelled: %s", error)
+            self.on_kill()
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         """Cancel the job if that was asked for."""
-        if self.cancel_on_kill:
+        if not self.cancel_on_kill:
+            return
+        try:
             self._watch.cancel()
+        except KedroVertexError as error:
+            # Why the task ends must not be hidden.
+            self.log.error("The job may go on, since it could not be cancelled: %s", error)
 
     def _defer(self) -> None:
         from airflow_provider_kedro_vertex.triggers import KedroVertexJobTrigger

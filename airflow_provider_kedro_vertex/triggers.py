@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which one call of the poll loop is given up; the loop comes again.
 CALL_SECONDS = 15.0
+#: Kills that go on, so that none is forgotten when its trigger is.
+_KILLS: set[asyncio.Task[None]] = set()
 #: Airflow since 3.3 tells a trigger that its task was killed.
 _TELLS_OF_KILLS = hasattr(BaseTrigger, "on_kill")
 
@@ -96,8 +98,14 @@ class KedroVertexJobTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the job if a person or a timeout ended the deferred task. Restarts leave the job alone."""
-        if not self.cancel_on_kill:
-            return
+        if self.cancel_on_kill:
+            # Airflow cancels the trigger again each second until it is gone, also while this waits for an answer.
+            kill = asyncio.create_task(self._kill())
+            _KILLS.add(kill)
+            kill.add_done_callback(_KILLS.discard)
+            await asyncio.shield(kill)
+
+    async def _kill(self) -> None:
         try:
             if await is_deferred(self.task_instance):
                 return
@@ -106,9 +114,12 @@ class KedroVertexJobTrigger(BaseTrigger):
             self.log.warning("Airflow does not tell the state of this task: %r", error)
             if not _TELLS_OF_KILLS:
                 return
-        _, client = await asyncio.to_thread(self._connect)
-        await asyncio.to_thread(client.cancel_job, self.job)
-        self.log.info("Asked Vertex AI to cancel %s.", self.job)
+        try:
+            _, client = await asyncio.to_thread(self._connect)
+            await asyncio.to_thread(client.cancel_job, self.job)
+            self.log.info("Asked Vertex AI to cancel %s.", self.job)
+        except KedroVertexError as error:
+            self.log.error("The job may go on, since it could not be cancelled: %s", error)
 
     async def _event(self) -> TriggerEvent:
         states = StateLog(self.log, self.seen)

@@ -1,10 +1,8 @@
-"""Once a day: the intermediate data of the flights project's runs that ended more than a week ago.
+"""Cleaning up: the intermediate data of the flights project's runs that ended more than a week ago.
 
 As it stands it only tells in its task's log what it would delete. Trigger it with `delete`, or make that the default,
-once the log tells what you expect.
+once the log tells what you expect, and schedule it `@daily`.
 """
-
-from datetime import datetime, timezone
 
 from airflow.providers.common.compat.sdk import DAG, Param
 
@@ -12,10 +10,7 @@ from airflow_provider_kedro_vertex.maintenance import KedroVertexCleanupOperator
 
 with DAG(
     "flights_maintenance",
-    schedule="@daily",
-    start_date=datetime(2013, 2, 6, tzinfo=timezone.utc),
-    catchup=False,
-    is_paused_upon_creation=True,  # as an example it waits to be turned on
+    schedule=None,
     params={"delete": Param(False, type="boolean")},
     tags=["kedro", "flights"],
 ):

@@ -60,7 +60,8 @@ def to_json(parameters: Mapping[str, Any]) -> str:
             json.dumps(value, sort_keys=True, default=_date)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"Parameter {name!r} cannot be passed to the nodes: {error}.") from None
-    text = json.dumps(parameters, sort_keys=True, default=_date)
+    # Written here as it will be an argument (see job_body.json_argument), so that its length is known.
+    text = json.dumps(parameters, sort_keys=True, default=_date).replace("$", "\\u0024")
     if len(text) > MAX_LENGTH:
         raise ConfigError(
             f"The runtime parameters take {len(text):,} bytes, and {MAX_LENGTH:,} are taken at most. "

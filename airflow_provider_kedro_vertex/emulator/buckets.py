@@ -11,7 +11,8 @@ and the executor input name that path. What differs from Vertex AI:
 * these files and the objects of a storage emulator are not the same: what a program writes through a Cloud Storage
   client is not here.
 
-As on Vertex AI, no folder is made for an output: a container makes the parents of what it writes.
+No folder is made for an output: a container makes the parents of what it writes. Google's documents do not say whether
+Vertex AI would make them, and who makes them is right in both cases.
 """
 
 from __future__ import annotations

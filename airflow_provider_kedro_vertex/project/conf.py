@@ -145,6 +145,8 @@ def open_conf(project_path: Path, env: str | None) -> Conf:
     :raises ConfigError: the loader cannot be made, since ``globals.yml`` is damaged.
     """
     source = project_path / settings.CONF_SOURCE
+    # There is no Airflow run yet: the container's own resolver gives the values. A project's own of this name wins.
+    OmegaConf.register_new_resolver("airflow", _of_a_later_run, replace=True)
     try:
         loader = settings.CONFIG_LOADER_CLASS(conf_source=str(source), env=env, **settings.CONFIG_LOADER_ARGS)
     except Exception as error:  # a project's own loader or resolver may raise anything
@@ -167,6 +169,11 @@ def open_conf(project_path: Path, env: str | None) -> Conf:
             f"The Kedro environment {name!r} has no folder {settings.CONF_SOURCE}/{name}.{did_you_mean(name, known)}"
         )
     return Conf(loader, project_path, folders)
+
+
+def _of_a_later_run(key: str, *default: Any) -> Any:
+    """``${airflow:key,default}`` while a project is inspected: the default, or a text in the value's place."""
+    return default[0] if default else f"<{key}>"
 
 
 @contextlib.contextmanager

@@ -80,7 +80,7 @@ def _new_form(settings: dict[str, Any]) -> dict[str, Any]:
         settings.setdefault("nodes", {}).setdefault(DEFAULT, {}).setdefault("caching", False)
     if settings.pop("node_merge_strategy", None) == "full" and not settings.get("grouping"):
         settings["grouping"] = {"kind": "pipeline"}
-    if settings.get("grouping"):
+    if settings.get("grouping") is not None:
         settings["grouping"] = _grouping(settings["grouping"])
     return settings
 

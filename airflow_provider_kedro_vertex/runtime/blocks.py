@@ -16,7 +16,7 @@ out-of-band buffers: the ordinals and lengths of the buffers that begin in it, a
 :mod:`.filters`. Buffers whose items are alike share blocks; ``row`` tells which block goes on with which. A buffer
 comes before the piece of the pickle that refers to it. So both directions are streams: a value is never held a second
 time in its pickled form, and an array is read into the memory that it then keeps. What is held besides the value are a
-few blocks of 2 MiB. Blocks are made and read on all processors.
+few blocks of 1 MiB. Blocks are made and read on all processors.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ MAGIC = b"kvds\x02"
 #: Higher ones make tables and models a few percent smaller and take twice the time (tests/benchmarks/bench_store.py).
 LEVEL = 1
 
-_BLOCK = 2 << 20
+_BLOCK = 1 << 20
 #: A buffer of this size shares no block with others, which may be unlike it.
 _LARGE = 64 << 10
 #: The most buffers that begin in one block.
 _COUNT = 1 << 16
 #: Pickling gives bytes no faster than a few cores compress them.
 _WORKERS = min(4, os.cpu_count() or 1)
-#: One block for each worker and as many that wait keep the workers busy, and bound the memory.
-_AHEAD = 2 * _WORKERS
+#: One block for each worker and one that waits keep the workers busy, and bound the memory.
+_AHEAD = _WORKERS + 1
 _ID = 16
 _HEADER = struct.Struct("<ccBIIIII")
 _BUFFER = struct.Struct("<QQ")

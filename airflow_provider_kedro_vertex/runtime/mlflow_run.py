@@ -49,7 +49,7 @@ _REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
 class Part:
     """The part of a run that one container does.
 
-    :param pipeline: the registered pipeline.
+    :param pipeline: the registered pipeline, or several with commas between them.
     :param env: the configuration environment, or None.
     :param nodes: the names of the container's nodes.
     :param last: the names of the nodes after which the whole run is done, this container's and others'.
@@ -108,7 +108,7 @@ class MlflowRun:
 
             request_headers.register(self._header_provider, context)
         config = _config(context)
-        if self._part.pipeline in config.tracking.disable_tracking.pipelines:
+        if set(self._part.pipeline.split(",")) <= set(config.tracking.disable_tracking.pipelines):
             return
         logging.getLogger("kedro_mlflow.framework.hooks.mlflow_hook").addFilter(_expected)
         with _explained(config):
@@ -304,10 +304,17 @@ def _set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> Non
 
 def _url(experiment_id: str, run_id: str) -> str | None:
     """The page of a run; None if the runs are kept in files or a database, without a server."""
-    address = mlflow.get_tracking_uri().rstrip("/")
+    address = _without_password(mlflow.get_tracking_uri()).rstrip("/")
     if not address.startswith(("http://", "https://")):
         return None
     return f"{address}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def _without_password(uri: str) -> str:
+    """A URI as it may be shown and kept: without user and password."""
+    scheme, separator, rest = uri.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 @contextmanager
@@ -315,7 +322,8 @@ def _explained(config: KedroMlflowConfig) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        where = f"MLflow at {config.server.mlflow_tracking_uri} (server.mlflow_tracking_uri in mlflow.yml)"
+        address = _without_password(config.server.mlflow_tracking_uri or "")
+        where = f"MLflow at {address} (server.mlflow_tracking_uri in mlflow.yml)"
         if error.error_code in _REFUSED or any(f"error code {code}" in str(error) for code in (401, 403)):
             raise ConfigError(
                 f"{where} refuses the credentials of this container: {error} Set run_config.mlflow."

@@ -54,9 +54,10 @@ def uses_mlflow(loader: Callable[[], AbstractConfigLoader]) -> bool:
         return False
     try:
         conf.load(loader(), "mlflow")
-    except (MissingConfigException, KeyError):
+    except MissingConfigException:
         return False
-    except Exception:
-        # It is there. What is wrong with it is told when the run reads it, with all of the project's resolvers.
-        return True
+    except Exception as error:
+        # A loader of the project's own may know no such files. Any other error says that there is one: what is wrong
+        # with it is told when the run reads it, with all of the project's resolvers.
+        return type(error) is not KeyError
     return True

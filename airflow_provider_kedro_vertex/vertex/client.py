@@ -120,9 +120,13 @@ class VertexClient:
     def create_pipeline_job(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create a PipelineJob with the id that the caller chose; return it.
 
+        A body with a ``runtimeConfig.defaultRuntime`` goes to API v1beta1, the only one that has that field.
+
         :raises AlreadyExistsError: a job of this id exists, perhaps made by this very call when its answer got lost.
         """
-        return self._vertex("POST", f"{self.parent}/pipelineJobs", query={"pipelineJobId": job_id}, body=body)
+        version = "v1beta1" if "defaultRuntime" in body.get("runtimeConfig", {}) else "v1"
+        path, query = f"{self.parent}/pipelineJobs", {"pipelineJobId": job_id}
+        return self._vertex("POST", path, query=query, body=body, version=version)
 
     def create_custom_job(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create a CustomJob, which gets its id from Vertex AI; return it.
@@ -252,8 +256,9 @@ class VertexClient:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         deadline: float | None = None,
+        version: str = "v1",
     ) -> dict[str, Any]:
-        url = f"{self.endpoint}/v1/{quote(path, safe='/:@')}"
+        url = f"{self.endpoint}/{version}/{quote(path, safe='/:@')}"
         return self._call("Vertex AI", method, url, params=query, json=body, deadline=deadline)
 
     def _call(
@@ -307,7 +312,7 @@ def _address(given: str | None, host: str) -> str:
 
 def _path(url: str) -> str:
     """The part of an address that says what was asked for: without host and API version."""
-    return unquote(url.split("/", 3)[3].removeprefix("v1/"))
+    return unquote(url.split("/", 3)[3].removeprefix("v1/").removeprefix("v1beta1/"))
 
 
 def _object(service: str, answer: requests.Response) -> dict[str, Any]:

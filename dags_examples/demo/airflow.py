@@ -87,7 +87,9 @@ class Airflow(Protocol):
         """The log of the task's last try; empty when it never ran."""
 
 
-def settings(home: Path, dags_folder: Path, *, project: str, vertex_url: str) -> dict[str, str]:
+def settings(
+    home: Path, dags_folder: Path, *, project: str, vertex_url: str, storage_url: str | None = None
+) -> dict[str, str]:
     """The environment variables that both versions understand."""
     connection = {
         "conn_type": "google_cloud_platform",
@@ -96,7 +98,9 @@ def settings(home: Path, dags_folder: Path, *, project: str, vertex_url: str) ->
             "is_anonymous": True,
             "api_endpoint": vertex_url,
             "logging_endpoint": vertex_url,
+            "storage_endpoint": storage_url,
             "console_url": vertex_url,
+            **({"storage_endpoint": storage_url} if storage_url else {}),
         },
     }
     return {

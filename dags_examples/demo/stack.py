@@ -108,7 +108,11 @@ class Stack:
         airflow_env = {
             **env,
             **settings(
-                self.folder / "airflow", self._dags_folder, project=target.project_id, vertex_url=self.vertex.url
+                self.folder / "airflow",
+                self._dags_folder,
+                project=target.project_id,
+                vertex_url=self.vertex.url,
+                storage_url=self.storage.url,
             ),
         }
         if version("apache-airflow").startswith("2."):

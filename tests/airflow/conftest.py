@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gcp_storage_emulator.server import create_server
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.config import RunConfig
@@ -29,8 +30,11 @@ DAG_FILES = Path(__file__).parent / "dags"
 RUNTIME = """
 import json, sys
 arguments = dict(zip(sys.argv[2::2], sys.argv[3::2]))
-params = json.loads(arguments["--params"])
+given = arguments["--params"]
+params = {"object": given} if given.startswith("@") else json.loads(given)
 print(json.dumps({"node": arguments["--node"], "params": params, "context": json.loads(arguments["--context"])}))
+if params.get("exit"):
+    print(json.dumps({"node": arguments["--node"], "error": "ValueError: no rows", "seconds": 1.5}))
 sys.exit(params.get("exit", 0))
 """
 
@@ -69,7 +73,16 @@ def vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexEmulator]
 
 
 @pytest.fixture(scope="session")
-def run(vertex: VertexEmulator, tmp_path_factory: pytest.TempPathFactory) -> DagRun:
+def storage() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def run(vertex: VertexEmulator, storage: str, tmp_path_factory: pytest.TempPathFactory) -> DagRun:
     home = tmp_path_factory.mktemp("airflow")
     dags = home / "dags"
     dags.mkdir()
@@ -82,8 +95,8 @@ def run(vertex: VertexEmulator, tmp_path_factory: pytest.TempPathFactory) -> Dag
             **os.environ,
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-            "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": _connection(vertex.url),
-            "AIRFLOW_CONN_NOBODY": _connection(nobody),
+            "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": _connection(vertex.url, storage),
+            "AIRFLOW_CONN_NOBODY": _connection(nobody, storage),
         }
         _airflow(environment, "db", "migrate")
         conf = json.dumps({"typed": "{{ ds }}"})
@@ -105,8 +118,9 @@ def _airflow(environment: dict[str, str], *arguments: str, check: bool = True) -
     return done.stdout
 
 
-def _connection(url: str) -> str:
+def _connection(url: str, storage: str) -> str:
     extra = {"project": "demo-project", "is_anonymous": True, "api_endpoint": url, "console_url": url}
+    extra |= {"logging_endpoint": url, "storage_endpoint": storage}
     return json.dumps({"conn_type": "google_cloud_platform", "extra": extra})
 
 

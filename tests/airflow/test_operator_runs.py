@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -110,6 +112,29 @@ def test_a_failed_node_is_named(run: DagRun, task_id: str) -> None:
     assert run.state(task_id) == ("failed", 1)
     assert run.xcom(task_id) is None
     assert "exited with a non-zero status of 4" in run.output
+    assert "Error of node make_rows after 1.5 s: ValueError: no rows" in run.output
+    assert re.search(r"(?m)^    The end of its log \(\d+ lines\):$", run.output)
+    assert "/logs/query;query=resource.type" in run.xcom(task_id, key="vertex_ai_logs")
+
+
+def test_long_parameters_travel_as_an_object(vertex: VertexEmulator, run: DagRun, storage: str) -> None:
+    given = job(vertex, run, "large")["runtimeConfig"]["parameterValues"]["runtime_params"]
+
+    url = re.fullmatch(r"@gs://bucket/(runs/kedro-vertexai-temp/[-a-z0-9]+/params-([0-9a-f]{64})\.json)", given)
+    assert url is not None
+    data = requests.get(f"{storage}/storage/v1/b/bucket/o/{quote(url[1], safe='')}?alt=media", timeout=10).content
+    assert hashlib.sha256(data).hexdigest() == url[2]
+    assert json.loads(data)["text"] == "x" * 200_000
+
+
+def test_every_field_of_the_job_can_be_set(vertex: VertexEmulator, run: DagRun) -> None:
+    body = job(vertex, run, "overridden")
+
+    assert body["displayName"] == f"overridden of {DAY}"
+    assert body["network"] == f"projects/1/global/networks/day-{DAY}"
+    assert body["labels"]["team"] == "operator_runs"
+    assert body["runtimeConfig"]["failurePolicy"] == "PIPELINE_FAILURE_POLICY_FAIL_FAST"
+    assert body["runtimeConfig"]["gcsOutputDirectory"].startswith("gs://bucket/runs")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +151,8 @@ def test_a_failed_node_is_named(run: DagRun, task_id: str) -> None:
         ),
         ("unknown_setting", r"run_config has no setting 'imgae'\. Did you mean 'image'\?"),
         ("no_json", r"Parameter 'a\.b' contradicts parameter 'a': one of them must go\."),
+        ("checked", r"KV010 error: .+"),
+        ("output_only", r"job_overrides has 'state', which Vertex AI writes itself\. Take it out\."),
         (
             "refused",
             r"Vertex AI refused POST projects/demo-project/locations/nowhere!/pipelineJobs with status 400: .+",

@@ -1,11 +1,10 @@
 """What kedro-vertexai 1.0.0 takes to compile the projects that this package compiles, in the same run.
 
-It gets an environment of its own under ``.bench/``, built with uv from ``constraints/kedro-vertexai.txt`` when it is
-missing or older than that file (the first time needs the package index, and uv fetches Python 3.11 where there is none;
-kedro-vertexai and its kfp want one below 3.13). Both specs must have the same tasks with the same dependencies. Ends
-with exit code 1 when compiling from the manifest is not at least 50 times faster.
+It has an environment of its own, ``.venv-kedro-vertexai``. Both specs must have the same tasks with the same
+dependencies. Ends with exit code 1 when compiling from the manifest is not at least 50 times faster.
 
-Run it with ``python tests/benchmarks/bench_kedro_vertexai.py [NODES ...]``. All times are seconds of processor time:
+Run it with ``make bench``, or ``python tests/benchmarks/bench_kedro_vertexai.py [NODES ...]``. All times are seconds of
+processor time:
 
 - ``compile``: from the loaded project, or the manifest's text, to the spec's text;
 - ``process``: a whole process that does it, imports and all (ours reads the manifest; ``inspect`` is the process that
@@ -16,7 +15,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,8 +35,7 @@ from airflow_provider_kedro_vertex.core.plan import build_plan
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-REQUIREMENTS = ROOT / "constraints" / "kedro-vertexai.txt"
-ENVIRONMENT = ROOT / ".bench" / "kedro-vertexai"
+THEIRS = ROOT / ".venv-kedro-vertexai" / "bin" / "python"
 FASTER = 50
 
 # What the commands of a CI job would do, without the checks.
@@ -55,14 +52,15 @@ def main(sizes: list[int]) -> int:
 
     :return: the exit code.
     """
-    theirs = build_environment()
+    if not THEIRS.exists():
+        raise SystemExit("There is no .venv-kedro-vertexai. Run: make .venv-kedro-vertexai/.ready")
     print(f"{'nodes':>8}  {'tool':<24}{'compile':>10}{'process':>10}{'inspect':>10}   seconds of processor time")
     slow = False
     with tempfile.TemporaryDirectory() as folder:
         for nodes in sizes:
             project = Path(folder, str(nodes))
             write_project(project, nodes)
-            other, other_process, other_spec = measure_kedro_vertexai(theirs, project)
+            other, other_process, other_spec = measure_kedro_vertexai(THEIRS, project)
             own, own_process, inspecting, own_spec = measure_this(project)
             if graph(own_spec) != graph(other_spec):
                 raise SystemExit(f"The specs of {nodes} nodes do not have the same graph, so nothing can be compared.")
@@ -75,29 +73,6 @@ def main(sizes: list[int]) -> int:
     if slow:
         print(f"Compiling from the manifest must be {FASTER} times faster.", file=sys.stderr)
     return int(slow)
-
-
-def build_environment() -> Path:
-    """Make sure that kedro-vertexai's environment is there.
-
-    :return: its Python.
-    """
-    python, done = ENVIRONMENT / "bin" / "python", ENVIRONMENT / ".ready"
-    if done.exists() and done.stat().st_mtime >= REQUIREMENTS.stat().st_mtime:
-        return python
-    beside = Path(sys.executable).with_name("uv")
-    uv = str(beside) if beside.exists() else shutil.which("uv")
-    if uv is None:
-        raise SystemExit("uv is missing: install airflow-provider-kedro-vertex[dev].")
-    print(f"Building {ENVIRONMENT.relative_to(ROOT)} from {REQUIREMENTS.relative_to(ROOT)}.", flush=True)
-    for command in (
-        ["venv", "--quiet", "--clear", "--python", "3.11", str(ENVIRONMENT)],
-        ["pip", "install", "--quiet", "--python", str(python), "--requirement", str(REQUIREMENTS)],
-    ):
-        if subprocess.run([uv, *command], check=False).returncode:
-            raise SystemExit("kedro-vertexai's environment could not be built; uv said why above.")
-    done.touch()
-    return python
 
 
 def measure_kedro_vertexai(python: Path, project: Path) -> tuple[float, float, dict[str, Any]]:

@@ -7,7 +7,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from dataclasses import dataclass
+from contextlib import closing
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -21,53 +22,62 @@ from .google_environment import google_environment
 
 pytestmark = [pytest.mark.airflow]
 
+# The operator is newer than the last provider for Airflow 2. It is looked for without importing all of it.
+_PROVIDER = distribution("apache-airflow-providers-google")
+_OPERATORS = Path(str(_PROVIDER.locate_file("airflow/providers/google/cloud/operators/vertex_ai/custom_job.py")))
+HAS_CUSTOM_JOBS = "class CreateCustomJobOperator" in _OPERATORS.read_text()
 
-@dataclass(frozen=True)
-class Run:
-    """What became of the tasks and of the jobs that they made."""
-
-    output: str
-    tasks: dict[str, str]
-    values: dict[tuple[str, str], str]
-    pipeline_jobs: dict[str, str]
-    custom_jobs: dict[str, str]
+DEFERRED = ("", "-deferred")
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("operators")
+def test_the_operators_wait_for_their_jobs(tmp_path: Path) -> None:
+    # One test, so that one process of pytest-xdist runs Airflow once.
     images = {"quick": Noop(2), "failing": Noop(0, 3)}
     for image in images:
-        (folder / f"{image}.json").write_text(json.dumps(container_spec({"a": [], "b": ["a"]}, image=image)))
-    (folder / "dags").mkdir()
-    shutil.copy(Path(__file__).parent / "dags" / "google_operators.py", folder / "dags")
-    connection = {
-        "conn_type": "google_cloud_platform",
-        "extra": {"project": "demo-project", "is_anonymous": True},
-    }
+        (tmp_path / f"{image}.json").write_text(json.dumps(container_spec({"a": [], "b": ["a"]}, image=image)))
+    (tmp_path / "dags").mkdir()
+    shutil.copy(Path(__file__).parent / "dags" / "google_operators.py", tmp_path / "dags")
+    connection = {"conn_type": "google_cloud_platform", "extra": {"project": "demo-project", "is_anonymous": True}}
     with (
-        VertexEmulator(images, data=folder / "data", tls=True) as emulator,
+        VertexEmulator(images, data=tmp_path / "data", tls=True) as emulator,
         google_environment(emulator) as environment,
     ):
         environment |= {
-            "AIRFLOW_HOME": str(folder),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags"),
+            "AIRFLOW_HOME": str(tmp_path),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"),
+            # Google's operators take seconds to import, and many on a busy machine.
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
             "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": json.dumps(connection),
-            "PIPELINE_SPECS": str(folder),
+            "PIPELINE_SPECS": str(tmp_path),
         }
         _airflow(environment, "db", "migrate")
         output = _airflow(environment, "dags", "test", "google_operators", "2013-06-02", check=False)
+        pipeline_jobs, custom_jobs = (_states(emulator, name) for name in ("pipelineJobs", "customJobs"))
+    with closing(sqlite3.connect(tmp_path / "airflow.db")) as database:
+        tasks = dict(database.execute("SELECT task_id, state FROM task_instance").fetchall())
+        values = {(task, key): value for task, key, value in database.execute("SELECT task_id, key, value FROM xcom")}
+    kinds = ["pipeline", "custom"] if HAS_CUSTOM_JOBS else ["pipeline"]
+    assert tasks == {
+        f"{kind}-{image}{deferred}": "success" if image == "quick" else "failed"
+        for kind in kinds
+        for image in images
+        for deferred in DEFERRED
+    }, output
+    for deferred in DEFERRED:
+        assert pipeline_jobs[f"quick{deferred}"] == "PIPELINE_STATE_SUCCEEDED"
+        assert pipeline_jobs[f"failing{deferred}"] == "PIPELINE_STATE_FAILED"
+        task_id = f"pipeline-quick{deferred}"
+        assert json.loads(values[task_id, "pipeline_job_id"]) == f"quick{deferred}"
+        assert json.loads(values[task_id, "return_value"])["name"] == f"{PARENT}/pipelineJobs/quick{deferred}"
+        if HAS_CUSTOM_JOBS:
+            assert custom_jobs[f"quick{deferred}"] == "JOB_STATE_SUCCEEDED"
+            assert custom_jobs[f"failing{deferred}"] == "JOB_STATE_FAILED"
+            assert json.loads(values[f"custom-quick{deferred}", "custom_job_id"]).isdecimal()
 
-        def states(collection: str) -> dict[str, str]:
-            found = requests.get(f"{emulator.url}/v1/{PARENT}/{collection}", verify=str(emulator.ca), timeout=30).json()
-            return {job["displayName"]: job["state"] for job in found.get(collection, [])}
 
-        pipeline_jobs, custom_jobs = states("pipelineJobs"), states("customJobs")
-    database = sqlite3.connect(folder / "airflow.db")
-    tasks = dict(database.execute("SELECT task_id, state FROM task_instance").fetchall())
-    values = {(task, key): value for task, key, value in database.execute("SELECT task_id, key, value FROM xcom")}
-    database.close()
-    return Run(output, tasks, values, pipeline_jobs, custom_jobs)
+def _states(emulator: VertexEmulator, collection: str) -> dict[str, str]:
+    found = requests.get(f"{emulator.url}/v1/{PARENT}/{collection}", verify=str(emulator.ca), timeout=30).json()
+    return {job["displayName"]: job["state"] for job in found[collection]}
 
 
 def _airflow(environment: dict[str, str], *arguments: str, check: bool = True) -> str:
@@ -82,30 +92,3 @@ def _airflow(environment: dict[str, str], *arguments: str, check: bool = True) -
     )
     assert done.returncode == 0 or not check, done.stdout
     return done.stdout
-
-
-@pytest.mark.parametrize("name", ["quick", "quick-deferred"])
-def test_a_pipeline_job_is_waited_for(run: Run, name: str) -> None:
-    assert run.tasks[f"pipeline-{name}"] == "success", run.output
-    assert run.pipeline_jobs[name] == "PIPELINE_STATE_SUCCEEDED"
-    assert json.loads(run.values[f"pipeline-{name}", "pipeline_job_id"]) == name
-    job = json.loads(run.values[f"pipeline-{name}", "return_value"])
-    assert job["name"] == f"{PARENT}/pipelineJobs/{name}"
-
-
-@pytest.mark.parametrize("name", ["failing", "failing-deferred"])
-def test_a_failed_pipeline_job_fails_its_task(run: Run, name: str) -> None:
-    assert run.tasks[f"pipeline-{name}"] == "failed"
-    assert run.pipeline_jobs[name] == "PIPELINE_STATE_FAILED"
-
-
-@pytest.mark.parametrize(("name", "state"), [("quick", "success"), ("failing", "failed")])
-@pytest.mark.parametrize("deferred", [False, True])
-def test_a_custom_job_is_waited_for(run: Run, name: str, state: str, deferred: bool) -> None:
-    custom_jobs = pytest.importorskip("airflow.providers.google.cloud.operators.vertex_ai.custom_job")
-    if not hasattr(custom_jobs, "CreateCustomJobOperator"):
-        pytest.skip("CreateCustomJobOperator is newer than the last provider for Airflow 2")
-    name = f"{name}-deferred" if deferred else name
-    assert run.custom_jobs[name] == ("JOB_STATE_SUCCEEDED" if state == "success" else "JOB_STATE_FAILED")
-    assert json.loads(run.values[f"custom-{name}", "custom_job_id"]).isdecimal()
-    assert run.tasks[f"custom-{name}"] == state, run.output

@@ -35,3 +35,10 @@ def test_a_node_that_fails_fails_the_run_and_the_logs_say_why(stack: Stack) -> N
     assert job.url in log
     assert list(job.failed) == ["features-select-flights"]
     assert "There are no flights on 2012-12-31" in stack.vertex.log(job.failed["features-select-flights"])
+
+
+def test_the_maintenance_dag_tells_what_it_would_delete(stack: Stack) -> None:
+    run = stack.airflow.trigger("flights_maintenance", {})
+    assert run.state == "success"
+    log = stack.airflow.task_log("flights_maintenance", run.run_id, "clean_up")
+    assert "Would delete 0 runs" in log

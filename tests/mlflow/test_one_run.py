@@ -25,39 +25,6 @@ def attempt(project: Project, number: int) -> Project:
     return project.in_run(replace(project.context, job_id=f"{project.context.run_key}-job-{number}"))
 
 
-def test_three_containers_a_retry_and_a_failing_node_then_cleared_to_success(server: Mlflow, tracked: Project) -> None:
-    tracked.succeed("numbers")
-    run = the_run(server, tracked)
-    assert run.status == "RUNNING"
-    assert run.params == {"size": "3"}
-    tracked.succeed("train")
-    (tracked.path / "broken").touch()
-    for _ in range(2):  # the second is Vertex AI's own retry
-        failed = tracked.run(JUDGE)
-        assert failed.code == 1
-        assert failed.last["node"] == JUDGE
-        run = the_run(server, tracked)
-        assert run.status == "FAILED"
-        assert [value for value in run.states.values() if value != "done"] == [
-            "failed: node 'judge.strict': ValueError"
-        ]
-    assert run.params == {"size": "3", "rate": "0.25", "threshold": "1"}
-    assert run.metrics == {"accuracy": 0.75, "own": 0.25}
-
-    (tracked.path / "broken").unlink()
-    cleared = attempt(tracked, 2)
-    cleared.succeed(JUDGE)
-    between = the_run(server, tracked)
-    assert (between.id, between.status) == (run.id, "RUNNING")
-    cleared.succeed("report")
-    ended = the_run(server, tracked)
-    assert (ended.id, ended.status) == (run.id, "FINISHED")
-    assert ended.params == {"size": "3", "rate": "0.25", "threshold": "1"}
-    assert server.artifacts(ended.id) == ["report.json"]
-    assert set(ended.states.values()) == {"done"}
-    assert ended.tags["vertexai_job_name"] == cleared.context.job_id
-
-
 def test_the_runs_tags_and_name_tell_which_dag_run_it_is(server: Mlflow, tracked: Project) -> None:
     log = tracked.succeed("numbers").log
     run = the_run(server, tracked)
@@ -104,7 +71,7 @@ def test_containers_that_start_together_make_one_run(server: Mlflow, tracked: Pr
 
 
 def test_a_container_that_ends_well_does_not_hide_that_another_failed(server: Mlflow, tracked: Project) -> None:
-    tracked.succeed("numbers")
+    tracked.store("numbers", [1, 2, 3])
     (tracked.path / "hold").touch()
     held = tracked.start(*tracked.arguments(JUDGE))
     wait_for((tracked.path / "waiting").exists, held)
@@ -117,7 +84,7 @@ def test_a_container_that_ends_well_does_not_hide_that_another_failed(server: Ml
 
 
 def test_sigterm_is_told_as_killed_and_the_next_try_goes_on(server: Mlflow, tracked: Project) -> None:
-    tracked.succeed("numbers")
+    tracked.store("numbers", [1, 2, 3])
     (tracked.path / "hold").touch()
     held = tracked.start(*tracked.arguments(JUDGE))
     wait_for((tracked.path / "waiting").exists, held)
@@ -132,7 +99,7 @@ def test_sigterm_is_told_as_killed_and_the_next_try_goes_on(server: Mlflow, trac
 
 
 def test_the_exit_pipeline_tells_of_a_container_that_could_not(server: Mlflow, tracked: Project) -> None:
-    tracked.succeed("numbers")
+    tracked.store("numbers", [1, 2, 3])
     (tracked.path / "hold").touch()
     held = tracked.start(*tracked.arguments(JUDGE))
     wait_for((tracked.path / "waiting").exists, held)
@@ -162,19 +129,18 @@ def test_a_run_that_was_deleted_is_followed_by_a_new_one(server: Mlflow, tracked
     assert second.params == {"size": "4"}
 
 
-def test_without_the_file_the_run_is_found_again(server: Mlflow, tracked: Project) -> None:
-    tracked.succeed("numbers")
+def test_a_slice_is_finished_when_its_own_last_nodes_are(server: Mlflow, tracked: Project) -> None:
+    settings = {"mlflow": {"selection": {"to_nodes": ["train"]}}}
+    result = tracked.command(*tracked.arguments("numbers"), "--settings", json.dumps(settings))
+    assert result.code == 0, result.log
+    assert the_run(server, tracked).status == "RUNNING"
+    # Without the file, too, the run is found.
     (kept,) = (tracked.path.parent / "root").rglob("mlflow-run.json")
     kept.unlink()
-    tracked.succeed("train")
-    assert the_run(server, tracked).params == {"size": "3", "rate": "0.25"}
-
-
-def test_other_dag_runs_have_their_own(server: Mlflow, tracked: Project) -> None:
-    tracked.succeed("numbers")
-    other = tracked.in_run(replace(tracked.context, run_key="shop-another-0123456789"))
-    other.succeed("numbers")
-    assert the_run(server, other).id != the_run(server, tracked).id
+    result = tracked.command(*tracked.arguments("train"), "--settings", json.dumps(settings))
+    assert result.code == 0, result.log
+    run = the_run(server, tracked)
+    assert (run.status, run.params) == ("FINISHED", {"size": "3", "rate": "0.25"})
 
 
 def test_a_pipeline_whose_tracking_is_disabled_makes_no_run(server: Mlflow, tracked: Project) -> None:

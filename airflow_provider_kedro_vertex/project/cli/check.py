@@ -12,7 +12,8 @@ from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.output import inspected, show
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.core.checks import Finding, Mode
+    from airflow_provider_kedro_vertex.core.container_checks import Mode
+    from airflow_provider_kedro_vertex.core.findings import Finding
 
 
 @click.command(name="check")
@@ -45,7 +46,7 @@ def command(
     Needs no credentials and no network. Exit code 0: nothing wrong; 1: an error (with --strict: or a warning); 2: a
     wrong use of the command. Each code is explained in docs/checks.md.
     """
-    from airflow_provider_kedro_vertex.core.checks import errors
+    from airflow_provider_kedro_vertex.core.findings import errors
 
     found = _found(context.obj, pipelines, image, mode, env)
     wrong = errors(found, strict)
@@ -66,8 +67,9 @@ def _count(findings: tuple[Finding, ...], level: str) -> int:
 def _found(
     metadata: Any, pipelines: tuple[str, ...], image: str | None, mode: Mode, env: str | None
 ) -> tuple[Finding, ...]:
-    from airflow_provider_kedro_vertex.core.checks import Finding, check_pipelines
+    from airflow_provider_kedro_vertex.core.checks import check_pipelines
     from airflow_provider_kedro_vertex.core.errors import ParameterError
+    from airflow_provider_kedro_vertex.core.findings import Finding
 
     try:
         manifest = inspected(metadata.project_path, env)

@@ -69,7 +69,8 @@ def checked_plan(
     :return: the plan, and the manifest's digest.
     :raises KedroVertexError: it cannot be inspected or planned, or a check found an error.
     """
-    from airflow_provider_kedro_vertex.core.checks import check, errors, refuse
+    from airflow_provider_kedro_vertex.core.checks import check
+    from airflow_provider_kedro_vertex.core.findings import errors, refuse
     from airflow_provider_kedro_vertex.core.plan import build_plan
 
     manifest = inspected(project, env)

@@ -13,7 +13,7 @@ import click
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, ProjectError
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.core.checks import Finding
+    from airflow_provider_kedro_vertex.core.findings import Finding
     from airflow_provider_kedro_vertex.core.manifest import Manifest
 
 STDOUT = Path("-")

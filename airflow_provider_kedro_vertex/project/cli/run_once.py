@@ -53,8 +53,9 @@ def command(
     The same checks as `kedro vertex check` run first. With --wait the exit code tells how the job ended: 0 succeeded,
     1 failed, 3 cancelled, 4 still running after --timeout-seconds.
     """
-    from airflow_provider_kedro_vertex.core.checks import check, errors, refuse
+    from airflow_provider_kedro_vertex.core.checks import check
     from airflow_provider_kedro_vertex.core.console import job_page
+    from airflow_provider_kedro_vertex.core.findings import errors, refuse
     from airflow_provider_kedro_vertex.core.parameters import to_json
     from airflow_provider_kedro_vertex.core.plan import build_plan
     from airflow_provider_kedro_vertex.project.cli.connection import connect

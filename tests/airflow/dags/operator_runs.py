@@ -28,6 +28,17 @@ with DAG(
     submits >> KedroVertexPipelineSensor(task_id="pokes", job=name, poke_interval=0.2)
     kedro_vertex_task_group("group", pipeline="first", manifest="small.manifest.json", deferrable=False)
 
+    KedroVertexPipelineOperator(task_id="large", params={"text": "x" * 200_000})
+    KedroVertexPipelineOperator(
+        task_id="overridden",
+        display_name="{{ task.task_id }} of {{ ds }}",
+        labels={"team": "{{ dag.dag_id }}"},
+        job_overrides={
+            "runtimeConfig": {"failurePolicy": "PIPELINE_FAILURE_POLICY_FAIL_FAST"},
+            "network": "projects/1/global/networks/day-{{ ds }}",
+        },
+    )
+
     KedroVertexPipelineOperator(task_id="node_fails", params={"exit": 4})
     failing = KedroVertexPipelineOperator(task_id="submits_failing", params={"exit": 4}, wait_for_completion=False)
     failing_name = "{{ ti.xcom_pull(task_ids='submits_failing')['name'] }}"
@@ -39,6 +50,8 @@ with DAG(
     KedroVertexPipelineOperator(task_id="unknown_pipeline", pipeline="frist", **wrong)
     KedroVertexPipelineOperator(task_id="unknown_setting", run_config={"imgae": "x"}, **wrong)
     KedroVertexPipelineOperator(task_id="no_json", params={"moment": "{{ ds }}", "a": 1, "a.b": 2}, **wrong)
+    KedroVertexPipelineOperator(task_id="checked", run_config={"labels": {"Team": "x"}}, **wrong)
+    KedroVertexPipelineOperator(task_id="output_only", job_overrides={"state": "x"}, **wrong)
     KedroVertexPipelineOperator(task_id="refused", region="nowhere!", **wrong)
     KedroVertexPipelineOperator(task_id="unknown_image", run_config={"image": "registry/{{ ds }}:1"})
     KedroVertexPipelineOperator(task_id="nobody_answers", gcp_conn_id="nobody")

@@ -108,3 +108,9 @@ def test_parameters_that_are_data_are_refused() -> None:
         "The runtime parameters take 16,777,217 bytes, and 16,777,216 are taken at most. "
         "Put large values into a dataset, and pass where it is."
     )
+
+
+def test_no_sign_is_left_that_a_container_reads_as_a_variable() -> None:
+    text = to_json({"price": "$(HOME) $$ $5", "$key": 1})
+    assert "$" not in text
+    assert json.loads(text) == {"price": "$(HOME) $$ $5", "$key": 1}

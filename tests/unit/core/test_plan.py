@@ -284,6 +284,20 @@ def test_a_slice_is_planned_if_it_has_all_of_its_data(manifest: Manifest) -> Non
     )
 
 
+def test_containers_of_a_slice_know_it_where_mlflow_has_to_be_told_its_end(manifest: Manifest) -> None:
+    nodes = manifest.pipeline("__default__").nodes
+    selection = Selection(to_nodes=(nodes[0].name,))
+
+    def told(chosen: Selection | None, **config: object) -> list[tuple[str, ...]]:
+        plan = build_plan(manifest, config=manifest.config.overridden(config), selection=chosen)
+        return [group.arguments for group in plan.groups if "--settings" in group.arguments]
+
+    tracked = {"mlflow": {"tracking_uri": "http://mlflow"}}
+    assert told(selection) == told(None, **tracked) == []
+    ((*_, given),) = told(selection, **tracked)
+    assert json.loads(given) == {"mlflow": {"selection": {"to_nodes": [nodes[0].name]}}}
+
+
 def test_a_slice_takes_what_earlier_runs_left() -> None:
     nodes = (Node("a", (), ("x@csv", "y")), Node("b", ("x@pandas", "params:p"), ("z",)), Node("c", ("z", "y"), ()))
     datasets = {

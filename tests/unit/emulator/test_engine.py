@@ -94,7 +94,6 @@ class Emulator:
             if detail.task_name in running
         ):
             await asyncio.sleep(0.001)
-        await asyncio.sleep(0)  # their job is written once for all that started together
 
     async def end(self, name: str, outcome: Outcome = Outcome()) -> None:  # noqa: B008 - frozen
         before = len(self.task(name).pipeline_task_status)

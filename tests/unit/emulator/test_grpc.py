@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import stat
 import urllib.request
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.grpc_api import LARGEST_MESSAGE
 from airflow_provider_kedro_vertex.emulator.images import Noop
+from airflow_provider_kedro_vertex.emulator.methods import METHODS, Method
 
 from .specs import PARENT, body, container_spec
 
@@ -121,7 +123,7 @@ def test_a_message_over_the_limit_is_refused(channel: grpc.Channel) -> None:
 
 
 KNOWN = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "ALREADY_EXISTS", "FAILED_PRECONDITION"}
-METHODS = st.sampled_from(
+NAMES = st.sampled_from(
     [
         "CreatePipelineJob",
         "GetPipelineJob",
@@ -143,7 +145,7 @@ LISTS = st.builds(
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(METHODS, st.binary(max_size=40) | LISTS)
+@given(NAMES, st.binary(max_size=40) | LISTS)
 def test_any_bytes_get_a_known_answer(channel: grpc.Channel, method: str, data: bytes) -> None:
     call = channel.unary_unary(f"/{PACKAGE}.PipelineService/{method}").future(data, timeout=30)
     assert call.code().name in KNOWN, call.details()
@@ -234,3 +236,16 @@ def test_a_wait_ends_without_an_end(emulator: VertexEmulator, pipelines: aiplatf
     operation = pipelines.batch_cancel_pipeline_jobs(parent=PARENT, names=[name]).operation
     assert not wait(pipelines, operation.name, {"nanos": 1000}).done
     assert wait(pipelines, operation.name, {"seconds": 30}).done
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m.request is None], ids=lambda m: f"{m.name} {m.template}")
+def test_every_other_method_is_unimplemented(emulator: VertexEmulator, channel: grpc.Channel, method: Method) -> None:
+    path = re.sub(r"{[a-z_.]+=([^}]+)}", lambda found: found[1].replace("*", "x1"), method.template)
+    response = requests.request(method.verb, f"{emulator.url}{path}", json={}, timeout=30)
+    assert (response.status_code, response.json()["error"]["status"]) == (501, "UNIMPLEMENTED")
+    assert method.name in response.json()["error"]["message"]
+    service, _, name = method.name.partition(".")
+    package = "google.longrunning" if service == "Operations" else PACKAGE
+    with pytest.raises(grpc.RpcError, match=method.name) as refused:
+        channel.unary_unary(f"/{package}.{service}/{name}")(b"")
+    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED

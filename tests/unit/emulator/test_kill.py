@@ -70,21 +70,21 @@ def test_no_job_is_lost_and_none_runs_twice(tmp_path: Path) -> None:
     flags = ("--image", f"image={tmp_path / 'project'}", "--max-parallel", "6")
     moments = random.Random(7)
     client = Client(tmp_path / "ran")
-    with ThreadPoolExecutor(WRITERS) as pool:
-        emulator = Process(tmp_path / "data", *flags)
-        client.url = emulator.url
-        writers = [pool.submit(client.write, writer) for writer in range(WRITERS)]
-        try:
-            for _ in range(KILLS):
-                time.sleep(moments.uniform(0.05, 1.2))
-                emulator.end(signal.SIGKILL)
-                emulator = Process(tmp_path / "data", *flags)
-                client.url = emulator.url
-        finally:
-            client.stopped = True
+    emulator = Process(tmp_path / "data", *flags)
+    try:
+        with ThreadPoolExecutor(WRITERS) as pool:
+            client.url = emulator.url
+            writers = [pool.submit(client.write, writer) for writer in range(WRITERS)]
+            try:
+                for _ in range(KILLS):
+                    time.sleep(moments.uniform(0.05, 1.2))
+                    emulator.end(signal.SIGKILL)
+                    emulator = Process(tmp_path / "data", *flags)
+                    client.url = emulator.url
+            finally:
+                client.stopped = True
         for writer in writers:
             writer.result()
-    try:
         jobs = {job_id: ended(emulator, job_id) for job_id in client.promised}
         numbers = custom_jobs(emulator)
     finally:

@@ -141,7 +141,7 @@ def test_a_project_without_configuration_of_ours(make_project: MakeProject) -> N
     assert manifest.parameters == {}
     assert manifest.config.image is None
     with pytest.raises(ConfigError, match=r"^No root is set"):
-        build_plan(manifest)
+        build_plan(manifest, config=manifest.config.overridden({"image": "x"}))
     with pytest.raises(ConfigError, match=r"^No image is set"):
         build_plan(manifest, config=manifest.config.overridden({"root": "x"}))
 
@@ -154,6 +154,20 @@ def test_ignored_keys_warn_with_their_place(make_project: MakeProject) -> None:
         "conf/base/vertexai.yml, line 3: run_config.volume is ignored: nodes share no volume; intermediate data is "
         "stored below root."
     ]
+
+
+def test_values_of_an_airflow_run_are_open_when_a_project_is_inspected(make_project: MakeProject) -> None:
+    path = "gs://shop/${airflow:run_id}/${airflow:logical_date,2013-01-01}"
+    catalog = f"b: {{type: pandas.CSVDataset, filepath: '{path}'}}\n"
+    registry = """
+from kedro.pipeline import node, pipeline
+def copy(value):
+    return value
+def register_pipelines():
+    return {"__default__": pipeline([node(copy, "a", "b", name="copy")])}
+"""
+    manifest = inspect_project(make_project({REGISTRY: registry, "conf/base/catalog.yml": catalog}))
+    assert manifest.datasets["b"].location == "gs://shop/<run_id>/2013-01-01"
 
 
 def test_a_subpackage_without_pipelines_stays_a_warning(make_project: MakeProject) -> None:

@@ -359,6 +359,11 @@ def test_numbers_are_taken_for_strings() -> None:
     assert config.resources["train"] == Resources("0.5", "1000", "2")
 
 
+def test_an_empty_grouping_is_none() -> None:
+    assert read({"run_config": {"grouping": {}}}).grouping == Grouping("none")
+    assert read({"run_config": {"grouping": "none"}}).grouping is None  # the word means null, which is the same
+
+
 def test_full_merge_strategy_is_the_grouping_pipeline() -> None:
     assert read({"run_config": {"node_merge_strategy": "full"}}).grouping == Grouping("pipeline")
     both = {"node_merge_strategy": "full", "grouping": {"kind": "tag"}}

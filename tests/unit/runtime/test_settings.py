@@ -22,7 +22,10 @@ def test_everything() -> None:
             "secret_env": {"TOKEN": "projects/p/secrets/s/versions/latest"},
             "host_aliases": [{"ip": "10.0.0.1", "hostnames": ["mlflow.internal", "mlflow"]}],
             "dynamic_config_providers": [{"cls": "shop.auth.Token", "params": {"audience": "x"}}, {"cls": "shop.B"}],
-            "mlflow": {"request_header_provider": {"cls": "shop.auth.Headers", "params": None}},
+            "mlflow": {
+                "request_header_provider": {"cls": "shop.auth.Headers", "params": None},
+                "selection": {"tags": ["daily"], "to_nodes": ["report"]},
+            },
         }
     )
     assert Settings.from_json(text) == Settings(
@@ -31,6 +34,7 @@ def test_everything() -> None:
         host_aliases=(HostAlias("10.0.0.1", ("mlflow.internal", "mlflow")),),
         dynamic_config_providers=(Provider("shop.auth.Token", {"audience": "x"}), Provider("shop.B")),
         request_header_provider=Provider("shop.auth.Headers"),
+        selection={"tags": ("daily",), "to_nodes": ("report",)},
     )
 
 
@@ -47,6 +51,8 @@ def test_everything() -> None:
         ({"dynamic_config_providers": [{"params": {}}]}, "cls must be a text"),
         ({"dynamic_config_providers": [{"cls": "a.B", "params": []}]}, "params must be a JSON object"),
         ({"mlflow": {"request_header_providers": {}}}, "Did you mean 'request_header_provider'"),
+        ({"mlflow": {"selection": {"tag": ["daily"]}}}, "Did you mean 'tags'"),
+        ({"mlflow": {"selection": {"tags": "daily"}}}, "selection.tags must be a list"),
     ],
 )
 def test_what_is_wrong(value: object, said: str) -> None:

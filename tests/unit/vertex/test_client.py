@@ -245,6 +245,34 @@ def test_the_endpoint_follows_region_and_universe(region: str, universe: str | N
     assert VertexClient("p", region, credentials).endpoint == endpoint
 
 
+def test_a_job_on_a_persistent_resource_is_created_by_the_version_that_knows_it() -> None:
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            client = VertexClient("p", "r", AnonymousCredentials(), Endpoints(f"http://127.0.0.1:{server.server_port}"))
+            for runtime in ({}, {"defaultRuntime": {}}):
+                client.create_pipeline_job("x", {"runtimeConfig": runtime})
+        finally:
+            server.shutdown()
+            thread.join()
+
+    assert asked == [f"/{version}/projects/p/locations/r/pipelineJobs?pipelineJobId=x" for version in ("v1", "v1beta1")]
+
+
 def test_a_private_endpoint_may_be_a_bare_host() -> None:
     client = VertexClient("p", "r", AnonymousCredentials(), Endpoints("aiplatform-team.p.googleapis.com/"))
 

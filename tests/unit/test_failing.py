@@ -1,0 +1,70 @@
+"""The explanation of a failed job, with what Cloud Logging has of it."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_kedro_vertex.core.states import is_over
+from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from airflow_provider_kedro_vertex.failing import job_error
+from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+from tests.unit.jobs import body
+
+CODE = """
+import json
+for number in range(60):
+    print("line", number)
+print(json.dumps({"mlflow_run_id": "7", "mlflow_url": "http://mlflow/#/7"}))
+print(json.dumps({"node": "only", "error": "ValueError: no rows", "seconds": 0.1}))
+raise SystemExit(1)
+"""
+
+
+def explained(vertex: VertexEmulator, monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[str, str, dict[str, str]]:
+    """Run a job that fails; what is told of it, its class, and the links that are kept."""
+    extra = {"project": "demo-project", "is_anonymous": True, "api_endpoint": vertex.url, "console_url": vertex.url}
+    extra["logging_endpoint"] = vertex.url
+    connection = {"conn_type": "google_cloud_platform", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_LOCAL", json.dumps(connection))
+    hook = KedroVertexHook(gcp_conn_id="local")
+    client = hook.client(None, "europe-west1")
+    job = client.create_pipeline_job(name, body(CODE))
+    while not is_over(job["state"]):
+        job = client.get_job(job["name"])
+    kept: dict[str, str] = {}
+    task = SimpleNamespace(job_links={})
+    ti = SimpleNamespace(xcom_push=lambda key, value: kept.update({key: value}))
+    context: Any = {"ti": ti, "task": task}
+    error = job_error(hook, client, job, context)
+    return str(error), error.failure_class, kept
+
+
+def test_the_error_has_the_end_of_the_failed_nodes_log(vertex: VertexEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, failure_class, kept = explained(vertex, monkeypatch, "failing-1")
+
+    lines = text.splitlines()
+    assert failure_class == "user code"
+    assert lines[0] == "Vertex AI job failing-1 ended as FAILED (user code)."
+    assert lines[2] == "    Error of node only after 0.1 s: ValueError: no rows"
+    assert lines[3] == "    The end of its log (50 lines):"
+    assert "      line 59" in lines
+    assert "      line 5" not in lines
+    assert lines[-2] == f"    Its log: {kept['vertex_ai_logs']}"
+    assert lines[-1].startswith(f"See {vertex.url}/vertex-ai/locations/europe-west1/pipelines/runs/failing-1?")
+    assert kept["mlflow"] == "http://mlflow/#/7"
+
+
+def test_a_log_that_may_not_be_read_hides_nothing_else(vertex: VertexEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = {"method": "ListLogEntries", "status": "PERMISSION_DENIED", "message": "No."}
+    requests.post(f"{vertex.url}/_emulator/faults", json={"faults": [fault]}, timeout=10).raise_for_status()
+
+    text, failure_class, _ = explained(vertex, monkeypatch, "failing-2")
+
+    assert failure_class == "user code"
+    assert "exited with a non-zero status of 1" in text
+    assert "(Its log could not be read: Cloud Logging refused POST v2/entries:list with status 403: No.)" in text
