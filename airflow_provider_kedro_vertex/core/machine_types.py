@@ -1,13 +1,17 @@
 """Vertex AI's machine types for custom training: data, and what it costs is an ESTIMATE.
 
-Types and their sizes: Compute Engine's machine families as Vertex AI offers them ("Configure compute resources for
-serverless training"), as known on 2026-11-21. Prices: Compute Engine's on-demand list prices in us-central1, US dollars
-an hour, as the SkyPilot catalog of Google's price list had them (catalogs/v8/gcp/vms.csv) on that day, and Vertex AI's
-surcharge on them, which its price page shows (n1-standard-4: 0.21849885, which is 1.15 times 0.189999). Other regions,
-discounts, disks, Spot and taxes are not in it, so they compare machines; no bill will be these numbers.
+Written down on 2026-11-21. Where each part comes from:
 
-Where an accelerator can be had: Compute Engine's zones in the same catalog. For an accelerator without regions here no
-region is refused.
+- types and sizes: Compute Engine's machine families that Vertex AI's page "Configure compute resources for serverless
+  training" names, from general knowledge of them and not copied from the page;
+- the rates of families for a vCPU and a GiB: Compute Engine's on-demand list prices in us-central1 in US dollars an
+  hour, as generally known; of these only n1's were compared with a published price (n1-standard-4, 0.189999);
+- accelerators, a2 and a3, and where an accelerator can be had: the SkyPilot catalog of Google's price list
+  (catalogs/v8/gcp/vms.csv, commit 006059e of skypilot-catalog);
+- Vertex AI's surcharge: its price page shows n1-standard-4 for 0.21849885, which is 1.15 times Compute Engine's.
+
+Other regions, discounts, disks, Spot and taxes are not in it: the numbers compare machines; no bill will be these. For
+an accelerator without regions here no region is refused.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class PlanTable:
         if self.alone is not None:
             lines.append(self._saving(self.alone))
         lines.append(
-            f"Prices are estimates: list prices of {PRICED_REGION} on {AS_OF}, without discounts, disks and Spot."
+            f"Prices are estimates for {PRICED_REGION}, written down on {AS_OF}, without discounts, disks and Spot."
         )
         return "\n".join(lines) + "\n"
 

@@ -35,7 +35,7 @@ def test_the_table_of_a_plan(manifest: Manifest) -> None:
         "report 1 e2-highmem-2 0.10 clean-orders, train-model\n"
         "\n"
         "5 containers for 5 nodes, 6 edges; at most 4 one after another. All at once cost $0.95 an hour.\n"
-        "Prices are estimates: list prices of us-central1 on DATE, without discounts, disks and Spot.\n"
+        "Prices are estimates for us-central1, written down on DATE, without discounts, disks and Spot.\n"
     )
 
 
@@ -49,7 +49,7 @@ def test_what_a_grouping_saves_is_told(manifest: Manifest) -> None:
         "2 containers for 8 nodes, 0 edges; at most 2 one after another. All at once cost $1.72 an hour.\n"
         "With a container for each node: 6 containers, at most 5 one after another, $2.14 an hour. The grouping saves "
         "4 starts of a container, 3 of them one after another.\n"
-        "Prices are estimates: list prices of us-central1 on DATE, without discounts, disks and Spot.\n"
+        "Prices are estimates for us-central1, written down on DATE, without discounts, disks and Spot.\n"
     )
 
 
