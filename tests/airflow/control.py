@@ -10,6 +10,7 @@ import sqlite3
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,11 @@ class RunningAirflow:
 
     def trigger(self, dag_id: str, run_id: str) -> None:
         self._command("dags", "trigger", dag_id, "--run-id", run_id)
+
+    def backfill(self, dag_id: str, first_day: date, last_day: date) -> dict[str, str]:
+        """Run these days with Airflow's own command: run id to the state in which the run ended."""
+        runs = self._airflow.backfill(dag_id, first_day, last_day)
+        return {run.run_id: run.state for run in runs}
 
     def clear(self, dag_id: str, run_id: str, task_id: str, *, downstream: bool = False) -> None:
         if self.is_2:

@@ -1,7 +1,7 @@
 """Each node as its own Airflow task, on a real Airflow: what fails once is cleared, stopped or deleted.
 
 The emulator tells which containers ran; each of them tells what it was given. ``MANY_NODES`` sets how many nodes the
-DAGs of many nodes have, and ``RUNS_AT_ONCE`` how many runs of one DAG go side by side.
+DAGs of many nodes have, and ``RUNS_AT_ONCE`` how many runs of one DAG a backfill has side by side.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ pytestmark = [pytest.mark.airflow]
 MANY_NODES = int(os.environ.get("MANY_NODES", "12"))
 RUNS_AT_ONCE = int(os.environ.get("RUNS_AT_ONCE", "3"))
 RUN = "manual__one"
+FIRST_DAY = date(2013, 6, 1)
 IMAGE = "example/nodes:1"
 NODES = ("load", "model.baseline", "model.fit", "model.inner.score", "report")
 FAILING_ONCE = ("watched", "custom_jobs", "one_job", "rescheduled")
@@ -164,8 +166,6 @@ def airflow(processes: Processes, vertex: Vertex, tmp_path_factory: pytest.TempP
         vertex.fail(dag_id, "model.fit")
     for dag_id in ("stopped", "deleted", *FAILING_ONCE, "many_watched", "many_jobs"):
         running.trigger(dag_id, RUN)
-    for number in range(RUNS_AT_ONCE):
-        running.trigger("side_by_side", f"manual__{number}")
     return running
 
 
@@ -271,9 +271,8 @@ def test_a_dag_of_many_nodes_runs_to_its_end(airflow: RunningAirflow, dag_id: st
 
 
 def test_runs_side_by_side_share_no_job_version_or_place(airflow: RunningAirflow, vertex: Vertex) -> None:
-    runs = [f"manual__{number}" for number in range(RUNS_AT_ONCE)]
-    for run_id in runs:
-        ended(airflow, "side_by_side", "success", run_id)
+    runs = airflow.backfill("side_by_side", FIRST_DAY, FIRST_DAY + timedelta(days=RUNS_AT_ONCE - 1))
+    assert list(runs.values()) == ["success"] * RUNS_AT_ONCE
     told = [line["context"] for line in vertex.told("side_by_side")]
     assert Counter(context["run_id"] for context in told) == dict.fromkeys(runs, len(NODES) + 1)
     for of_one_run in ("run_key", "save_version"):

@@ -23,4 +23,5 @@ deleted = kedro_vertex_dag("deleted", watch="nodes", run_config={"nodes": {"load
 many = {**given, "manifest": "many.manifest.json"}
 many_watched = kedro_vertex_dag("many_watched", watch="nodes", **many)
 many_jobs = kedro_vertex_dag("many_jobs", mode="custom_job", **many)
-side_by_side = kedro_vertex_dag("side_by_side", mode="custom_job", max_active_runs=10, **given)
+daily = {**given, "schedule": "@daily", "end_date": datetime(2013, 6, 30)}
+side_by_side = kedro_vertex_dag("side_by_side", mode="custom_job", max_active_runs=10, **daily)
