@@ -22,15 +22,18 @@ demo: .venv/.ready ## Backfill three days of the flights pipeline on a local Air
 up: .venv/.ready ## The same, then stay up and print the pages to open
 	@$(BIN)/python -m dags_examples.demo --stay --host $(HOST)
 
-# The tests of the last folders share servers that take both processors, so they run one after another. (Groups of
+# The tests of the last folders start servers that they share, so each of two runs takes some folders. (Groups of
 # pytest-xdist would say the same in one run; 3.8.0 knows none with pytest 9.2.)
 test: .venv/.ready .venv-mlflow/.ready ## Run every test on Airflow 3
 	$(BIN)/python -m pytest -n 2 tests/unit tests/contract
-	$(BIN)/python -m pytest tests/airflow tests/e2e tests/mlflow
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target .venv/tests/airflow .venv/tests/e2e+mlflow
 
 test-airflow2: .venv-airflow2/.ready ## Run the same tests on Airflow 2.11, but for those of MLflow, which know no Airflow
 	.venv-airflow2/bin/python -m pytest -n 2 tests/unit tests/contract
-	.venv-airflow2/bin/python -m pytest tests/airflow tests/e2e
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target .venv-airflow2/tests/airflow .venv-airflow2/tests/e2e
+
+.venv/tests/% .venv-airflow2/tests/%:
+	$(firstword $(subst /, ,$@))/bin/python -m pytest $(addprefix tests/,$(subst +, ,$*))
 
 lint: .venv/.ready ## Check style, types and the import rules
 	$(BIN)/ruff check
