@@ -122,14 +122,18 @@ def test_a_lost_node_is_cleared_and_the_results_are_those_of_one_job(
             assert any(word in text.lower() for word in ("running", "deferred", "queued", "success"))
 
     clear(stack, mode.dag_id, LOST)
+    if stack.airflow.url is None:
+        # The scheduler of Airflow 2 leaves the runs of a backfill to the backfill's own command.
+        stack.airflow.backfill(mode.dag_id, FIRST_DAY, FIRST_DAY, seconds=SECONDS)
     what = f"end of {mode.dag_id}"
-    stack.processes.until(lambda: run_state(stack, mode.dag_id) not in ("success", "failed"), what, 120, interval=1)
-    stack.processes.until(lambda: run_state(stack, mode.dag_id) in ("success", "failed"), what, SECONDS, interval=2)
+    over = {"success", "failed", "upstream_failed"}
+    stack.processes.until(lambda: over >= set(states(stack, mode.dag_id).values()), what, SECONDS, interval=2)
     assert set(states(stack, mode.dag_id).values()) == {"success"}
+    stack.processes.until(lambda: run_state(stack, mode.dag_id) == "success", what, 120, interval=1)
     assert stored(stack, mode.folder) == stored(stack, "")
     if mode.dag_id == "flights_nodes":
+        again = {LOST.replace(".", "-").replace("_", "-"), *(node.replace("_", "-") for node in AFTER)}
         first, second = (set(job.nodes) for job in stack.vertex.jobs() if job.dag_id == mode.dag_id)
-        again = {"model-predict-delays", *(node.replace("_", "-") for node in AFTER)}
         assert (len(first), second) == (14, again)
     else:
         (jobs,) = stack.vertex.custom_jobs(mode.dag_id)
