@@ -87,8 +87,9 @@ class Looker:
         self.texts: dict[str, str] = {}
 
     def look(self) -> None:
-        running = {task_id for task_id, state in states(self._stack, self._dag_id).items() if state != "none"}
-        if self.texts or not self._stack.airflow.url or CHROMIUM is None or len(running) < 5:
+        if self.texts or not self._stack.airflow.url or CHROMIUM is None:
+            return
+        if sum(state != "none" for state in states(self._stack, self._dag_id).values()) < 5:
             return
         address = f"{self._stack.airflow.url}/dags/{self._dag_id}/runs/{quote(RUN_ID)}"
         with browser.Browser(CHROMIUM, self._folder, width=1600, height=820) as page:
