@@ -30,28 +30,31 @@ class Progress:
 
     started: float = field(default_factory=time.monotonic)
     _places: dict[int, Place] = field(default_factory=dict)
+    _failed: list[Place] = field(default_factory=list)
 
     def at(self, node: str, dataset: str | None = None) -> None:
         """Note what this thread is busy with."""
         thread = threading.get_ident()
-        self._places.pop(thread, None)  # the last place is that of the last thread that moved on
+        before = self._places.pop(thread, None)  # the last place is that of the last thread that moved on
+        if before is not None and before.dataset and before.node != node:
+            # A node ends with no dataset in its hands: that one failed, and its thread was given another.
+            self._failed.append(before)
         self._places[thread] = Place(node, dataset)
 
     def node_failed(self) -> None:
-        """Note that the function of this thread's node raised."""
-        thread = threading.get_ident()
-        self._places[thread] = Place(self._places.get(thread, Place()).node, node_failed=True)
+        """Note that the function of this thread's node raised. The thread may be given another node after this."""
+        place = self._places.get(threading.get_ident(), Place())
+        self._failed.append(Place(place.node, node_failed=True))
 
     @property
     def place(self) -> Place:
-        """Where the run is; after a failure, where it failed.
+        """Where the run is; after a failure, where it failed first.
 
-        The other threads come to the end of what they were busy with before a failure is known, so the one that failed
-        is the one whose node raised or which still has a dataset in its hands.
+        The other threads come to the end of what they were busy with before a failure is known, so without a node that
+        raised it is the one which still has a dataset in its hands.
         """
         places = list(self._places.values()) or [Place()]
-        failed = [place for place in places if place.node_failed] or [place for place in places if place.dataset]
-        return (failed or places)[-1]
+        return next(iter(self._failed), None) or ([place for place in places if place.dataset] or places)[-1]
 
     @property
     def seconds(self) -> float:
