@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kedro_vertex.core import identity, outcome
 from airflow_provider_kedro_vertex.core.config import RunConfig
-from airflow_provider_kedro_vertex.core.states import short, succeeded
+from airflow_provider_kedro_vertex.core.states import is_over, short, succeeded
 from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from airflow_provider_kedro_vertex.vertex.client import VertexClient
-
-_CANCELLED = frozenset({"CANCELLED", "CANCELLING"})
 
 
 def run_outcome(operator: BaseOperator, client: VertexClient, context: Context) -> dict[str, Any]:
@@ -65,17 +63,22 @@ def _before(operator: BaseOperator) -> list[BaseOperator]:
 
 
 def _state(jobs: list[Mapping[str, Any] | None]) -> str:
-    states = {short(job["state"]) if job else "" for job in jobs}
+    states = {_ended(job) if job else "" for job in jobs}
     if states == {"SUCCEEDED"}:
         return "SUCCEEDED"
     # A task without a job came after one that failed, or could not submit its own.
-    cancelled = states & _CANCELLED and states <= {"SUCCEEDED", "", *_CANCELLED}
+    cancelled = "CANCELLED" in states and states <= {"SUCCEEDED", "", "CANCELLED"}
     return "CANCELLED" if cancelled else "FAILED"
+
+
+def _ended(job: Mapping[str, Any]) -> str:
+    """How a job ended. Its task is over in Airflow, so one that still goes on is about to be cancelled."""
+    return short(job["state"]) if is_over(job["state"]) else "CANCELLED"
 
 
 def _failures(job: Mapping[str, Any], group_label: str) -> list[tuple[str, str]]:
     """The node groups of a job that failed, with the message; the job itself has no name."""
-    if succeeded(job["state"]) or short(job["state"]) in _CANCELLED:
+    if succeeded(job["state"]) or _ended(job) == "CANCELLED":
         return []
     message = job.get("error", {}).get("message", "")
     if "/customJobs/" in job["name"]:
