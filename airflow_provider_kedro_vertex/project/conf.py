@@ -235,6 +235,8 @@ def _first_fault(files: Iterable[Path], project_path: Path) -> str | None:
             mark = fault.problem_mark
             place = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
             return f"{place}: this is no valid YAML: {fault.problem or _first_line(fault)}."
+        except AssertionError:  # OmegaConf reads a text such as '0' once more and then asserts
+            return f"{name}: the top level must be a mapping."
         except OmegaConfBaseException as fault:  # an interpolation that is none
             return f"{name}: {_unresolved(fault)}"
         except (OSError, ValueError, yaml.YAMLError) as fault:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
@@ -113,6 +113,7 @@ def is_read_or_refused(project: Path, text: str) -> None:
 
 
 @FUZZ
+@example(content="0")
 @given(content=files)
 def test_any_content_of_vertexai_yml(project: Path, content: Any) -> None:
     is_read_or_refused(project, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
