@@ -41,6 +41,7 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_the_page_of_an_airflow_run(stack: Stack, runs: list[Run], page: browser.Browser, pictures: Path) -> None:
     if not stack.airflow.url:
+        # Its web server would be one more of Airflow 2's processes, for a page that is looked at on Airflow 3.
         pytest.skip("on Airflow 2 the stack has no web server")
     address = f"{stack.airflow.url}/dags/flights/runs/{quote(runs[-1].run_id)}"
     page.open(address, "submit", "wait", "KedroVertexPipelineOperator", "Success")

@@ -124,6 +124,7 @@ def test_names_lead_nowhere(emulator: Process, job_id: str) -> None:
 def many_files() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 2 * IDLE + 500:
+        # Only an administrator can raise this limit, and each connection is an open file of the test's own process.
         pytest.skip(f"a process may have no more than {hard} open files here")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * IDLE + 500), hard))
     yield
