@@ -7,8 +7,6 @@ import os
 import shutil
 import socket
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from tests.airflow.command import airflow_command
 
 DAG_ID, DAY = "operator_runs", "2013-06-02"
 IMAGE = "example/image:1"
@@ -98,24 +97,10 @@ def run(vertex: VertexEmulator, storage: str, tmp_path_factory: pytest.TempPathF
             "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": _connection(vertex.url, storage),
             "AIRFLOW_CONN_NOBODY": _connection(nobody, storage),
         }
-        _airflow(environment, "db", "migrate")
+        airflow_command(environment, "db", "migrate")
         conf = json.dumps({"typed": "{{ ds }}"})
-        output = _airflow(environment, "dags", "test", DAG_ID, DAY, "--conf", conf, check=False)
+        output = airflow_command(environment, "dags", "test", DAG_ID, DAY, "--conf", conf, check=False)
     return DagRun(output, home / "airflow.db")
-
-
-def _airflow(environment: dict[str, str], *arguments: str, check: bool = True) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "airflow", *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == 0 or not check, done.stdout
-    return done.stdout
 
 
 def _connection(url: str, storage: str) -> str:

@@ -19,6 +19,7 @@ from dags_examples.demo.airflow import settings
 from dags_examples.demo.airflow2 import Airflow2
 from dags_examples.demo.airflow3 import Airflow3
 from dags_examples.demo.processes import Processes, _members
+from dags_examples.demo.stack import environment
 
 #: Airflow 2 is run without a web server, and its command line cannot mark a task.
 MARK = """
@@ -38,6 +39,15 @@ dag_id, run_id = sys.argv[1:]
 set_dag_run_state_to_failed(dag=DagBag(include_examples=False).get_dag(dag_id), run_id=run_id, commit=True)
 """
 SECONDS = 120.0
+
+
+def start_emulator(processes: Processes, data: Path, *arguments: str) -> str:
+    """Start the Vertex AI emulator in a process of its own and return its address once it answers."""
+    argv = [sys.executable, "-m", "airflow_provider_kedro_vertex.emulator", "--port", "0", "--data", str(data)]
+    processes.start("Vertex AI emulator", [*argv, *arguments], env=environment())
+    address = data / "url"
+    processes.until(lambda: address.exists() and bool(address.read_text()), "address of the emulator", 60)
+    return address.read_text().strip()
 
 
 class RunningAirflow:

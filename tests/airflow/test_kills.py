@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from airflow_provider_kedro_vertex.core import manifest as manifests
 from dags_examples.demo.processes import Processes
 from dags_examples.demo.stack import environment
 from tests.airflow.conftest import _manifest
-from tests.airflow.control import RunningAirflow
+from tests.airflow.control import RunningAirflow, start_emulator
 
 pytestmark = [pytest.mark.airflow]
 
@@ -75,12 +74,8 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
 def vertex(processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> Vertex:
     data = tmp_path_factory.mktemp("vertex")
     images = {"short": "noop:1", "lasts": f"noop:{LASTS}", "lives": "noop:3600"}
-    argv = [sys.executable, "-m", "airflow_provider_kedro_vertex.emulator", "--port", "0", "--data", str(data)]
-    argv += [argument for name, noop in images.items() for argument in ("--image", f"{name}={noop}")]
-    processes.start("Vertex AI emulator", argv, env=environment())
-    address = data / "url"
-    processes.until(lambda: address.exists() and bool(address.read_text()), "address of the emulator", 60)
-    return Vertex(address.read_text().strip())
+    arguments = [f"--image={name}={noop}" for name, noop in images.items()]
+    return Vertex(start_emulator(processes, data, *arguments))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from dags_examples.demo.processes import Processes
 from dags_examples.demo.stack import environment
-from tests.airflow.control import RunningAirflow
+from tests.airflow.control import RunningAirflow, start_emulator
 
 pytestmark = [pytest.mark.airflow]
 
@@ -143,13 +142,9 @@ def vertex(processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> Ve
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "runtime.py").write_text(RUNTIME)
-    argv = [sys.executable, "-m", "airflow_provider_kedro_vertex.emulator", "--port", "0", "--data", str(data)]
-    argv += ["--image", f"{IMAGE}={image}", "--image", "lives=noop:3600", "--image", "short=noop:0.2"]
-    argv += ["--env", f"RECORD={folder / 'record'}", "--env", f"FAILING={folder / 'failing'}"]
-    processes.start("Vertex AI emulator", argv, env=environment())
-    address = data / "url"
-    processes.until(lambda: address.exists() and bool(address.read_text()), "address of the emulator", 60)
-    return Vertex(address.read_text().strip(), folder)
+    arguments = [f"--image={IMAGE}={image}", "--image=lives=noop:3600", "--image=short=noop:0.2"]
+    arguments += [f"--env=RECORD={folder / 'record'}", f"--env=FAILING={folder / 'failing'}"]
+    return Vertex(start_emulator(processes, data, *arguments), folder)
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from importlib.metadata import distribution
 from pathlib import Path
@@ -16,6 +14,7 @@ import requests
 
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.images import Noop
+from tests.airflow.command import airflow_command
 from tests.unit.emulator.specs import PARENT, container_spec
 
 from .google_environment import google_environment
@@ -50,8 +49,8 @@ def test_the_operators_wait_for_their_jobs(tmp_path: Path) -> None:
             "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": json.dumps(connection),
             "PIPELINE_SPECS": str(tmp_path),
         }
-        _airflow(environment, "db", "migrate")
-        output = _airflow(environment, "dags", "test", "google_operators", "2013-06-02", check=False)
+        airflow_command(environment, "db", "migrate")
+        output = airflow_command(environment, "dags", "test", "google_operators", "2013-06-02", check=False)
         pipeline_jobs, custom_jobs = (_states(emulator, name) for name in ("pipelineJobs", "customJobs"))
     with closing(sqlite3.connect(tmp_path / "airflow.db")) as database:
         tasks = dict(database.execute("SELECT task_id, state FROM task_instance").fetchall())
@@ -78,17 +77,3 @@ def test_the_operators_wait_for_their_jobs(tmp_path: Path) -> None:
 def _states(emulator: VertexEmulator, collection: str) -> dict[str, str]:
     found = requests.get(f"{emulator.url}/v1/{PARENT}/{collection}", verify=str(emulator.ca), timeout=30).json()
     return {job["displayName"]: job["state"] for job in found[collection]}
-
-
-def _airflow(environment: dict[str, str], *arguments: str, check: bool = True) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "airflow", *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == 0 or not check, done.stdout
-    return done.stdout
