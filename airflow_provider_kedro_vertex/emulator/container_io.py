@@ -19,7 +19,7 @@ from airflow_provider_kedro_vertex.emulator.buckets import Buckets
 from airflow_provider_kedro_vertex.emulator.graph import ArtifactType, Component, Container, Parameter, type_fault
 from airflow_provider_kedro_vertex.emulator.outputs import Outputs
 from airflow_provider_kedro_vertex.emulator.placeholders import Ref, Source, as_text, render, render_word
-from airflow_provider_kedro_vertex.emulator.protos import Artifact, Message, to_json
+from airflow_provider_kedro_vertex.emulator.protos import Artifact, Message, parse_json, to_json
 from airflow_provider_kedro_vertex.emulator.runs import Inputs
 
 LARGEST_OUTPUT = 1024 * 1024
@@ -185,9 +185,9 @@ class ContainerIO:
         if text is None:
             return {}
         try:
-            data = json.loads(text, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
-            raise ContainerError(f"The container wrote an {_EXECUTOR_OUTPUT} that is no JSON: {error}") from None
+            data = parse_json(text.encode())
+        except ValueError as error:
+            raise ContainerError(f"The container wrote an {_EXECUTOR_OUTPUT} that is no JSON: {error}.") from None
         parts = (
             (data, data.get("parameterValues", {}), data.get("artifacts", {})) if isinstance(data, dict) else (data,)
         )
@@ -233,15 +233,11 @@ def _parsed(text: str, parameter: Parameter) -> Any:
     if parameter.type == "STRING":
         return text
     try:
-        return json.loads(text.lower() if parameter.type == "BOOLEAN" else text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        return parse_json((text.lower() if parameter.type == "BOOLEAN" else text).encode())
+    except ValueError as error:
         raise ContainerError(
-            f'The output "{parameter.name}" must be a {parameter.type} in JSON; its file holds {text[:100]!r}.'
+            f'The output "{parameter.name}" must be a {parameter.type} in JSON; its file holds {text[:100]!r}: {error}.'
         ) from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
 
 
 def _file_text(path: str, what: str) -> str | None:

@@ -207,6 +207,29 @@ def test_a_container_gets_its_placeholders_filled_and_values_untouched(emulator:
     assert json.loads(labels[1]) == dict(emulator.job.labels)
 
 
+def nested_value(deep: int, kind: type) -> Any:
+    value: Any = kind()
+    for _ in range(deep - 1):
+        value = {"a": value} if kind is dict else [value]
+    return value
+
+
+@pytest.mark.parametrize(("kind", "name"), [(dict, "STRUCT"), (list, "LIST")])
+def test_a_value_is_refused_if_its_job_could_not_be_read_again(emulator: Emulator, kind: type, name: str) -> None:
+    made = spec({"a": []}, parameters={"p": {"parameterType": name}})
+
+    async def scenario() -> None:
+        with pytest.raises(ApiError, match="more than 30 objects and lists inside each other"):
+            emulator.create(made, {"p": nested_value(31, kind)})
+        emulator.create(made, {"p": nested_value(30, kind)})
+        await emulator.until("a")
+        await emulator.end("a")
+        await emulator.done()
+
+    run(scenario())
+    assert to_json(emulator.task("a").execution.metadata) == {"input:p": nested_value(30, kind)}
+
+
 def test_constants_may_hold_placeholders_over_other_arguments(emulator: Emulator) -> None:
     made = spec({"a": []}, parameters={"text": {"parameterType": "STRING"}})
     made["root"]["inputDefinitions"] = {"parameters": {"who": {"parameterType": "STRING"}}}

@@ -342,6 +342,7 @@ def test_wrong_values_are_refused(given: dict[str, Any], field: str) -> None:
 def test_backoff() -> None:
     retry = Retry(5, first=10, factor=3, longest=50)
     assert [retry.delay(n) for n in (1, 2, 3, 9999)] == [10, 30, 50, 50]
+    assert Retry(5, first=10, factor=1e308, longest=50).delay(3) == 50
 
 
 def test_a_large_spec_is_read_quickly() -> None:
