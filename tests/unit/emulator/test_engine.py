@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Coroutine
+import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_kedro_vertex.emulator import names
 from airflow_provider_kedro_vertex.emulator.buckets import Buckets
 from airflow_provider_kedro_vertex.emulator.custom_jobs import INTERRUPTED, CustomJobs
 from airflow_provider_kedro_vertex.emulator.engine import RUN_LABELS, Engine
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
 from airflow_provider_kedro_vertex.emulator.executors import Outcome
 from airflow_provider_kedro_vertex.emulator.faults import Faults
+from airflow_provider_kedro_vertex.emulator.images import Noop
+from airflow_provider_kedro_vertex.emulator.noop import NoopExecutor
 from airflow_provider_kedro_vertex.emulator.protos import (
     CancelCustomJobRequest,
     CancelPipelineJobRequest,
@@ -28,7 +32,7 @@ from airflow_provider_kedro_vertex.emulator.protos import (
     to_json,
 )
 from airflow_provider_kedro_vertex.emulator.service import Service
-from airflow_provider_kedro_vertex.emulator.states import JobState, PipelineState, TaskState
+from airflow_provider_kedro_vertex.emulator.states import PIPELINE_FINAL, JobState, PipelineState, TaskState
 from airflow_provider_kedro_vertex.emulator.store import Store
 
 from .scripted import Script
@@ -536,6 +540,52 @@ def test_a_nested_dag_is_cancelled_with_its_tasks(emulator: Emulator) -> None:
     assert emulator.states == dict.fromkeys(["group", "last", "a", "b"], "CANCELLED")
 
 
+def wide(count: int) -> dict[str, list[str]]:
+    names = [f"t{number:03}" for number in range(count)]
+    return {"first": [], **{name: ["first"] for name in names}, "last": names}
+
+
+def chain(count: int) -> dict[str, list[str]]:
+    return {f"t{number:03}": [f"t{number - 1:03}"] if number else [] for number in range(count)}
+
+
+@pytest.mark.parametrize("shape", [wide, chain])
+def test_twice_the_tasks_are_about_twice_the_work(tmp_path: Path, shape: Callable[[int], dict[str, list[str]]]) -> None:
+    def calls(count: int) -> int:
+        """How many functions are called while a job of so many tasks runs."""
+        counted = 0
+
+        def count_call(frame: object, event: str, argument: object) -> None:
+            nonlocal counted
+            counted += event.endswith("call")
+
+        (tmp_path / str(count)).mkdir()
+        store = Store(tmp_path / str(count) / "jobs.sqlite")
+        custom_jobs = CustomJobs(store, NoopExecutor({"image": Noop(0)}, None, Script()), Faults())
+        engine = Engine(store, custom_jobs, Buckets(tmp_path))
+        request = CreatePipelineJobRequest(parent=PARENT, pipeline_job_id="run-1")
+        from_json(request.pipeline_job, body(spec(shape(count))), "pipeline_job")
+
+        async def scenario() -> None:
+            Service(store, engine, custom_jobs).create_pipeline_job(request)
+            sys.setprofile(count_call)
+            try:
+                while store.unfinished(names.PIPELINE_JOBS, PIPELINE_FINAL):
+                    await asyncio.sleep(0.05)
+            finally:
+                sys.setprofile(None)
+
+        run(scenario())
+        job = store.pipeline_job(NAME)
+        assert job is not None
+        assert job.state == PipelineState.PIPELINE_STATE_SUCCEEDED
+        store.close()
+        return counted
+
+    # With a look at every task at each change it would be four times the work.
+    assert calls(160) / calls(80) < 2.5
+
+
 class Crash:
     """An emulator that is killed: nothing of it is closed, and a new one starts on a copy of its files."""
 
@@ -590,6 +640,29 @@ def test_what_ran_is_tried_again_by_its_policy(tmp_path: Path) -> None:
         await after.done()
         assert after.state == "SUCCEEDED"
         assert len(after.task("a").executor_detail.container_detail.failed_main_jobs) == 1
+        await crash.first.engine.close()
+
+    run(scenario())
+
+
+def test_a_dag_whose_turn_had_not_come_still_waits_for_it(tmp_path: Path) -> None:
+    crash = Crash(tmp_path)
+    made = nested_spec(spec({"a": []}))
+    made["root"]["dag"]["tasks"]["last"] = {"componentRef": {"name": "comp-last"}, **RETRY["a"]}
+    made["root"]["dag"]["tasks"]["group"]["dependentTasks"] = ["last"]
+
+    async def scenario() -> None:
+        crash.first.create(made)
+        await crash.first.until("last")
+        after = crash.restarted()
+        after.recover()
+        await after.until("last")
+        assert after.states == {"group": "PENDING", "last": "RUNNING"}
+        await after.end("last")
+        await after.until("a")
+        await after.end("a")
+        await after.done()
+        assert after.state == "SUCCEEDED"
         await crash.first.engine.close()
 
     run(scenario())
