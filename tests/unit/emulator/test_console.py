@@ -100,6 +100,8 @@ def test_a_click_on_a_task_shows_its_log_and_command(browser: Chromium, failed: 
     browser.wait_for("document.querySelector('#log').innerText.includes('clean <img')")
     browser.click(".panel [role=tab]:nth-child(2)")
     browser.wait_for("document.querySelector('#command').offsetHeight > 0")
+    # The command is asked for when the log is, and may come later.
+    browser.wait_for("document.querySelector('#command .words').innerText")
     assert browser.text("#command .words").startswith("python\n-c\nimport sys")
     assert "image" in browser.text("#command")
     browser.click(".panel [role=tab]:nth-child(1)")
