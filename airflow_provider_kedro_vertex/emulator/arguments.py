@@ -31,7 +31,7 @@ def resolve(run: Run, node: Node) -> Inputs:
 
 def _parameters(run: Run, dag: Node, node: Node) -> dict[str, Any]:
     given = node.task.arguments
-    names = run_names(run.job, node.detail)
+    names = run_names(run, node)
     values: dict[str, Any] = {
         name: _value(run, dag, argument) for name, argument in given.items() if not isinstance(argument, Constant)
     }

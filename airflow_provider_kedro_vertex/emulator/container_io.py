@@ -20,7 +20,7 @@ from airflow_provider_kedro_vertex.emulator.graph import ArtifactType, Component
 from airflow_provider_kedro_vertex.emulator.outputs import Outputs
 from airflow_provider_kedro_vertex.emulator.placeholders import Ref, Source, as_text, render, render_word
 from airflow_provider_kedro_vertex.emulator.protos import Artifact, Message, parse_json, to_json
-from airflow_provider_kedro_vertex.emulator.runs import Inputs
+from airflow_provider_kedro_vertex.emulator.runs import Inputs, Node, Run
 
 LARGEST_OUTPUT = 1024 * 1024
 """Bytes of one output parameter's file, and of an executor output. They become part of the job."""
@@ -33,11 +33,12 @@ class ContainerError(Exception):
     """A container cannot be started with its inputs, or left outputs that cannot be read; the text says why."""
 
 
-def run_names(job: Message, detail: Message) -> dict[str, str]:
+def run_names(run: Run, node: Node) -> dict[str, str]:
     """What the placeholders of source RUN stand for in one task."""
+    job, detail = run.job, node.detail
     return {
         "pipeline_job_name": job.name.rpartition("/")[2],
-        "pipeline_job_uuid": str(job.job_detail.task_details[0].task_id),
+        "pipeline_job_uuid": str(run.root.detail.task_id),
         "pipeline_job_resource_name": job.name,
         "pipeline_task_name": detail.task_name,
         "pipeline_task_uuid": str(detail.task_id),
@@ -61,12 +62,12 @@ class ContainerIO:
     buckets: Buckets
 
     @classmethod
-    def of(cls, job: Message, detail: Message, component: Component, inputs: Inputs, buckets: Buckets) -> ContainerIO:
+    def of(cls, run: Run, node: Node, inputs: Inputs, buckets: Buckets) -> ContainerIO:
         """Those of a task; its outputs go to the same place in each try, as on Vertex AI."""
-        name = names.resource(job.name, names.PIPELINE_JOBS)
-        root = job.runtime_config.gcs_output_directory.rstrip("/")
-        folder = f"{root}/{name.project}/{name.id}/{detail.task_name}_{detail.task_id}"
-        return cls(component, inputs, folder, run_names(job, detail), buckets)
+        name = names.resource(run.job.name, names.PIPELINE_JOBS)
+        root = run.job.runtime_config.gcs_output_directory.rstrip("/")
+        folder = f"{root}/{name.project}/{name.id}/{node.detail.task_name}_{node.detail.task_id}"
+        return cls(node.component, inputs, folder, run_names(run, node), buckets)
 
     def rendered(self, container: Container) -> tuple[str, list[str], list[tuple[str, str]]]:
         """A container's image, command and variables with every placeholder filled.

@@ -145,8 +145,12 @@ class Engine:
             self._settle(run, run.due.popleft())
         if run.root.final:
             self._finish(run)
+        self._write(run)
+
+    def _write(self, run: Run) -> None:
         run.job.update_time.CopyFrom(now())
-        self._store.save(run.job)
+        self._store.save(run.job, run.changed.values())
+        run.changed.clear()
 
     def _settle(self, run: Run, node: Node) -> None:
         """Look at a task whose turn may have come, or at an open DAG whose tasks may have ended."""
@@ -208,6 +212,7 @@ class Engine:
         labels = {names.BILLING_LABEL: run.job.labels[names.BILLING_LABEL]}
         custom_job = self._custom_jobs.add(job.parent, f"{job.id}-{node.detail.task_name}", labels, work)
         node.detail.executor_detail.container_detail.main_job = custom_job.name
+        run.changed[node.detail.task_id] = node.detail
         self._attempt(run, node, custom_job)
 
     def _attempt(self, run: Run, node: Node, custom_job: Message) -> None:
@@ -246,8 +251,7 @@ class Engine:
             return  # closed meanwhile
         with self._store.transaction():
             for run in self._touched:
-                run.job.update_time.CopyFrom(now())
-                self._store.save(run.job)
+                self._write(run)
         self._touched.clear()
 
     def _container_ended(self, run: Run, node: Node, outcome: Outcome) -> None:
@@ -268,6 +272,7 @@ class Engine:
             move(run, node, TaskState.PENDING)
         node.detail.pipeline_task_status[-1].error.code = int(outcome.code)
         node.detail.pipeline_task_status[-1].error.message = outcome.message
+        run.changed[node.detail.task_id] = node.detail
         self._try_again(run, node)
 
     def _succeeded(self, run: Run, node: Node) -> None:
@@ -303,7 +308,7 @@ class Engine:
         attempt.add_done_callback(waited)
 
     def _io(self, run: Run, node: Node, inputs: Inputs) -> ContainerIO:
-        return ContainerIO.of(run.job, node.detail, node.component, inputs, self._buckets)
+        return ContainerIO.of(run, node, inputs, self._buckets)
 
     # How a stored run goes on.
 
@@ -361,7 +366,7 @@ class Engine:
         if run.root.detail.HasField("error"):
             run.job.error.CopyFrom(run.root.detail.error)
         if run.root.state == TaskState.FAILED:
-            run.job.error.message += _job_failure(run.job)
+            run.job.error.message += _job_failure(run)
         del self._runs[run.job.name]
 
 
@@ -385,9 +390,9 @@ def _failure(failed: list[str]) -> str:
     return f"The DAG failed because some tasks failed. The failed tasks are: [{', '.join(failed)}]."
 
 
-def _job_failure(job: Message) -> str:
+def _job_failure(run: Run) -> str:
     """What Vertex AI's text about a failed job goes on with."""
-    project, number = job.name.split("/")[1], job.job_detail.task_details[0].task_id
+    project, number = run.job.name.split("/")[1], run.root.detail.task_id
     return (
         f"; Job (project_id = {project}, job_id = {number}) is failed due to the above error."
         f"; Failed to handle the job: {{project_number = {project}, job_id = {number}}}"

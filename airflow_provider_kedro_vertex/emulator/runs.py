@@ -16,7 +16,7 @@ from typing import Any
 from airflow_provider_kedro_vertex.emulator import names
 from airflow_provider_kedro_vertex.emulator.errors import Code
 from airflow_provider_kedro_vertex.emulator.graph import NO_RETRY, Component, Dag, Pipeline, Task
-from airflow_provider_kedro_vertex.emulator.protos import Message, now
+from airflow_provider_kedro_vertex.emulator.protos import Message, PipelineTaskDetail, now
 from airflow_provider_kedro_vertex.emulator.states import (
     EXECUTION_STATES,
     PIPELINE_FINAL,
@@ -90,8 +90,10 @@ class Node:
 
 @dataclass(eq=False, slots=True)
 class Run:
-    """One PipelineJob that has not ended. ``job`` is without its spec.
+    """One PipelineJob that has not ended.
 
+    :param job: without its spec and without the details of its tasks, which the nodes have.
+    :param changed: the details that are not stored as they are now, by their tasks' ids.
     :param due: the nodes to look at: something that they wait for has happened.
     :param failed: whether a task has failed.
     """
@@ -99,6 +101,7 @@ class Run:
     job: Message
     pipeline: Pipeline
     root: Node
+    changed: dict[int, Message] = field(default_factory=dict)
     due: deque[Node] = field(default_factory=deque)
     failed: bool = False
 
@@ -121,7 +124,7 @@ def new_run(job: Message, pipeline: Pipeline, parameters: Mapping[str, Any]) -> 
         (job.job_detail.pipeline_run_context, job_id, "system.PipelineRun"),
     ):
         context.name, context.schema_title = f"{parent}/metadataStores/default/contexts/{name}", title
-    detail = job.job_detail.task_details.add(task_id=int(names.generated_number()), task_name=job_id)
+    detail = PipelineTaskDetail(task_id=int(names.generated_number()), task_name=job_id)
     run = Run(job, pipeline, _root(pipeline, detail, parameters))
     move(run, run.root, TaskState.PENDING)
     return run
@@ -130,14 +133,16 @@ def new_run(job: Message, pipeline: Pipeline, parameters: Mapping[str, Any]) -> 
 def stored_run(job: Message, pipeline: Pipeline, parameters: Mapping[str, Any]) -> Run:
     """The run of a stored job that has begun, as far as its details tell. The inputs of its DAGs are left to do."""
     inside: dict[int, list[Message]] = {}
-    for detail in job.job_detail.task_details:
+    details = list(job.job_detail.task_details)
+    job.job_detail.ClearField("task_details")
+    for detail in details:
         inside.setdefault(detail.parent_task_id, []).append(detail)
 
     def restore(dag: Node) -> None:
-        details = inside.get(dag.detail.task_id, ())
-        if not isinstance(dag.component.body, Dag) or not details:
+        found = inside.get(dag.detail.task_id, ())
+        if not isinstance(dag.component.body, Dag) or not found:
             return  # a container, or a DAG whose turn has not come
-        tasks = ((dag.component.body.tasks[detail.task_name], detail) for detail in details)
+        tasks = ((dag.component.body.tasks[detail.task_name], detail) for detail in found)
         dag.children = {task.name: Node(task, detail, dag) for task, detail in tasks}
         _link(dag)
         for child in dag.children.values():
@@ -145,8 +150,8 @@ def stored_run(job: Message, pipeline: Pipeline, parameters: Mapping[str, Any]) 
 
     root = _root(pipeline, inside[0][0], parameters)
     restore(root)
-    failed = any(detail.state == TaskState.FAILED for detail in job.job_detail.task_details)
-    return Run(job, pipeline, root, deque(root.everything()), failed)
+    failed = any(detail.state == TaskState.FAILED for detail in details)
+    return Run(job, pipeline, root, due=deque(root.everything()), failed=failed)
 
 
 def _root(pipeline: Pipeline, detail: Message, parameters: Mapping[str, Any]) -> Node:
@@ -173,7 +178,7 @@ def open_dag(run: Run, node: Node) -> None:
     prefix = "" if node.parent is None else f"{node.detail.task_unique_name}."
     children = {}
     for task in body.tasks.values() if isinstance(body, Dag) else ():
-        detail = run.job.job_detail.task_details.add(
+        detail = PipelineTaskDetail(
             task_id=int(names.generated_number()),
             parent_task_id=node.detail.task_id,
             task_name=task.name,
@@ -202,6 +207,7 @@ def move(run: Run, node: Node, state: TaskState) -> None:
     if state in TASK_FINAL:
         detail.end_time.CopyFrom(moment)
     detail.state = state
+    run.changed[detail.task_id] = detail
     if state in EXECUTION_STATES:
         execution = detail.execution
         if not execution.HasField("create_time"):

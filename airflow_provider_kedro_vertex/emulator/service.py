@@ -148,12 +148,10 @@ class Service:
         for name in chosen:
             listed = response.pipeline_jobs.add()
             if mask is None:
-                self._store.pipeline_job(name, into=listed)
+                self._store.pipeline_job(name, with_tasks=False, into=listed)
                 listed.ClearField("job_detail")
             else:
-                job = self._pipeline_job(name, with_spec)
-                job.job_detail.ClearField("task_details")
-                copy_masked(mask, job, listed)
+                copy_masked(mask, self._store.pipeline_job(name, with_spec, with_tasks=False), listed)
         return response
 
     def cancel_pipeline_job(self, request: Message) -> Message:
