@@ -152,12 +152,11 @@ async def _call(service: Service, faults: Faults, request: Request) -> Response:
         match = pattern.fullmatch(path) if method.verb == request.method else None
         if match is None:
             continue
-        if method.request is None:
-            raise unimplemented(method.name)
+        served = method.served()
         enums_as_numbers = _enum_encoding(request.query_params.multi_items())
-        message = method.request()
+        message = served.request()
         _fill(message, method, await read_body(request), request.query_params.multi_items(), match.groupdict())
-        answer = await faults.around(method.short_name, partial(method.call, service, message))
+        answer = await faults.around(method.short_name, partial(served.call, service, message))
         return _response(json_text(answer, enums_as_numbers), 200)
     raise unknown_route(request.method, path[:200])
 
