@@ -15,8 +15,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from airflow_provider_kedro_vertex.emulator import names
 from airflow_provider_kedro_vertex.emulator.arguments import ArgumentError, resolve
@@ -27,7 +25,7 @@ from airflow_provider_kedro_vertex.emulator.container_io import ContainerError, 
 from airflow_provider_kedro_vertex.emulator.custom_jobs import CustomJobs, outcome_of
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
 from airflow_provider_kedro_vertex.emulator.executors import Outcome, Work
-from airflow_provider_kedro_vertex.emulator.graph import Container, Dag, Pipeline, bind
+from airflow_provider_kedro_vertex.emulator.graph import Container, Dag, Pipeline
 from airflow_provider_kedro_vertex.emulator.outputs import dag_outputs, made_by, show_inputs, write_outputs
 from airflow_provider_kedro_vertex.emulator.protos import Message, now, to_json
 from airflow_provider_kedro_vertex.emulator.runs import (
@@ -73,7 +71,7 @@ class Engine:
 
         :param job: the job without its spec; the engine changes it from now on.
         """
-        self._runs[job.name] = new_run(job, pipeline, _root_parameters(job, pipeline))
+        self._runs[job.name] = new_run(job, pipeline)
         asyncio.get_running_loop().call_soon(self._begin, job.name)
 
     def cancel(self, name: str) -> None:
@@ -108,7 +106,7 @@ class Engine:
             if job.state == PipelineState.PIPELINE_STATE_PENDING:
                 self.start(job, pipeline)
                 continue
-            self._runs[name] = run = stored_run(job, pipeline, _root_parameters(job, pipeline))
+            self._runs[name] = run = stored_run(job, pipeline)
             with self._store.transaction():
                 self._resume(run, run.root)
                 self._advance(run)
@@ -368,11 +366,6 @@ class Engine:
         if run.root.state == TaskState.FAILED:
             run.job.error.message += _job_failure(run)
         del self._runs[run.job.name]
-
-
-def _root_parameters(job: Message, pipeline: Pipeline) -> Mapping[str, Any]:
-    given = {name: to_json(value) for name, value in job.runtime_config.parameter_values.items()}
-    return bind(pipeline.root, given, "pipeline_job.runtime_config.parameter_values")
 
 
 def _describe(run: Run, node: Node) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -22,6 +21,7 @@ from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, field_mask_pb2, json_format, message_factory, struct_pb2, timestamp_pb2
 
 from airflow_provider_kedro_vertex.emulator.errors import Violation, invalid_argument
+from airflow_provider_kedro_vertex.emulator.names import json_name, proto_name
 
 Message = Any
 """A protobuf message. Its class is made at run time, so the type checker cannot know its fields."""
@@ -181,8 +181,7 @@ def parse_mask(text: str) -> Any:
     paths = [path.strip() for path in text.split(",") if path.strip()]
     if not paths or paths == ["*"]:
         return None
-    proto_names = ("".join(f"_{c.lower()}" if c.isupper() else c for c in path) for path in paths)
-    return field_mask_pb2.FieldMask(paths=proto_names)
+    return field_mask_pb2.FieldMask(paths=[proto_name(path) for path in paths])
 
 
 def read_mask(mask: Any, message: Message) -> Any:
@@ -223,13 +222,22 @@ def _split_at_struct(path: str, descriptor: Any) -> tuple[str, list[str]]:
 
 def _copy_key(source: Any, keys: Sequence[str], target: Any) -> None:
     # A mask has proto names (pipeline_spec.pipeline_info); in a spec the same key is in camelCase.
-    name = re.sub(r"_([a-z])", lambda match: match[1].upper(), keys[0])
+    name = json_name(keys[0])
     if name not in source.fields:
         return
     if len(keys) == 1:
         target.fields[name].CopyFrom(source.fields[name])
     elif source.fields[name].HasField("struct_value"):
         _copy_key(source.fields[name].struct_value, keys[1:], target.fields[name].struct_value)
+
+
+def without(message: Message, *fields: str) -> Message:
+    """A copy of a message that does not have these fields."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    for field in fields:
+        copy.ClearField(field)
+    return copy
 
 
 def now() -> Any:

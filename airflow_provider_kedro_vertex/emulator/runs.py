@@ -15,8 +15,8 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.emulator import names
 from airflow_provider_kedro_vertex.emulator.errors import Code
-from airflow_provider_kedro_vertex.emulator.graph import NO_RETRY, Component, Dag, Pipeline, Task
-from airflow_provider_kedro_vertex.emulator.protos import Message, PipelineTaskDetail, now
+from airflow_provider_kedro_vertex.emulator.graph import NO_RETRY, Component, Dag, Pipeline, Task, bind
+from airflow_provider_kedro_vertex.emulator.protos import Message, PipelineTaskDetail, now, to_json
 from airflow_provider_kedro_vertex.emulator.states import (
     EXECUTION_STATES,
     PIPELINE_FINAL,
@@ -116,7 +116,16 @@ class Run:
         return self.failed and bool(self.job.runtime_config.failure_policy == FAIL_FAST)
 
 
-def new_run(job: Message, pipeline: Pipeline, parameters: Mapping[str, Any]) -> Run:
+def root_parameters(job: Message, pipeline: Pipeline) -> dict[str, Any]:
+    """The parameters of a whole pipeline: those that its job gives, and the defaults.
+
+    :raises ApiError: INVALID_ARGUMENT with each that is wrong.
+    """
+    given = {name: to_json(value) for name, value in job.runtime_config.parameter_values.items()}
+    return bind(pipeline.root, given, "pipeline_job.runtime_config.parameter_values")
+
+
+def new_run(job: Message, pipeline: Pipeline) -> Run:
     """A run of a job that has not begun; its detail is added to the job."""
     parent, _, job_id = job.name.rpartition(f"/{names.PIPELINE_JOBS}/")
     for context, name, title in (
@@ -125,12 +134,12 @@ def new_run(job: Message, pipeline: Pipeline, parameters: Mapping[str, Any]) -> 
     ):
         context.name, context.schema_title = f"{parent}/metadataStores/default/contexts/{name}", title
     detail = PipelineTaskDetail(task_id=int(names.generated_number()), task_name=job_id)
-    run = Run(job, pipeline, _root(pipeline, detail, parameters))
+    run = Run(job, pipeline, _root(job, pipeline, detail))
     move(run, run.root, TaskState.PENDING)
     return run
 
 
-def stored_run(job: Message, pipeline: Pipeline, parameters: Mapping[str, Any]) -> Run:
+def stored_run(job: Message, pipeline: Pipeline) -> Run:
     """The run of a stored job that has begun, as far as its details tell. The inputs of its DAGs are left to do."""
     inside: dict[int, list[Message]] = {}
     details = list(job.job_detail.task_details)
@@ -148,15 +157,15 @@ def stored_run(job: Message, pipeline: Pipeline, parameters: Mapping[str, Any]) 
         for child in dag.children.values():
             restore(child)
 
-    root = _root(pipeline, inside[0][0], parameters)
+    root = _root(job, pipeline, inside[0][0])
     restore(root)
     failed = any(detail.state == TaskState.FAILED for detail in details)
     return Run(job, pipeline, root, due=deque(root.everything()), failed=failed)
 
 
-def _root(pipeline: Pipeline, detail: Message, parameters: Mapping[str, Any]) -> Node:
+def _root(job: Message, pipeline: Pipeline, detail: Message) -> Node:
     task = Task(detail.task_name, pipeline.root, {}, (), after_failures=False, retry=NO_RETRY)
-    return Node(task, detail, inputs=Inputs(parameters))
+    return Node(task, detail, inputs=Inputs(root_parameters(job, pipeline)))
 
 
 def _link(dag: Node) -> None:

@@ -24,6 +24,7 @@ from airflow_provider_kedro_vertex.emulator.protos import (
     PipelineJob,
     PipelineTaskDetail,
     microseconds,
+    without,
 )
 from airflow_provider_kedro_vertex.emulator.states import JobState, PipelineState
 
@@ -117,9 +118,7 @@ class Store:
         """
         spec = PipelineJob(pipeline_spec=job.pipeline_spec).SerializeToString(deterministic=True)
         digest = hashlib.sha256(spec).hexdigest()
-        rest = PipelineJob()
-        rest.CopyFrom(job)
-        rest.ClearField("pipeline_spec")
+        rest = without(job, "pipeline_spec")
         info = (
             job.pipeline_spec.fields["pipelineInfo"].struct_value
             if "pipelineInfo" in job.pipeline_spec.fields
