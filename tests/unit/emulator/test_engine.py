@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,12 +14,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_kedro_vertex.emulator import names
-from airflow_provider_kedro_vertex.emulator.buckets import Buckets
-from airflow_provider_kedro_vertex.emulator.custom_jobs import INTERRUPTED, CustomJobs
-from airflow_provider_kedro_vertex.emulator.engine import RUN_LABELS, Engine
+from airflow_provider_kedro_vertex.emulator.custom_jobs import INTERRUPTED
+from airflow_provider_kedro_vertex.emulator.engine import RUN_LABELS
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
 from airflow_provider_kedro_vertex.emulator.executors import Outcome
-from airflow_provider_kedro_vertex.emulator.faults import Faults
 from airflow_provider_kedro_vertex.emulator.images import Noop
 from airflow_provider_kedro_vertex.emulator.noop import NoopExecutor
 from airflow_provider_kedro_vertex.emulator.protos import (
@@ -32,11 +30,9 @@ from airflow_provider_kedro_vertex.emulator.protos import (
     from_json,
     to_json,
 )
-from airflow_provider_kedro_vertex.emulator.service import Service
 from airflow_provider_kedro_vertex.emulator.states import PIPELINE_FINAL, JobState, PipelineState, TaskState
-from airflow_provider_kedro_vertex.emulator.store import Store
 
-from .scripted import Script
+from .scripted import Parts, Script, run
 from .specs import PARENT, body, container_spec, nested_spec
 
 NAME = f"{PARENT}/pipelineJobs/run-1"
@@ -45,16 +41,12 @@ DIAMOND = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
 AFTER_FAILURES = {"triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}}
 
 
-class Emulator:
+class Emulator(Parts):
     """The parts around the engine, on one data folder."""
 
     def __init__(self, folder: Path, places: int = 100) -> None:
         self.script = Script(places)
-        self.faults = Faults()
-        self.store = Store(folder / "jobs.sqlite")
-        self.custom_jobs = CustomJobs(self.store, self.script, self.faults)
-        self.engine = Engine(self.store, self.custom_jobs, Buckets(folder / "gcs"))
-        self.service = Service(self.store, self.engine, self.custom_jobs)
+        super().__init__(folder, self.script)
 
     def create(self, spec: dict[str, Any], values: dict[str, Any] | None = None, **config: Any) -> Message:
         data = body(spec, values)
@@ -114,13 +106,6 @@ class Emulator:
 @pytest.fixture
 def emulator(tmp_path: Path) -> Emulator:
     return Emulator(tmp_path)
-
-
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
-        await asyncio.wait_for(scenario, 30)
-
-    asyncio.run(bounded())
 
 
 def spec(tasks: dict[str, list[str]], **options: Any) -> dict[str, Any]:
@@ -562,27 +547,25 @@ def test_twice_the_tasks_are_about_twice_the_work(tmp_path: Path, shape: Callabl
             return count_line
 
         (tmp_path / str(count)).mkdir()
-        store = Store(tmp_path / str(count) / "jobs.sqlite")
-        custom_jobs = CustomJobs(store, NoopExecutor({"image": Noop(0)}, None, Script()), Faults())
-        engine = Engine(store, custom_jobs, Buckets(tmp_path))
+        parts = Parts(tmp_path / str(count), NoopExecutor({"image": Noop(0)}, None, Script()))
         request = CreatePipelineJobRequest(parent=PARENT, pipeline_job_id="run-1")
         from_json(request.pipeline_job, body(spec(shape(count))), "pipeline_job")
 
         async def scenario() -> None:
-            Service(store, engine, custom_jobs).create_pipeline_job(request)
+            parts.service.create_pipeline_job(request)
             before = sys.gettrace()
             sys.settrace(count_line)
             try:
-                while store.unfinished(names.PIPELINE_JOBS, PIPELINE_FINAL):
+                while parts.store.unfinished(names.PIPELINE_JOBS, PIPELINE_FINAL):
                     await asyncio.sleep(0.05)
             finally:
                 sys.settrace(before)
 
         run(scenario())
-        job = store.pipeline_job(NAME)
+        job = parts.store.pipeline_job(NAME)
         assert job is not None
         assert job.state == PipelineState.PIPELINE_STATE_SUCCEEDED
-        store.close()
+        parts.store.close()
         return counted
 
     # With a look at every task at each change it would be four times the work.

@@ -19,9 +19,9 @@ from airflow_provider_kedro_vertex.emulator.errors import ApiError
 from airflow_provider_kedro_vertex.emulator.faults import MOST_FAULTS
 from airflow_provider_kedro_vertex.emulator.processes import end_orphans
 
+from .command import JOBS
 from .specs import PARENT, body, container_spec
 
-JOBS = f"/v1/{PARENT}/pipelineJobs"
 PASS = container_spec({"a": []}, args={"a": ["-c", "pass"]})
 SLEEP = ["-c", "import time; time.sleep(600)"]
 

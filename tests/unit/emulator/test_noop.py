@@ -12,9 +12,8 @@ from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.images import Noop
 from airflow_provider_kedro_vertex.emulator.protos import PipelineTaskDetail, from_json
 
+from .command import JOBS
 from .specs import PARENT, body, container_spec
-
-JOBS = f"/v1/{PARENT}/pipelineJobs"
 
 
 def finished(emulator: VertexEmulator, job_id: str) -> Any:

@@ -16,8 +16,9 @@ from airflow_provider_kedro_vertex.emulator.errors import Code
 from airflow_provider_kedro_vertex.emulator.executors import Outcome
 from airflow_provider_kedro_vertex.emulator.protos import to_json
 
+from .scripted import run
 from .specs import container_spec
-from .test_engine import AFTER_FAILURES, NAME, Crash, Emulator, run
+from .test_engine import AFTER_FAILURES, NAME, Crash, Emulator
 
 OUTPUT_FILES = [
     "{{$.outputs.parameters['x'].output_file}}",
