@@ -24,6 +24,7 @@ from airflow_provider_kedro_vertex.emulator.errors import (
     wrong_state,
 )
 from airflow_provider_kedro_vertex.emulator.filters import Kind, compile_filter
+from airflow_provider_kedro_vertex.emulator.findings import SPEC_PATH
 from airflow_provider_kedro_vertex.emulator.graph import Pipeline
 from airflow_provider_kedro_vertex.emulator.paging import page, page_size, parse_order
 from airflow_provider_kedro_vertex.emulator.protos import (
@@ -45,7 +46,7 @@ from airflow_provider_kedro_vertex.emulator.protos import (
     without,
 )
 from airflow_provider_kedro_vertex.emulator.runs import root_parameters
-from airflow_provider_kedro_vertex.emulator.spec import SPEC_PATH, read_pipeline
+from airflow_provider_kedro_vertex.emulator.spec import read_pipeline
 from airflow_provider_kedro_vertex.emulator.states import JOB_FINAL, PIPELINE_FINAL, JobState, PipelineState
 from airflow_provider_kedro_vertex.emulator.store import TIMES, Store
 
