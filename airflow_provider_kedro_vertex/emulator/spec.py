@@ -21,7 +21,6 @@ from typing import Any
 from airflow_provider_kedro_vertex.emulator import conditions, placeholders
 from airflow_provider_kedro_vertex.emulator.conditions import Condition, ConditionError
 from airflow_provider_kedro_vertex.emulator.container_spec import read_container, refs
-from airflow_provider_kedro_vertex.emulator.errors import Violation, invalid_argument
 from airflow_provider_kedro_vertex.emulator.findings import SPEC_PATH, Findings
 from airflow_provider_kedro_vertex.emulator.graph import (
     NO_RETRY,
@@ -61,23 +60,22 @@ def read_pipeline(spec: Any) -> Pipeline:
 
     :raises ApiError: INVALID_ARGUMENT with each field that is wrong, or each feature that is not run.
     """
-    faults: list[Violation] = []
-    checked = normalise(spec, "PipelineSpec", SPEC_PATH, faults)
-    if faults:
-        raise invalid_argument(*faults)
-    return _Reader(checked).pipeline()
+    findings = Findings()
+    checked = normalise(spec, "PipelineSpec", SPEC_PATH, findings.faults)
+    findings.refuse()
+    return _Reader(checked, findings).pipeline()
 
 
-def constant_texts(value: Any) -> Iterator[str]:
+def _constant_texts(value: Any) -> Iterator[str]:
     """Every text inside a constant, where a placeholder may stand."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
         for item in value:
-            yield from constant_texts(item)
+            yield from _constant_texts(item)
     elif isinstance(value, dict):
         for item in value.values():
-            yield from constant_texts(item)
+            yield from _constant_texts(item)
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class _Reader:
     """Walks a checked spec. To read and to judge are one: what cannot be looked up is a finding."""
 
     spec: dict[str, Any]
-    findings: Findings = field(default_factory=Findings)
+    findings: Findings
     inside: list[str] = field(default_factory=list)
     done: dict[str, Component] = field(default_factory=dict)
 
@@ -303,12 +301,10 @@ class _Reader:
                 continue
             arguments[name] = argument
             if isinstance(argument, Constant):
-                for text in constant_texts(argument.value):
+                for text in _constant_texts(argument.value):
                     self._constant_text(text, given, at)
                 self._check_constant(argument.value, component.parameters.get(name), at)
-        for name, parameter in component.parameters.items():
-            if name not in given and not parameter.optional:
-                self.findings.wrong(f"{path}.parameters", f'the input "{name}" of "{component.name}" is required.')
+        self._required(component.parameters, given, component, f"{path}.parameters")
         return arguments
 
     def _argument(self, source: dict[str, Any], scope: _Scope, upstream: Sequence[str], path: str) -> Argument | None:
@@ -353,10 +349,15 @@ class _Reader:
                 arguments[name] = self._output(producer, output.get("outputArtifactKey", ""), "artifact", scope, at)
             else:
                 self.findings.wrong(at, "has no source.")
-        for name, artifact in component.artifacts.items():
-            if name not in given and not artifact.optional:
-                self.findings.wrong(f"{path}.artifacts", f'the input "{name}" of "{component.name}" is required.')
+        self._required(component.artifacts, given, component, f"{path}.artifacts")
         return arguments
+
+    def _required(
+        self, inputs: Mapping[str, Parameter | ArtifactType], given: Mapping[str, Any], component: Component, path: str
+    ) -> None:
+        for name, declared in inputs.items():
+            if name not in given and not declared.optional:
+                self.findings.wrong(path, f'the input "{name}" of "{component.name}" is required.')
 
     def _component_input(self, name: str, known: Mapping[str, Any], path: str) -> ComponentInput:
         if name not in known:
