@@ -54,14 +54,16 @@ def main(arguments: list[str] | None = None) -> int:
     except ApiError as error:
         print(f"{parser.prog}: error: --faults: {'; '.join(str(error).splitlines())}", file=sys.stderr)
         return 2
+    announced: list[Path] = []
     try:
-        emulator.run(lambda: _announce(emulator))
+        emulator.run(lambda: announced.extend(_announce(emulator)))
     except StartError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
     finally:
-        for name in ("url", "grpc"):
-            (emulator.data / name).unlink(missing_ok=True)
+        # Those that this emulator wrote: one that could not start may have met another in the same folder.
+        for path in announced:
+            path.unlink(missing_ok=True)
     return 0
 
 
@@ -119,12 +121,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _announce(emulator: VertexEmulator) -> None:
+def _announce(emulator: VertexEmulator) -> list[Path]:
+    """Say where it serves. Returns the files that say so, which go when it ends."""
     # The URL comes last: whoever waits for it finds the other too.
-    for name, text in (("grpc", emulator.grpc_target), ("url", emulator.url)):
-        temporary = emulator.data / f"{name}.new"
+    files = {emulator.data / "grpc": emulator.grpc_target, emulator.data / "url": emulator.url}
+    for path, text in files.items():
+        temporary = path.with_name(f"{path.name}.new")
         temporary.write_text(f"{text}\n", encoding="utf-8")
-        temporary.replace(emulator.data / name)
+        temporary.replace(path)
     local = emulator.loopback
     reach = "this machine only" if local else "WARNING: whoever can reach it can run commands on this machine"
     known = ", ".join(f"{name} = {image}" for name, image in emulator.images.items()) or "none, see --image"
@@ -134,6 +138,7 @@ def _announce(emulator: VertexEmulator) -> None:
         f"data: {emulator.data}; end it with Ctrl-C.",
         flush=True,
     )
+    return list(files)
 
 
 def _allow_many_connections() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_kedro_vertex.emulator import placeholders
@@ -19,17 +18,20 @@ class ArgumentError(Exception):
     """A task cannot be started with these arguments; the text says why."""
 
 
-def resolve(run: Run, dag: Node, node: Node) -> Inputs:
-    """The inputs of a task of a DAG: its arguments, and the defaults of its component.
+def resolve(run: Run, node: Node) -> Inputs:
+    """The inputs of a task: its arguments, and the defaults of its component. The root has its own from the start.
 
     :raises ArgumentError: if a required one has no value, or a value is not of the input's type.
     """
+    dag = node.parent
+    if dag is None:
+        return node.inputs
     return Inputs(_parameters(run, dag, node), _artifacts(dag, node))
 
 
 def _parameters(run: Run, dag: Node, node: Node) -> dict[str, Any]:
-    given: Mapping[str, Argument] = {} if node.task is None else node.task.arguments
-    names = run_names(run.job, node.detail)
+    given = node.task.arguments
+    names = run_names(run, node)
     values: dict[str, Any] = {
         name: _value(run, dag, argument) for name, argument in given.items() if not isinstance(argument, Constant)
     }
@@ -69,7 +71,7 @@ def _parameters(run: Run, dag: Node, node: Node) -> dict[str, Any]:
 
 def _artifacts(dag: Node, node: Node) -> dict[str, Message]:
     found = {}
-    given = {} if node.task is None else node.task.artifacts
+    given = node.task.artifacts
     for name, argument in given.items():
         artifact = (
             dag.inputs.artifacts.get(argument.name)

@@ -123,7 +123,7 @@ class _Reader:
             self.inputs.append(symbol)
             return lambda values: _value(values, symbol)
         if kind == "number":
-            number = float(symbol) if re.search("[.eE]", symbol) else int(symbol)
+            number = _converted("double" if re.search("[.eE]", symbol) else "int", symbol)
             return lambda values: number
         if kind == "text":
             text = re.sub(r"\\(.)", _unescaped, symbol[1:-1])

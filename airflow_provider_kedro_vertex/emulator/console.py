@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
+import time
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -25,7 +25,8 @@ from airflow_provider_kedro_vertex.emulator.executors import log_path
 from airflow_provider_kedro_vertex.emulator.images import Image, Noop
 from airflow_provider_kedro_vertex.emulator.logs import read_log
 from airflow_provider_kedro_vertex.emulator.outputs import shown_parameters
-from airflow_provider_kedro_vertex.emulator.protos import Message, microseconds, now, to_json
+from airflow_provider_kedro_vertex.emulator.protos import Message, microseconds, to_json
+from airflow_provider_kedro_vertex.emulator.rest import answer
 from airflow_provider_kedro_vertex.emulator.states import JOB_FINAL, JobState, PipelineState, TaskState
 from airflow_provider_kedro_vertex.emulator.store import TIMES, Store
 
@@ -71,7 +72,7 @@ class Console:
 
     async def health(self, request: Request) -> Response:
         """Whether it serves, and with which images."""
-        return _json({"status": "ok", "images": {name: str(image) for name, image in self._images.items()}})
+        return answer({"status": "ok", "images": {name: str(image) for name, image in self._images.items()}})
 
     async def jobs(self, request: Request) -> Response:
         """The newest jobs of all projects and locations, at most 500."""
@@ -79,7 +80,7 @@ class Console:
             self._store.rows(None, names.PIPELINE_JOBS), key=lambda row: (row["create_time"], row["name"]), reverse=True
         )
         shown = ("name", "state", "display_name", "pipeline_name", "labels", *TIMES)
-        return _json(
+        return answer(
             {"now": _now(), "count": len(rows), "jobs": [{key: row[key] for key in shown} for row in rows[:_MOST_JOBS]]}
         )
 
@@ -89,7 +90,7 @@ class Console:
         job = self._store.pipeline_job(name, with_spec=False)
         if job is None:
             raise not_found("PipelineJob", name)
-        return _json(
+        return answer(
             {
                 "now": _now(),
                 "name": name,
@@ -98,7 +99,7 @@ class Console:
                 "labels": dict(job.labels),
                 "error": job.error.message,
                 "tasks": [_task(detail) for detail in job.job_detail.task_details],
-                **{time: microseconds(job, time) for time in TIMES},
+                **{field: microseconds(job, field) for field in TIMES},
             }
         )
 
@@ -113,7 +114,7 @@ class Console:
             raise not_found("CustomJob", str(name))
         # The state is read first: what is written before the end is then surely in the file.
         entries, following = read_log(log_path(self._data, name.id), int(offset))
-        return _json(
+        return answer(
             {
                 "entries": [[entry.time, entry.stream, entry.text] for entry in entries],
                 "offset": following,
@@ -135,7 +136,7 @@ def _task(detail: Message) -> dict[str, Any]:
         "attempts": [*container.failed_main_jobs, *([container.main_job] if container.main_job else [])],
         "inputs": {**shown_parameters(detail, outputs=False), **_artifacts(detail.inputs)},
         "outputs": {**shown_parameters(detail, outputs=True), **_artifacts(detail.outputs)},
-        **{time: microseconds(detail, time) for time in TIMES[:3]},
+        **{field: microseconds(detail, field) for field in TIMES[:3]},
     }
 
 
@@ -161,10 +162,5 @@ def _content_security_policy(page: str) -> str:
 
 
 def _now() -> int:
-    stamp = now()
-    return int(stamp.seconds) * 1_000_000 + int(stamp.nanos) // 1000
-
-
-def _json(data: Any) -> Response:
-    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-    return Response(json.dumps(data, ensure_ascii=False).encode(), headers=headers, media_type="application/json")
+    """In microseconds, as the times of jobs are given."""
+    return time.time_ns() // 1000

@@ -19,8 +19,8 @@ from airflow_provider_kedro_vertex.emulator.buckets import Buckets
 from airflow_provider_kedro_vertex.emulator.graph import ArtifactType, Component, Container, Parameter, type_fault
 from airflow_provider_kedro_vertex.emulator.outputs import Outputs
 from airflow_provider_kedro_vertex.emulator.placeholders import Ref, Source, as_text, render, render_word
-from airflow_provider_kedro_vertex.emulator.protos import Artifact, Message, to_json
-from airflow_provider_kedro_vertex.emulator.runs import Inputs
+from airflow_provider_kedro_vertex.emulator.protos import Artifact, Message, parse_json, to_json
+from airflow_provider_kedro_vertex.emulator.runs import Inputs, Node, Run
 
 LARGEST_OUTPUT = 1024 * 1024
 """Bytes of one output parameter's file, and of an executor output. They become part of the job."""
@@ -33,11 +33,12 @@ class ContainerError(Exception):
     """A container cannot be started with its inputs, or left outputs that cannot be read; the text says why."""
 
 
-def run_names(job: Message, detail: Message) -> dict[str, str]:
+def run_names(run: Run, node: Node) -> dict[str, str]:
     """What the placeholders of source RUN stand for in one task."""
+    job, detail = run.job, node.detail
     return {
         "pipeline_job_name": job.name.rpartition("/")[2],
-        "pipeline_job_uuid": str(job.job_detail.task_details[0].task_id),
+        "pipeline_job_uuid": str(run.root.detail.task_id),
         "pipeline_job_resource_name": job.name,
         "pipeline_task_name": detail.task_name,
         "pipeline_task_uuid": str(detail.task_id),
@@ -61,12 +62,12 @@ class ContainerIO:
     buckets: Buckets
 
     @classmethod
-    def of(cls, job: Message, detail: Message, component: Component, inputs: Inputs, buckets: Buckets) -> ContainerIO:
+    def of(cls, run: Run, node: Node, inputs: Inputs, buckets: Buckets) -> ContainerIO:
         """Those of a task; its outputs go to the same place in each try, as on Vertex AI."""
-        name = names.resource(job.name, names.PIPELINE_JOBS)
-        root = job.runtime_config.gcs_output_directory.rstrip("/")
-        folder = f"{root}/{name.project}/{name.id}/{detail.task_name}_{detail.task_id}"
-        return cls(component, inputs, folder, run_names(job, detail), buckets)
+        name = names.resource(run.job.name, names.PIPELINE_JOBS)
+        root = run.job.runtime_config.gcs_output_directory.rstrip("/")
+        folder = f"{root}/{name.project}/{name.id}/{node.detail.task_name}_{node.detail.task_id}"
+        return cls(node.component, inputs, folder, run_names(run, node), buckets)
 
     def rendered(self, container: Container) -> tuple[str, list[str], list[tuple[str, str]]]:
         """A container's image, command and variables with every placeholder filled.
@@ -185,9 +186,9 @@ class ContainerIO:
         if text is None:
             return {}
         try:
-            data = json.loads(text, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
-            raise ContainerError(f"The container wrote an {_EXECUTOR_OUTPUT} that is no JSON: {error}") from None
+            data = parse_json(text.encode())
+        except ValueError as error:
+            raise ContainerError(f"The container wrote an {_EXECUTOR_OUTPUT} that is no JSON: {error}.") from None
         parts = (
             (data, data.get("parameterValues", {}), data.get("artifacts", {})) if isinstance(data, dict) else (data,)
         )
@@ -233,15 +234,11 @@ def _parsed(text: str, parameter: Parameter) -> Any:
     if parameter.type == "STRING":
         return text
     try:
-        return json.loads(text.lower() if parameter.type == "BOOLEAN" else text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        return parse_json((text.lower() if parameter.type == "BOOLEAN" else text).encode())
+    except ValueError as error:
         raise ContainerError(
-            f'The output "{parameter.name}" must be a {parameter.type} in JSON; its file holds {text[:100]!r}.'
+            f'The output "{parameter.name}" must be a {parameter.type} in JSON; its file holds {text[:100]!r}: {error}.'
         ) from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
 
 
 def _file_text(path: str, what: str) -> str | None:

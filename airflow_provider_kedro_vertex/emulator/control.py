@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,7 +12,7 @@ from airflow_provider_kedro_vertex.emulator.faults import Faults, parse_faults
 from airflow_provider_kedro_vertex.emulator.log_entries import LIST_LOG_ENTRIES
 from airflow_provider_kedro_vertex.emulator.methods import METHODS
 from airflow_provider_kedro_vertex.emulator.protos import parse_body
-from airflow_provider_kedro_vertex.emulator.rest import read_body
+from airflow_provider_kedro_vertex.emulator.rest import answer, read_body
 
 METHOD_NAMES = frozenset(method.short_name for method in METHODS) | {LIST_LOG_ENTRIES}
 """The names by which faults know RPCs."""
@@ -41,23 +39,19 @@ class Control:
 
     async def faults(self, request: Request) -> Response:
         """The faults that wait."""
-        return _json(self._faults.to_json())
+        return answer(self._faults.to_json())
 
     async def add_faults(self, request: Request) -> Response:
         """Queue faults; answers with all that wait. All of the request's are taken, or none."""
         self._faults.add(parse_faults(parse_body(await read_body(request)), METHOD_NAMES))
-        return _json(self._faults.to_json())
+        return answer(self._faults.to_json())
 
     async def clear_faults(self, request: Request) -> Response:
         """Forget all faults."""
         self._faults.clear()
-        return _json({})
+        return answer({})
 
     async def reset(self, request: Request) -> Response:
         """Be as new; answers when it is done."""
         await self._reset()
-        return _json({})
-
-
-def _json(data: Any) -> Response:
-    return Response(json.dumps(data).encode(), media_type="application/json")
+        return answer({})

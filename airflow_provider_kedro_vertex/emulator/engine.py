@@ -15,8 +15,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from airflow_provider_kedro_vertex.emulator import names
 from airflow_provider_kedro_vertex.emulator.arguments import ArgumentError, resolve
@@ -27,7 +25,7 @@ from airflow_provider_kedro_vertex.emulator.container_io import ContainerError, 
 from airflow_provider_kedro_vertex.emulator.custom_jobs import CustomJobs, outcome_of
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
 from airflow_provider_kedro_vertex.emulator.executors import Outcome, Work
-from airflow_provider_kedro_vertex.emulator.graph import NO_RETRY, Container, Dag, Pipeline, bind
+from airflow_provider_kedro_vertex.emulator.graph import Container, Dag, Pipeline
 from airflow_provider_kedro_vertex.emulator.outputs import dag_outputs, made_by, show_inputs, write_outputs
 from airflow_provider_kedro_vertex.emulator.protos import Message, now, to_json
 from airflow_provider_kedro_vertex.emulator.runs import (
@@ -46,8 +44,6 @@ from airflow_provider_kedro_vertex.emulator.spec import read_pipeline
 from airflow_provider_kedro_vertex.emulator.states import (
     JOB_FINAL,
     PIPELINE_FINAL,
-    TASK_BAD,
-    TASK_FINAL,
     PipelineState,
     TaskState,
 )
@@ -57,8 +53,6 @@ logger = logging.getLogger(__name__)
 
 RUN_LABELS = "VERTEX_AI_PIPELINES_RUN_LABELS"
 """The variable that gives every container of a pipeline its job's labels in JSON."""
-
-_PENDING = int(TaskState.PENDING)
 
 
 class Engine:
@@ -77,7 +71,7 @@ class Engine:
 
         :param job: the job without its spec; the engine changes it from now on.
         """
-        self._runs[job.name] = new_run(job, pipeline, _root_parameters(job, pipeline))
+        self._runs[job.name] = new_run(job, pipeline)
         asyncio.get_running_loop().call_soon(self._begin, job.name)
 
     def cancel(self, name: str) -> None:
@@ -89,11 +83,11 @@ class Engine:
             move_job(run, PipelineState.PIPELINE_STATE_CANCELLING)
             for node in list(run.root.everything()):
                 if node.state == TaskState.RUNNING:
-                    move(node, TaskState.CANCELLING)
+                    move(run, node, TaskState.CANCELLING)
                 if node.attempt is not None:
                     node.attempt.cancel()
                 elif node.state == TaskState.PENDING:
-                    end_cancelled(node)
+                    end_cancelled(run, node)
             self._advance(run)
 
     def recover(self) -> None:
@@ -112,7 +106,7 @@ class Engine:
             if job.state == PipelineState.PIPELINE_STATE_PENDING:
                 self.start(job, pipeline)
                 continue
-            self._runs[name] = run = stored_run(job, pipeline, _root_parameters(job, pipeline))
+            self._runs[name] = run = stored_run(job, pipeline)
             with self._store.transaction():
                 self._resume(run, run.root)
                 self._advance(run)
@@ -145,52 +139,44 @@ class Engine:
 
     def _advance(self, run: Run) -> None:
         """Start what may start, end what has ended, until nothing changes; then write the job."""
-        while any(self._settle(run, dag) for dag in list(run.root.open_dags())):
-            pass
+        while run.due:
+            self._settle(run, run.due.popleft())
         if run.root.final:
             self._finish(run)
+        self._write(run)
+
+    def _write(self, run: Run) -> None:
         run.job.update_time.CopyFrom(now())
-        self._store.save(run.job)
+        self._store.save(run.job, run.changed.values())
+        run.changed.clear()
 
-    def _settle(self, run: Run, dag: Node) -> bool:
-        """Look at one open DAG. Returns whether something changed."""
-        if dag.state not in (TaskState.RUNNING, TaskState.CANCELLING):
-            return False
-        changed, stopped, children = False, run.stopped, dag.children
-        for node in children.values():
-            # The detail's number, and not the enum made of it: this runs for every task at every change.
-            if node.detail.state != _PENDING or node.attempt is not None or node.task is None:
-                continue
-            upstream = [children[name].detail.state for name in node.task.upstream]
-            barred = stopped or not TASK_BAD.isdisjoint(upstream)
+    def _settle(self, run: Run, node: Node) -> None:
+        """Look at a task whose turn may have come, or at an open DAG whose tasks may have ended."""
+        if node.state in (TaskState.RUNNING, TaskState.CANCELLING):
+            if isinstance(node.component.body, Dag) and not node.waits:
+                self._end_dag(run, node)
+        elif node.state == TaskState.PENDING and node.attempt is None:
             if run.cancelling:
-                end_cancelled(node)
-            elif barred and not node.task.after_failures:
-                move(node, TaskState.NOT_TRIGGERED)
-            elif TASK_FINAL.issuperset(upstream):
-                self._trigger(run, dag, node)
-            else:
-                continue
-            changed = True
-        if all(node.final for node in dag.children.values()):
-            self._end_dag(run, dag)
-            changed = True
-        return changed
+                end_cancelled(run, node)
+            elif (node.barred or run.stopped) and not node.task.after_failures:
+                move(run, node, TaskState.NOT_TRIGGERED)
+            elif not node.waits:
+                self._trigger(run, node)
 
-    def _trigger(self, run: Run, dag: Node, node: Node) -> None:
+    def _trigger(self, run: Run, node: Node) -> None:
         """A task's turn has come: it starts, or its condition, its arguments or the cache say otherwise."""
-        condition = node.task.condition if node.task is not None else None
+        condition = node.task.condition
         try:
-            inputs = resolve(run, dag, node)
+            inputs = resolve(run, node)
             if condition is not None and not condition.holds(inputs.parameters):
-                move(node, TaskState.NOT_TRIGGERED)
+                move(run, node, TaskState.NOT_TRIGGERED)
                 return
         except ArgumentError as error:
-            fail(node, Code.INVALID_ARGUMENT, str(error))
+            fail(run, node, Code.INVALID_ARGUMENT, str(error))
             return
         except ConditionError as error:
             text = condition.text if condition is not None else ""
-            fail(node, Code.INVALID_ARGUMENT, f'The condition "{text[:200]}" has no value: {error}.')
+            fail(run, node, Code.INVALID_ARGUMENT, f'The condition "{text[:200]}" has no value: {error}.')
             return
         _describe(run, node)
         show_inputs(node.detail, inputs)
@@ -201,13 +187,13 @@ class Engine:
             self._launch(run, node, node.component.body, inputs)
 
     def _found_in_cache(self, run: Run, node: Node, inputs: Inputs) -> bool:
-        if node.task is None or not node.task.cached:
+        if not node.task.cached:
             return False
         kept = self._store.remembered(cache_key(run, node.task, inputs))
         if kept is None:
             return False
         node.detail.MergeFrom(kept)
-        move(node, TaskState.SKIPPED)
+        move(run, node, TaskState.SKIPPED)
         return True
 
     def _launch(self, run: Run, node: Node, container: Container, inputs: Inputs) -> None:
@@ -215,7 +201,7 @@ class Engine:
         try:
             image, argv, env = self._io(run, node, inputs).rendered(container)
         except ContainerError as error:
-            fail(node, Code.INVALID_ARGUMENT, str(error))
+            fail(run, node, Code.INVALID_ARGUMENT, str(error))
             return
         # kfp knows by this variable that it runs on Vertex AI, and leaves the naming of artifacts to it.
         own = (RUN_LABELS, json.dumps(dict(run.job.labels), sort_keys=True))
@@ -224,11 +210,12 @@ class Engine:
         labels = {names.BILLING_LABEL: run.job.labels[names.BILLING_LABEL]}
         custom_job = self._custom_jobs.add(job.parent, f"{job.id}-{node.detail.task_name}", labels, work)
         node.detail.executor_detail.container_detail.main_job = custom_job.name
+        run.changed[node.detail.task_id] = node.detail
         self._attempt(run, node, custom_job)
 
     def _attempt(self, run: Run, node: Node, custom_job: Message) -> None:
         def started() -> None:
-            move(node, TaskState.RUNNING)
+            move(run, node, TaskState.RUNNING)
             self._write_soon(run)
 
         def ended(attempt: asyncio.Task[Outcome]) -> None:
@@ -239,7 +226,7 @@ class Engine:
                 node.attempt = None
                 if attempt.cancelled():
                     self._custom_jobs.cancelled(custom_job)
-                    end_cancelled(node)
+                    end_cancelled(run, node)
                 else:
                     self._container_ended(run, node, attempt.result())
                 self._advance(run)
@@ -262,8 +249,7 @@ class Engine:
             return  # closed meanwhile
         with self._store.transaction():
             for run in self._touched:
-                run.job.update_time.CopyFrom(now())
-                self._store.save(run.job)
+                self._write(run)
         self._touched.clear()
 
     def _container_ended(self, run: Run, node: Node, outcome: Outcome) -> None:
@@ -271,19 +257,20 @@ class Engine:
             self._succeeded(run, node)
             return
         if run.cancelling and outcome.code == Code.CANCELLED:
-            end_cancelled(node)
+            end_cancelled(run, node)
             return
-        retry = node.task.retry if node.task is not None else NO_RETRY
+        retry = node.task.retry
         container = node.detail.executor_detail.container_detail
         if not outcome.retry or run.cancelling or len(container.failed_main_jobs) >= retry.limit:
-            fail(node, outcome.code, outcome.message)
+            fail(run, node, outcome.code, outcome.message)
             return
         container.failed_main_jobs.append(container.main_job)
         container.main_job = ""
         if node.state == TaskState.RUNNING:
-            move(node, TaskState.PENDING)
+            move(run, node, TaskState.PENDING)
         node.detail.pipeline_task_status[-1].error.code = int(outcome.code)
         node.detail.pipeline_task_status[-1].error.message = outcome.message
+        run.changed[node.detail.task_id] = node.detail
         self._try_again(run, node)
 
     def _succeeded(self, run: Run, node: Node) -> None:
@@ -292,15 +279,15 @@ class Engine:
             try:
                 write_outputs(node.detail, self._io(run, node, Inputs()).read())
             except ContainerError as error:
-                fail(node, Code.INVALID_ARGUMENT, str(error))
+                fail(run, node, Code.INVALID_ARGUMENT, str(error))
                 return
-        if node.task is not None and node.task.cached and not run.cancelling:
-            inputs = resolve(run, _parent(run, node), node)
+        if node.task.cached and not run.cancelling:
+            inputs = resolve(run, node)
             self._store.remember(cache_key(run, node.task, inputs), made_by(node.detail))
-        move(node, TaskState.SUCCEEDED)
+        move(run, node, TaskState.SUCCEEDED)
 
     def _try_again(self, run: Run, node: Node) -> None:
-        retry = node.task.retry if node.task is not None else NO_RETRY
+        retry = node.task.retry
         delay = retry.delay(len(node.detail.executor_detail.container_detail.failed_main_jobs))
 
         def waited(attempt: asyncio.Task[None]) -> None:
@@ -309,9 +296,9 @@ class Engine:
             with self._store.transaction():
                 node.attempt = None
                 if attempt.cancelled():
-                    end_cancelled(node)
+                    end_cancelled(run, node)
                 elif isinstance(node.component.body, Container):
-                    self._launch(run, node, node.component.body, resolve(run, _parent(run, node), node))
+                    self._launch(run, node, node.component.body, resolve(run, node))
                 self._advance(run)
 
         attempt = asyncio.get_running_loop().create_task(asyncio.sleep(delay))
@@ -319,7 +306,7 @@ class Engine:
         attempt.add_done_callback(waited)
 
     def _io(self, run: Run, node: Node, inputs: Inputs) -> ContainerIO:
-        return ContainerIO.of(run.job, node.detail, node.component, inputs, self._buckets)
+        return ContainerIO.of(run, node, inputs, self._buckets)
 
     # How a stored run goes on.
 
@@ -331,7 +318,7 @@ class Engine:
             if isinstance(node.component.body, Container):
                 self._resume_container(run, node)
             elif node.state != TaskState.PENDING:
-                node.inputs = resolve(run, dag, node)
+                node.inputs = resolve(run, node)
                 self._resume(run, node)
 
     def _resume_container(self, run: Run, node: Node) -> None:
@@ -342,13 +329,13 @@ class Engine:
             return  # its turn has not come
         if custom_job is not None and custom_job.state in JOB_FINAL:
             if run.cancelling:
-                end_cancelled(node)
+                end_cancelled(run, node)
             else:
                 self._container_ended(run, node, outcome_of(custom_job))
         elif run.cancelling:
             if custom_job is not None:
                 self._custom_jobs.cancelled(custom_job)
-            end_cancelled(node)
+            end_cancelled(run, node)
         elif custom_job is not None:
             self._attempt(run, node, custom_job)
         else:
@@ -359,13 +346,13 @@ class Engine:
     def _end_dag(self, run: Run, dag: Node) -> None:
         failed = [name for name, node in dag.children.items() if node.state == TaskState.FAILED]
         if run.cancelling and any(node.state == TaskState.CANCELLED for node in dag.children.values()):
-            end_cancelled(dag)
+            end_cancelled(run, dag)
             return
         write_outputs(dag.detail, dag_outputs(dag))
         if failed:
-            fail(dag, Code.FAILED_PRECONDITION, _failure(failed))
+            fail(run, dag, Code.FAILED_PRECONDITION, _failure(failed))
         else:
-            move(dag, TaskState.SUCCEEDED)
+            move(run, dag, TaskState.SUCCEEDED)
 
     def _finish(self, run: Run) -> None:
         ends = {
@@ -377,18 +364,8 @@ class Engine:
         if run.root.detail.HasField("error"):
             run.job.error.CopyFrom(run.root.detail.error)
         if run.root.state == TaskState.FAILED:
-            run.job.error.message += _job_failure(run.job)
+            run.job.error.message += _job_failure(run)
         del self._runs[run.job.name]
-
-
-def _root_parameters(job: Message, pipeline: Pipeline) -> Mapping[str, Any]:
-    given = {name: to_json(value) for name, value in job.runtime_config.parameter_values.items()}
-    return bind(pipeline.root, given, "pipeline_job.runtime_config.parameter_values")
-
-
-def _parent(run: Run, node: Node) -> Node:
-    """The DAG that a task is in."""
-    return next(dag for dag in run.root.open_dags() if dag.children.get(node.detail.task_name) is node)
 
 
 def _describe(run: Run, node: Node) -> None:
@@ -406,9 +383,9 @@ def _failure(failed: list[str]) -> str:
     return f"The DAG failed because some tasks failed. The failed tasks are: [{', '.join(failed)}]."
 
 
-def _job_failure(job: Message) -> str:
+def _job_failure(run: Run) -> str:
     """What Vertex AI's text about a failed job goes on with."""
-    project, number = job.name.split("/")[1], job.job_detail.task_details[0].task_id
+    project, number = run.job.name.split("/")[1], run.root.detail.task_id
     return (
         f"; Job (project_id = {project}, job_id = {number}) is failed due to the above error."
         f"; Failed to handle the job: {{project_number = {project}, job_id = {number}}}"

@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_kedro_vertex.emulator.conditions import Condition
 from airflow_provider_kedro_vertex.emulator.errors import Violation, invalid_argument
 from airflow_provider_kedro_vertex.emulator.placeholders import Template, Word
+from airflow_provider_kedro_vertex.emulator.protos import DEEPEST, is_too_deep
 
 _JSON_TYPES: Mapping[str, tuple[type, ...]] = {
     "STRING": (str,),
@@ -131,7 +132,10 @@ class Retry:
 
     def delay(self, failures: int) -> float:
         """Seconds to wait after this many failures."""
-        return float(min(self.first * self.factor ** min(failures - 1, 100), self.longest))
+        try:
+            return float(min(self.first * self.factor ** (failures - 1), self.longest))
+        except OverflowError:
+            return self.longest
 
 
 NO_RETRY = Retry(0, 0.0, 1.0, 0.0)
@@ -208,6 +212,8 @@ def type_fault(value: Any, parameter: Parameter) -> str:
         right = False
     if not right:
         return f"must be a {parameter.type}, not {type(value).__name__}."
+    if is_too_deep(value):
+        return f"has more than {DEEPEST} objects and lists inside each other."
     if parameter.literals and value not in parameter.literals:
         return f"must be one of {', '.join(map(repr, parameter.literals))}."
     return ""

@@ -22,7 +22,6 @@ from airflow_provider_kedro_vertex.emulator.errors import (
     Violation,
     internal,
     invalid_argument,
-    unimplemented,
 )
 from airflow_provider_kedro_vertex.emulator.faults import ConnectionLostError, Faults
 from airflow_provider_kedro_vertex.emulator.methods import METHODS, Method
@@ -84,14 +83,13 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def _serve(self, method: Method, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
         try:
-            if method.request is None:
-                raise unimplemented(method.name)
-            message = method.request()
+            served = method.served()
+            message = served.request()
             try:
                 message.MergeFromString(request)
             except (DecodeError, ValueError):
                 raise invalid_argument(Violation("", "The request is no message of its type.")) from None
-            answer = await self._faults.around(method.short_name, partial(method.call, self._service, message))
+            answer = await self._faults.around(method.short_name, partial(served.call, self._service, message))
             return bytes(answer.SerializeToString())
         except ApiError as error:
             refused = error

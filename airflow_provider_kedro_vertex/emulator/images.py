@@ -110,7 +110,8 @@ def parse_flag(text: str) -> tuple[str, Image | Noop]:
 def copy_folder(source: Path, target: Path, data: Path) -> None:
     """Copy a project for one task. Links stay links; sockets and pipes are left out.
 
-    :param data: the emulator's data folder, which may lie inside the project and is not copied.
+    :param data: the emulator's data folder without links in its path. It may lie inside the project, and is not
+        copied.
     :raises OSError: if a file cannot be copied.
     """
 
@@ -119,7 +120,8 @@ def copy_folder(source: Path, target: Path, data: Path) -> None:
             name for name in names if name in LEFT_OUT or Path(folder, name) == data or _is_special(Path(folder, name))
         }
 
-    shutil.copytree(source, target, symlinks=True, ignore=left_out)
+    # Resolved, as the data folder is: by another name it would not be known, and be copied into itself.
+    shutil.copytree(source.resolve(), target, symlinks=True, ignore=left_out)
 
 
 def _is_special(path: Path) -> bool:

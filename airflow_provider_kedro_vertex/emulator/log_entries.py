@@ -27,6 +27,7 @@ from airflow_provider_kedro_vertex.emulator.errors import Violation, invalid_arg
 from airflow_provider_kedro_vertex.emulator.executors import log_path
 from airflow_provider_kedro_vertex.emulator.filters import Kind, Predicate, Row, compile_filter
 from airflow_provider_kedro_vertex.emulator.logs import Entry, read_log
+from airflow_provider_kedro_vertex.emulator.names import json_name, proto_name
 from airflow_provider_kedro_vertex.emulator.paging import read_token, token_key, write_token
 from airflow_provider_kedro_vertex.emulator.store import Store
 
@@ -214,11 +215,11 @@ def _fields(data: Any) -> dict[str, Any]:
     given: dict[str, Any] = {}
     faults = []
     for name, value in data.items():
-        key = re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
+        key = json_name(name)
         if key not in _TYPES:
             faults.append(Violation("", f'Unknown name "{name[:100]}": Cannot find field.'))
         elif type(value) is not _TYPES[key] or (isinstance(value, list) and any(type(v) is not str for v in value)):
-            faults.append(Violation(_proto_name(key), f"Invalid value, {str(value)[:100]}"))
+            faults.append(Violation(proto_name(key), f"Invalid value, {str(value)[:100]}"))
         else:
             given[key] = value
     if faults:
@@ -238,10 +239,6 @@ def _projects(resources: Sequence[str]) -> tuple[str, ...]:
             raise _fault("resource_names", f'"{name[:100]}" is not of the form projects/{{project}}.')
         projects.append(match[1])
     return tuple(projects)
-
-
-def _proto_name(key: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in key)
 
 
 def _fault(field: str, what: str) -> Exception:

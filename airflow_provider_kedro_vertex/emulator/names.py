@@ -1,4 +1,4 @@
-"""Resource names, ids and labels, and the rules that Vertex AI v1 gives for them."""
+"""Resource names, ids and labels, and the rules that Vertex AI v1 gives for them; the two forms of a field's name."""
 
 from __future__ import annotations
 
@@ -137,6 +137,16 @@ def form_faults(service_account: str, network: str, field: str) -> list[Violatio
 def is_bucket_path(uri: str) -> bool:
     """Whether this is a path in a Cloud Storage bucket: ``gs://bucket`` or ``gs://bucket/prefix``."""
     return _BUCKET_PATH.fullmatch(uri) is not None
+
+
+def json_name(field: str) -> str:
+    """A field's name in JSON: ``displayName`` for ``display_name``."""
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), field)
+
+
+def proto_name(field: str) -> str:
+    """A field's name in its proto: ``display_name`` for ``displayName``."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in field)
 
 
 def _label_text(text: str) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from airflow_provider_kedro_vertex.emulator.errors import Violation
+from airflow_provider_kedro_vertex.emulator.names import json_name
 
 
 @dataclass(frozen=True)
@@ -202,11 +203,11 @@ def _message(data: Any, kind: str, path: str, faults: list[Violation]) -> dict[s
     fields = MESSAGES[kind]
     found = {}
     for name, value in data.items():
-        json_name = name if name in fields else _camel(name)
-        if json_name not in fields:
+        field = name if name in fields else json_name(name)
+        if field not in fields:
             faults.append(Violation(path, f'has no field "{name[:100]}" ({kind}, PipelineSpec 2.1.0).'))
-        elif value is not None or fields[json_name] == "value":
-            found[json_name] = normalise(value, fields[json_name], f"{path}.{name}", faults)
+        elif value is not None or fields[field] == "value":
+            found[field] = normalise(value, fields[field], f"{path}.{name}", faults)
     chosen = [name for name in ONEOFS.get(kind, ()) if name in found]
     if len(chosen) > 1:
         faults.append(Violation(path, f"has {' and '.join(chosen)}; only one of them is allowed."))
@@ -248,8 +249,3 @@ def _seconds(data: Any) -> float | None:
     if not whole.isdecimal() or len(whole) > 12 or (fraction and not fraction.isdecimal()):
         return None
     return float(data[:-1])
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -22,6 +21,7 @@ from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, field_mask_pb2, json_format, message_factory, struct_pb2, timestamp_pb2
 
 from airflow_provider_kedro_vertex.emulator.errors import Violation, invalid_argument
+from airflow_provider_kedro_vertex.emulator.names import json_name, proto_name
 
 Message = Any
 """A protobuf message. Its class is made at run time, so the type checker cannot know its fields."""
@@ -59,6 +59,17 @@ WaitOperationRequest = operations_pb2.WaitOperationRequest
 Empty = empty_pb2.Empty
 Struct = struct_pb2.Struct
 
+DEEPEST = 30
+"""How many objects and lists may stand inside each other in JSON.
+
+protobuf reads no message with more than 100 others inside each other, of which a level of JSON takes three, and a
+task's input in its detail stands seven deep.
+"""
+_TOO_DEEP = f"more than {DEEPEST} objects and lists stand inside each other"
+
+# Digits that a double always holds, though not exactly.
+_LONGEST_INTEGER = 308
+
 _JSON_ERRORS = (json_format.ParseError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 _TYPE_NAMES = {
     1: "TYPE_DOUBLE", 2: "TYPE_FLOAT", 3: "TYPE_INT64", 5: "TYPE_INT32", 8: "TYPE_BOOL", 9: "TYPE_STRING",
@@ -66,22 +77,51 @@ _TYPE_NAMES = {
 }  # fmt: skip
 
 
+def parse_json(text: bytes) -> Any:
+    """Read JSON, and nothing that a protobuf message could not hold and give back.
+
+    :raises ValueError: if it is no JSON (NaN and Infinity are none), has a number that is no double or half of a
+        character, or is nested deeper than :data:`DEEPEST`.
+    """
+    try:
+        data = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_short)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    if b"\\ud" in text or b"\\uD" in text:
+        # Half of a character is no text: protobuf stumbles over it as a field's name.
+        json.dumps(data, ensure_ascii=False).encode()
+    if is_too_deep(data):
+        raise ValueError(_TOO_DEEP)
+    return data
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether objects and lists stand inside each other more than :data:`DEEPEST` times."""
+    inside = [value]
+    for _ in range(DEEPEST):
+        inside = [
+            item
+            for one in inside
+            if isinstance(one, (dict, list))
+            for item in (one.values() if isinstance(one, dict) else one)
+            if isinstance(item, (dict, list))
+        ]
+        if not inside:
+            return False
+    return True
+
+
 def parse_body(body: bytes) -> Any:
     """Read a request body as JSON; an empty one is an empty object.
 
-    :raises ApiError: INVALID_ARGUMENT if it is no JSON (NaN and Infinity are none).
+    :raises ApiError: INVALID_ARGUMENT if :func:`parse_json` refuses it.
     """
     if not body.strip():
         return {}
     try:
-        data = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
-        if b"\\ud" in body or b"\\uD" in body:
-            # Half of a character is no text: protobuf stumbles over it as a field's name.
-            json.dumps(data, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        reason = "too deeply nested" if isinstance(error, RecursionError) else str(error)
-        raise invalid_argument(Violation("", f"Invalid JSON payload received. {reason}")) from None
-    return data
+        return parse_json(body)
+    except ValueError as error:
+        raise invalid_argument(Violation("", f"Invalid JSON payload received. {error}")) from None
 
 
 def from_json(message: Message, data: Any, path: str) -> None:
@@ -141,8 +181,7 @@ def parse_mask(text: str) -> Any:
     paths = [path.strip() for path in text.split(",") if path.strip()]
     if not paths or paths == ["*"]:
         return None
-    proto_names = ("".join(f"_{c.lower()}" if c.isupper() else c for c in path) for path in paths)
-    return field_mask_pb2.FieldMask(paths=proto_names)
+    return field_mask_pb2.FieldMask(paths=[proto_name(path) for path in paths])
 
 
 def read_mask(mask: Any, message: Message) -> Any:
@@ -183,13 +222,22 @@ def _split_at_struct(path: str, descriptor: Any) -> tuple[str, list[str]]:
 
 def _copy_key(source: Any, keys: Sequence[str], target: Any) -> None:
     # A mask has proto names (pipeline_spec.pipeline_info); in a spec the same key is in camelCase.
-    name = re.sub(r"_([a-z])", lambda match: match[1].upper(), keys[0])
+    name = json_name(keys[0])
     if name not in source.fields:
         return
     if len(keys) == 1:
         target.fields[name].CopyFrom(source.fields[name])
     elif source.fields[name].HasField("struct_value"):
         _copy_key(source.fields[name].struct_value, keys[1:], target.fields[name].struct_value)
+
+
+def without(message: Message, *fields: str) -> Message:
+    """A copy of a message that does not have these fields."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    for field in fields:
+        copy.ClearField(field)
+    return copy
 
 
 def now() -> Any:
@@ -226,6 +274,12 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"the number {text[:20]} is too large")
     return number
+
+
+def _short(text: str) -> int:
+    if len(text) > _LONGEST_INTEGER:
+        raise ValueError(f"the number {text[:20]}... is too large")
+    return int(text)
 
 
 def _faults(data: Any, descriptor: Any, path: str) -> list[Violation]:

@@ -84,7 +84,7 @@ def application(
 
     async def entries(request: Request) -> Response:
         body = await read_body(request)
-        return _answer(await faults.around(LIST_LOG_ENTRIES, lambda: log_entries.list(parse_body(body))))
+        return answer(await faults.around(LIST_LOG_ENTRIES, lambda: log_entries.list(parse_body(body))))
 
     app = Starlette(
         routes=[
@@ -117,7 +117,7 @@ class _Guard:
             headers = Headers(scope=scope)
             error = _stranger(headers.get("host", ""), headers.get("origin"), self._loopback)
             if error is not None:
-                await _answer(error.body(), error.http_status)(scope, receive, send)
+                await answer(error.body(), error.http_status)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -152,13 +152,12 @@ async def _call(service: Service, faults: Faults, request: Request) -> Response:
         match = pattern.fullmatch(path) if method.verb == request.method else None
         if match is None:
             continue
-        if method.request is None:
-            raise unimplemented(method.name)
+        served = method.served()
         enums_as_numbers = _enum_encoding(request.query_params.multi_items())
-        message = method.request()
+        message = served.request()
         _fill(message, method, await read_body(request), request.query_params.multi_items(), match.groupdict())
-        answer = await faults.around(method.short_name, partial(method.call, service, message))
-        return _response(json_text(answer, enums_as_numbers), 200)
+        found = await faults.around(method.short_name, partial(served.call, service, message))
+        return _response(json_text(found, enums_as_numbers), 200)
     raise unknown_route(request.method, path[:200])
 
 
@@ -220,17 +219,19 @@ async def read_body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _answer(data: Any, status: int = 200) -> Response:
+def answer(data: Any, status: int = 200) -> Response:
+    """An answer in JSON."""
     return _response(json.dumps(data, ensure_ascii=False), status)
 
 
 def _response(text: str, status: int) -> Response:
-    return Response(text.encode(), status, {"x-content-type-options": "nosniff"}, media_type="application/json")
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    return Response(text.encode(), status, headers, media_type="application/json")
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     known = error if isinstance(error, ApiError) else internal(str(error))
-    return _answer(known.body(), known.http_status)
+    return answer(known.body(), known.http_status)
 
 
 async def _dropped(request: Request, error: Exception) -> Response:
@@ -239,7 +240,7 @@ async def _dropped(request: Request, error: Exception) -> Response:
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     known = unknown_route(request.method, request.url.path[:200])
-    return _answer(known.body(), known.http_status)
+    return answer(known.body(), known.http_status)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
@@ -247,4 +248,4 @@ async def _failed(request: Request, error: Exception) -> Response:
         known = ApiError(Code.CANCELLED, "The client went away.")
     else:
         known = internal("The emulator failed while it answered; its own log has the traceback.")
-    return _answer(known.body(), known.http_status)
+    return answer(known.body(), known.http_status)

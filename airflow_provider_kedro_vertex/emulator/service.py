@@ -24,7 +24,8 @@ from airflow_provider_kedro_vertex.emulator.errors import (
     wrong_state,
 )
 from airflow_provider_kedro_vertex.emulator.filters import Kind, compile_filter
-from airflow_provider_kedro_vertex.emulator.graph import Pipeline, bind
+from airflow_provider_kedro_vertex.emulator.findings import SPEC_PATH
+from airflow_provider_kedro_vertex.emulator.graph import Pipeline
 from airflow_provider_kedro_vertex.emulator.paging import page, page_size, parse_order
 from airflow_provider_kedro_vertex.emulator.protos import (
     BatchCancelPipelineJobsOperationMetadata,
@@ -42,8 +43,10 @@ from airflow_provider_kedro_vertex.emulator.protos import (
     now,
     read_mask,
     to_json,
+    without,
 )
-from airflow_provider_kedro_vertex.emulator.spec import SPEC_PATH, read_pipeline
+from airflow_provider_kedro_vertex.emulator.runs import root_parameters
+from airflow_provider_kedro_vertex.emulator.spec import read_pipeline
 from airflow_provider_kedro_vertex.emulator.states import JOB_FINAL, PIPELINE_FINAL, JobState, PipelineState
 from airflow_provider_kedro_vertex.emulator.store import TIMES, Store
 
@@ -99,10 +102,7 @@ class Service:
     def create_pipeline_job(self, request: Message) -> Message:
         """``PipelineService.CreatePipelineJob``."""
         names.location(request.parent)
-        job = PipelineJob()
-        job.CopyFrom(request.pipeline_job)
-        for field in _OUTPUT_ONLY:
-            job.ClearField(field)
+        job = without(request.pipeline_job, *_OUTPUT_ONLY)
         if not job.HasField("pipeline_spec") and job.template_uri:
             raise unimplemented("Downloading a template_uri (send its pipeline_spec)")
         faults = [
@@ -126,10 +126,7 @@ class Service:
             self._store.add_pipeline_job(job)
         except KeyError:
             raise already_exists("PipelineJob", job.name) from None
-        run = PipelineJob()
-        run.CopyFrom(job)
-        run.ClearField("pipeline_spec")
-        self._engine.start(run, pipeline)
+        self._engine.start(without(job, "pipeline_spec"), pipeline)
         return job
 
     def get_pipeline_job(self, request: Message) -> Message:
@@ -148,12 +145,10 @@ class Service:
         for name in chosen:
             listed = response.pipeline_jobs.add()
             if mask is None:
-                self._store.pipeline_job(name, into=listed)
+                self._store.pipeline_job(name, with_tasks=False, into=listed)
                 listed.ClearField("job_detail")
             else:
-                job = self._pipeline_job(name, with_spec)
-                job.job_detail.ClearField("task_details")
-                copy_masked(mask, job, listed)
+                copy_masked(mask, self._store.pipeline_job(name, with_spec, with_tasks=False), listed)
         return response
 
     def cancel_pipeline_job(self, request: Message) -> Message:
@@ -224,10 +219,7 @@ class Service:
     def create_custom_job(self, request: Message) -> Message:
         """``JobService.CreateCustomJob``: worker pool 0 is run as a process; see :mod:`.job_spec`."""
         names.location(request.parent)
-        job = CustomJob()
-        job.CopyFrom(request.custom_job)
-        for field in _CUSTOM_JOB_OUTPUT_ONLY:
-            job.ClearField(field)
+        job = without(request.custom_job, *_CUSTOM_JOB_OUTPUT_ONLY)
         job_spec.check(job)
         job.name = f"{request.parent}/{names.CUSTOM_JOBS}/{names.generated_number()}"
         self._custom_jobs.submit(job)
@@ -316,8 +308,7 @@ class Service:
             raise invalid_argument(
                 Violation(field, f"{found} path in a Cloud Storage bucket, such as gs://bucket/prefix.")
             )
-        given = {name: to_json(value) for name, value in config.parameter_values.items()}
-        bind(pipeline.root, given, "pipeline_job.runtime_config.parameter_values")
+        root_parameters(job, pipeline)
         return pipeline
 
     def _page(

@@ -16,11 +16,12 @@ from __future__ import annotations
 import graphlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from airflow_provider_kedro_vertex.emulator import conditions, placeholders
 from airflow_provider_kedro_vertex.emulator.conditions import Condition, ConditionError
-from airflow_provider_kedro_vertex.emulator.errors import Violation, invalid_argument
+from airflow_provider_kedro_vertex.emulator.container_spec import read_container, refs
+from airflow_provider_kedro_vertex.emulator.findings import SPEC_PATH, Findings
 from airflow_provider_kedro_vertex.emulator.graph import (
     NO_RETRY,
     PARAMETER_TYPES,
@@ -41,10 +42,9 @@ from airflow_provider_kedro_vertex.emulator.graph import (
     type_fault,
 )
 from airflow_provider_kedro_vertex.emulator.pipeline_schema import normalise
-from airflow_provider_kedro_vertex.emulator.placeholders import PlaceholderError, Ref, Source, Template, Word
+from airflow_provider_kedro_vertex.emulator.placeholders import Source
 
 SCHEMA_VERSION = "2.1.0"
-SPEC_PATH = "pipeline_job.pipeline_spec"
 DEEPEST = 50
 """How many DAGs may stand inside each other."""
 MOST_TASKS = 10_000
@@ -53,9 +53,6 @@ MOST_TASKS = 10_000
 # An f-string in kfp's DSL becomes a constant that names such an input, which the component itself does not declare.
 _CHANNEL = "pipelinechannel--"
 _LEGACY_TYPES = {"INT": "NUMBER_INTEGER", "DOUBLE": "NUMBER_DOUBLE", "STRING": "STRING"}
-_NO_PARTS: tuple[Any, ...] = ()
-
-_Text = TypeVar("_Text", Template, Word)
 
 
 def read_pipeline(spec: Any) -> Pipeline:
@@ -63,23 +60,22 @@ def read_pipeline(spec: Any) -> Pipeline:
 
     :raises ApiError: INVALID_ARGUMENT with each field that is wrong, or each feature that is not run.
     """
-    faults: list[Violation] = []
-    checked = normalise(spec, "PipelineSpec", SPEC_PATH, faults)
-    if faults:
-        raise invalid_argument(*faults)
-    return _Reader(checked).pipeline()
+    findings = Findings()
+    checked = normalise(spec, "PipelineSpec", SPEC_PATH, findings.faults)
+    findings.refuse()
+    return _Reader(checked, findings).pipeline()
 
 
-def constant_texts(value: Any) -> Iterator[str]:
+def _constant_texts(value: Any) -> Iterator[str]:
     """Every text inside a constant, where a placeholder may stand."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
         for item in value:
-            yield from constant_texts(item)
+            yield from _constant_texts(item)
     elif isinstance(value, dict):
         for item in value.values():
-            yield from constant_texts(item)
+            yield from _constant_texts(item)
 
 
 @dataclass(frozen=True)
@@ -92,34 +88,33 @@ class _Scope:
 
 @dataclass
 class _Reader:
-    """Walks a checked spec; gathers what is wrong and what is not run, so that one answer tells all."""
+    """Walks a checked spec. To read and to judge are one: what cannot be looked up is a finding."""
 
     spec: dict[str, Any]
-    faults: list[Violation] = field(default_factory=list)
-    not_run: list[Violation] = field(default_factory=list)
+    findings: Findings
     inside: list[str] = field(default_factory=list)
     done: dict[str, Component] = field(default_factory=dict)
 
     def pipeline(self) -> Pipeline:
         version = self.spec.get("schemaVersion", "")
         if version != SCHEMA_VERSION:
-            self._fault("schema_version", f'"{version[:50]}" is not {SCHEMA_VERSION}, the only one that is run.')
+            self.findings.wrong(
+                f"{SPEC_PATH}.schema_version", f'"{version[:50]}" is not {SCHEMA_VERSION}, the only one that is run.'
+            )
         name = self.spec.get("pipelineInfo", {}).get("name", "")
         if not name:
-            self._fault("pipeline_info.name", "is required.")
+            self.findings.wrong(f"{SPEC_PATH}.pipeline_info.name", "is required.")
         root = self.spec.get("root")
         if root is None or "dag" not in root:
-            self._fault("root.dag", "is required.")
+            self.findings.wrong(f"{SPEC_PATH}.root.dag", "is required.")
             root = {"dag": {}}
         component = self._component("root", root, f"{SPEC_PATH}.root")
         for artifact in component.artifacts:
             path = f"{SPEC_PATH}.root.input_definitions.artifacts.{artifact}"
-            self._not_run(path, "artifacts as inputs of the pipeline")
+            self.findings.not_run(path, "artifacts as inputs of the pipeline")
         if _tasks_in(component, {}) > MOST_TASKS:
-            self._fault("root.dag", f"has more than {MOST_TASKS} tasks in all.")
-        # What is wrong comes first: with it, what is not run may be no more than a consequence.
-        if self.faults or self.not_run:
-            raise invalid_argument(*(self.faults or self.not_run))
+            self.findings.wrong(f"{SPEC_PATH}.root.dag", f"has more than {MOST_TASKS} tasks in all.")
+        self.findings.refuse()
         return Pipeline(name, component, self.spec.get("defaultPipelineRoot", ""))
 
     # Components and their interfaces.
@@ -134,10 +129,11 @@ class _Reader:
             self._each(outputs, "parameters", f"{path}.output_definitions", self._parameter),
             self._each(outputs, "artifacts", f"{path}.output_definitions", self._artifact),
         )
+        executors = self.spec.get("deploymentSpec", {}).get("executors", {})
         body = (
             self._dag(data["dag"], interface, f"{path}.dag")
             if "dag" in data
-            else self._container(data.get("executorLabel", ""), interface, path)
+            else read_container(executors, data.get("executorLabel", ""), interface, path, self.findings)
         )
         return Component(
             name,
@@ -156,38 +152,38 @@ class _Reader:
     def _parameter(self, name: str, data: dict[str, Any], path: str) -> Parameter:
         kind = data.get("parameterType") or _LEGACY_TYPES.get(data.get("type", ""), "")
         if kind == "TASK_CONFIG":
-            self._not_run(path, f"parameters of type {kind}")
+            self.findings.not_run(path, f"parameters of type {kind}")
             kind = "STRUCT"
         elif kind not in PARAMETER_TYPES:
-            self._fault_at(path, "needs a parameterType.")
+            self.findings.wrong(path, "needs a parameterType.")
             kind = "STRING"
         default = data.get("defaultValue")
         parameter = Parameter(
             name, kind, data.get("isOptional", False) or default is not None, default, tuple(data.get("literals", ()))
         )
         if default is not None and (fault := type_fault(default, parameter)):
-            self._fault_at(f"{path}.default_value", fault)
+            self.findings.wrong(f"{path}.default_value", fault)
         return parameter
 
     def _artifact(self, name: str, data: dict[str, Any], path: str) -> ArtifactType:
         if data.get("isArtifactList"):
-            self._not_run(path, "lists of artifacts")
+            self.findings.not_run(path, "lists of artifacts")
         for key in ("properties", "customProperties"):
             if data.get(key):
-                self._not_run(f"{path}.{key}", "properties of schema 2.0.0")
+                self.findings.not_run(f"{path}.{key}", "properties of schema 2.0.0")
         return ArtifactType(
             name, data.get("artifactType", {}), data.get("isOptional", False), data.get("metadata") or {}
         )
 
     def _referenced(self, name: str, path: str) -> Component:
         if name in self.inside:
-            self._fault_at(path, f'the component "{name[:100]}" contains itself.')
+            self.findings.wrong(path, f'the component "{name[:100]}" contains itself.')
         elif name in self.done:
             return self.done[name]
         elif len(self.inside) >= DEEPEST:
-            self._fault_at(path, f"more than {DEEPEST} DAGs stand inside each other.")
+            self.findings.wrong(path, f"more than {DEEPEST} DAGs stand inside each other.")
         elif name not in self.spec.get("components", {}):
-            self._fault_at(path, f'there is no component "{name[:100]}".')
+            self.findings.wrong(path, f'there is no component "{name[:100]}".')
         else:
             self.inside.append(name)
             self.done[name] = self._component(name, self.spec["components"][name], f"{SPEC_PATH}.components.{name}")
@@ -215,7 +211,9 @@ class _Reader:
                 graphlib.TopologicalSorter({name: sorted(task.upstream) for name, task in tasks.items()}).static_order()
             )
         except graphlib.CycleError as error:
-            self._fault_at(f"{path}.tasks", f"the tasks wait for each other in a circle: {' -> '.join(error.args[1])}.")
+            self.findings.wrong(
+                f"{path}.tasks", f"the tasks wait for each other in a circle: {' -> '.join(error.args[1])}."
+            )
             order = list(tasks)
         parameters, artifacts = self._dag_outputs(data.get("outputs", {}), scope, f"{path}.outputs")
         # Unknown upstream tasks are faults of their own, and no tasks.
@@ -249,16 +247,16 @@ class _Reader:
     def _task(self, name: str, data: dict[str, Any], scope: _Scope, path: str) -> Task:
         for key in ("artifactIterator", "parameterIterator", "iteratorPolicy"):
             if key in data:
-                self._not_run(path, f"loops ({key})")
+                self.findings.not_run(path, f"loops ({key})")
         component = scope.tasks[name]
         upstream = data.get("dependentTasks", [])
         for other in upstream:
             if other not in scope.tasks:
-                self._fault_at(f"{path}.dependent_tasks", f'there is no task "{other[:100]}" in this DAG.')
+                self.findings.wrong(f"{path}.dependent_tasks", f'there is no task "{other[:100]}" in this DAG.')
         trigger, caching = data.get("triggerPolicy", {}), data.get("cachingOptions", {})
         inputs = data.get("inputs", {})
         if "retryPolicy" in data and isinstance(component.body, Dag) and component.body.tasks:
-            self._not_run(f"{path}.retry_policy", "retry policies of nested DAGs")
+            self.findings.not_run(f"{path}.retry_policy", "retry policies of nested DAGs")
         arguments = self._arguments(inputs.get("parameters", {}), component, scope, upstream, f"{path}.inputs")
         return Task(
             name,
@@ -281,11 +279,11 @@ class _Reader:
         try:
             condition = conditions.parse(text)
         except ConditionError as error:
-            self._fault_at(path, f"the condition {text[:200]!r} cannot be run: {error}.")
+            self.findings.wrong(path, f"the condition {text[:200]!r} cannot be run: {error}.")
             return None
         for name in condition.inputs:
             if name not in arguments and name not in component.parameters:
-                self._fault_at(path, f'the condition names an input "{name[:100]}" that the task does not have.')
+                self.findings.wrong(path, f'the condition names an input "{name[:100]}" that the task does not have.')
         return condition
 
     # Arguments.
@@ -303,17 +301,15 @@ class _Reader:
                 continue
             arguments[name] = argument
             if isinstance(argument, Constant):
-                for text in constant_texts(argument.value):
+                for text in _constant_texts(argument.value):
                     self._constant_text(text, given, at)
                 self._check_constant(argument.value, component.parameters.get(name), at)
-        for name, parameter in component.parameters.items():
-            if name not in given and not parameter.optional:
-                self._fault_at(f"{path}.parameters", f'the input "{name}" of "{component.name}" is required.')
+        self._required(component.parameters, given, component, f"{path}.parameters")
         return arguments
 
     def _argument(self, source: dict[str, Any], scope: _Scope, upstream: Sequence[str], path: str) -> Argument | None:
         if source.get("parameterExpressionSelector"):
-            self._not_run(f"{path}.parameter_expression_selector", "parameter expressions")
+            self.findings.not_run(f"{path}.parameter_expression_selector", "parameter expressions")
         if "componentInputParameter" in source:
             return self._component_input(source["componentInputParameter"], scope.around.parameters, path)
         if "runtimeValue" in source:
@@ -322,7 +318,7 @@ class _Reader:
                 return Constant(value["constant"])
             if value.get("constantValue"):
                 return Constant(next(iter(value["constantValue"].values())))
-            self._not_run(f"{path}.runtime_value", "runtime parameters of schema 2.0.0")
+            self.findings.not_run(f"{path}.runtime_value", "runtime parameters of schema 2.0.0")
         elif "taskOutputParameter" in source:
             output = source["taskOutputParameter"]
             at, producer = f"{path}.task_output_parameter", output.get("producerTask", "")
@@ -333,7 +329,7 @@ class _Reader:
             self._depends(producer, upstream, f"{path}.task_final_status")
             return FinalStatus(producer)
         else:
-            self._fault_at(path, "has no source.")
+            self.findings.wrong(path, "has no source.")
         return None
 
     def _artifact_arguments(
@@ -352,34 +348,39 @@ class _Reader:
                 self._depends(producer, upstream, at)
                 arguments[name] = self._output(producer, output.get("outputArtifactKey", ""), "artifact", scope, at)
             else:
-                self._fault_at(at, "has no source.")
-        for name, artifact in component.artifacts.items():
-            if name not in given and not artifact.optional:
-                self._fault_at(f"{path}.artifacts", f'the input "{name}" of "{component.name}" is required.')
+                self.findings.wrong(at, "has no source.")
+        self._required(component.artifacts, given, component, f"{path}.artifacts")
         return arguments
+
+    def _required(
+        self, inputs: Mapping[str, Parameter | ArtifactType], given: Mapping[str, Any], component: Component, path: str
+    ) -> None:
+        for name, declared in inputs.items():
+            if name not in given and not declared.optional:
+                self.findings.wrong(path, f'the input "{name}" of "{component.name}" is required.')
 
     def _component_input(self, name: str, known: Mapping[str, Any], path: str) -> ComponentInput:
         if name not in known:
-            self._fault_at(path, f'the component around this task has no input "{name[:100]}".')
+            self.findings.wrong(path, f'the component around this task has no input "{name[:100]}".')
         return ComponentInput(name)
 
     def _output(self, task: str, name: str, kind: str, scope: _Scope, path: str) -> TaskOutput:
         if task not in scope.tasks:
-            self._fault_at(path, f'there is no task "{task[:100]}" in this DAG.')
+            self.findings.wrong(path, f'there is no task "{task[:100]}" in this DAG.')
         else:
             component = scope.tasks[task]
             known = component.output_parameters if kind == "parameter" else component.output_artifacts
             if name not in known and component.name in self.done:
-                self._fault_at(path, f'the task "{task[:100]}" has no output {kind} "{name[:100]}".')
+                self.findings.wrong(path, f'the task "{task[:100]}" has no output {kind} "{name[:100]}".')
         return TaskOutput(task, name)
 
     def _depends(self, producer: str, upstream: Sequence[str], path: str) -> None:
         if producer not in upstream:
-            self._fault_at(f"{path}.producer_task", f'the task does not depend on a task "{producer[:100]}".')
+            self.findings.wrong(f"{path}.producer_task", f'the task does not depend on a task "{producer[:100]}".')
 
     def _declared(self, name: str, known: Mapping[str, Any], component: Component, what: str, path: str) -> None:
         if name not in known:
-            self._fault_at(path, f'the component "{component.name}" has no such {what}.')
+            self.findings.wrong(path, f'the component "{component.name}" has no such {what}.')
 
     def _check_constant(self, value: Any, parameter: Parameter | None, path: str) -> None:
         if parameter is None or value is None:
@@ -387,91 +388,14 @@ class _Reader:
         if isinstance(value, str) and "{{$" in value:
             return  # its type is known when it is filled
         if fault := type_fault(value, parameter):
-            self._fault_at(path, fault)
+            self.findings.wrong(path, fault)
 
     def _constant_text(self, text: str, given: Mapping[str, Any], path: str) -> None:
-        for ref in self._refs(placeholders.parse, text, path):
+        for ref in refs(placeholders.parse, text, path, self.findings):
             if ref.source is Source.INPUT and ref.name not in given:
-                self._fault_at(path, f'the placeholder names an input "{ref.name[:100]}" that does not exist.')
+                self.findings.wrong(path, f'the placeholder names an input "{ref.name[:100]}" that does not exist.')
             elif ref.source not in (Source.INPUT, Source.RUN):
-                self._not_run(path, f"a placeholder for {ref.source.value}, in an argument,")
-
-    # Executors.
-
-    def _container(self, label: str, interface: Component, path: str) -> Container:
-        nothing = Container((), (), (), ())
-        executors = self.spec.get("deploymentSpec", {}).get("executors", {})
-        if label not in executors:
-            self._fault_at(f"{path}.executor_label", f'there is no executor "{label[:100]}".')
-            return nothing
-        executor, at = executors[label], f"{SPEC_PATH}.deployment_spec.executors.{label}"
-        for kind in ("importer", "resolver", "customJob"):
-            if kind in executor:
-                self._not_run(f"{at}.{kind}", f"{kind} executors")
-                return nothing
-        container = executor.get("container")
-        if container is None or not container.get("image"):
-            self._fault_at(f"{at}.container.image", "is required.")
-            return nothing
-        if container.get("lifecycle"):
-            self._not_run(f"{at}.container.lifecycle", "lifecycle hooks")
-        env = []
-        for index, variable in enumerate(container.get("env", [])):
-            name, where = variable.get("name", ""), f"{at}.container.env[{index}]"
-            if not name.isidentifier() or not name.isascii():
-                self._fault_at(f"{where}.name", f'"{name[:100]}" is no C identifier.')
-            value = self._text(placeholders.parse, variable.get("value", ""), interface, f"{where}.value")
-            env.append((name, value))
-
-        def words(key: str) -> tuple[Word, ...]:
-            return tuple(
-                self._text(placeholders.parse_word, text, interface, f"{at}.container.{key}[{index}]")
-                for index, text in enumerate(container.get(key, []))
-            )
-
-        image = self._text(placeholders.parse, container["image"], interface, f"{at}.container.image")
-        return Container(image, words("command"), words("args"), tuple(env))
-
-    def _text(self, parse: Callable[[str], _Text], text: str, interface: Component, path: str) -> _Text:
-        known: dict[Source, Mapping[str, Any]] = {
-            Source.INPUT: interface.parameters,
-            Source.INPUT_URI: interface.artifacts,
-            Source.INPUT_PATH: interface.artifacts,
-            Source.INPUT_METADATA: interface.artifacts,
-            Source.OUTPUT_FILE: interface.output_parameters,
-            Source.OUTPUT_URI: interface.output_artifacts,
-            Source.OUTPUT_PATH: interface.output_artifacts,
-        }
-        for ref in self._refs(parse, text, path):
-            if ref.name not in known.get(ref.source, (ref.name,)) and not (
-                # The structure IfPresent may ask for an artifact too.
-                ref.source is Source.INPUT and ref.name in interface.artifacts and "IfPresent" in text
-            ):
-                way = "output" if ref.source in (Source.OUTPUT_FILE, Source.OUTPUT_URI, Source.OUTPUT_PATH) else "input"
-                self._fault_at(path, f'the placeholder names an {way} "{ref.name[:100]}" that does not exist.')
-        try:
-            return parse(text)
-        except PlaceholderError:
-            return _NO_PARTS
-
-    def _refs(self, parse: Callable[[str], Any], text: str, path: str) -> Iterator[Ref]:
-        try:
-            yield from placeholders.refs(parse(text))
-        except PlaceholderError as error:
-            if error.known:
-                self._not_run(path, f"the placeholder {error}")
-            else:
-                self._fault_at(path, f"there is no placeholder {error}.")
-
-    def _fault(self, where: str, what: str) -> None:
-        self._fault_at(f"{SPEC_PATH}.{where}", what)
-
-    def _fault_at(self, path: str, what: str) -> None:
-        self.faults.append(Violation(path, what))
-
-    def _not_run(self, path: str, what: str) -> None:
-        verb = "are" if what.endswith("s") else "is"
-        self.not_run.append(Violation(path, f"{what} {verb} not run by this emulator."))
+                self.findings.not_run(path, f"a placeholder for {ref.source.value}, in an argument,")
 
 
 def _retry(data: dict[str, Any]) -> Retry:

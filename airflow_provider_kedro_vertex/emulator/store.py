@@ -1,7 +1,8 @@
 """Jobs in SQLite, kept as their protos. What is written here is all that survives the process.
 
-A PipelineJob is stored in two parts, the spec and the rest: a spec never changes, is shared by all jobs that have the
-same one, and is most of the bytes. The wire format joins them again, since the parts of a message may be concatenated.
+A PipelineJob is stored in parts: its spec, which never changes, is shared by all jobs that have the same one, and is
+most of the bytes; each task's detail, so that a change of one task does not write them all; and the rest. The wire
+format joins them again, since the parts of a message may be concatenated.
 Beside each job stand the columns that lists filter and sort by. Used from one thread.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,11 @@ from airflow_provider_kedro_vertex.emulator.protos import (
     PipelineJob,
     PipelineTaskDetail,
     microseconds,
+    without,
 )
 from airflow_provider_kedro_vertex.emulator.states import JobState, PipelineState
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 TIMES = ("create_time", "start_time", "end_time", "update_time")
 
@@ -52,6 +54,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_by_parent ON jobs (parent, collection);
 CREATE INDEX jobs_by_state ON jobs (collection, state);
 CREATE INDEX jobs_by_spec ON jobs (spec);
+CREATE TABLE details (job TEXT NOT NULL, task INTEGER NOT NULL, detail BLOB NOT NULL, UNIQUE (job, task));
 CREATE TABLE operations (name TEXT PRIMARY KEY, operation BLOB NOT NULL);
 CREATE TABLE waits (operation TEXT NOT NULL, job TEXT NOT NULL);
 CREATE TABLE cache (key TEXT PRIMARY KEY, detail BLOB NOT NULL);
@@ -115,9 +118,7 @@ class Store:
         """
         spec = PipelineJob(pipeline_spec=job.pipeline_spec).SerializeToString(deterministic=True)
         digest = hashlib.sha256(spec).hexdigest()
-        rest = PipelineJob()
-        rest.CopyFrom(job)
-        rest.ClearField("pipeline_spec")
+        rest = without(job, "pipeline_spec")
         info = (
             job.pipeline_spec.fields["pipelineInfo"].struct_value
             if "pipelineInfo" in job.pipeline_spec.fields
@@ -135,16 +136,28 @@ class Store:
         """
         self._add(job, names.CUSTOM_JOBS, JobState(job.state).name, None, "")
 
-    def save(self, job: Message) -> None:
-        """Store what changed in a job: a CustomJob, or a PipelineJob without its spec."""
+    def save(self, job: Message, details: Iterable[Message] = ()) -> None:
+        """Store what changed in a job: a CustomJob, or a PipelineJob without its spec.
+
+        :param details: the details of a PipelineJob's tasks that changed or are new, the latter in their order.
+        """
         state = PipelineState(job.state).name if isinstance(job, PipelineJob) else JobState(job.state).name
         self._db.execute(
             "UPDATE jobs SET job = ?, state = ?, start_time = ?, end_time = ?, update_time = ? WHERE name = ?",
             (job.SerializeToString(), state, *(microseconds(job, time) for time in TIMES[1:]), job.name),
         )
+        self._db.executemany(
+            "INSERT INTO details VALUES (?, ?, ?) ON CONFLICT (job, task) DO UPDATE SET detail = excluded.detail",
+            (
+                (job.name, one.task_id, PipelineJob(job_detail={"task_details": [one]}).SerializeToString())
+                for one in details
+            ),
+        )
 
-    def pipeline_job(self, name: str, with_spec: bool = True, into: Message | None = None) -> Message | None:
-        """A whole PipelineJob, or one without its spec; None if there is none.
+    def pipeline_job(
+        self, name: str, with_spec: bool = True, with_tasks: bool = True, into: Message | None = None
+    ) -> Message | None:
+        """A PipelineJob, whole or without its spec or the details of its tasks; None if there is none.
 
         :param into: an empty PipelineJob to fill, as of a page; by default a new one.
         """
@@ -153,8 +166,14 @@ class Store:
         ).fetchone()
         if row is None:
             return None
+        parts = [row["job"]]
+        if with_tasks:
+            details = self._db.execute("SELECT detail FROM details WHERE job = ? ORDER BY rowid", (name,))
+            parts += (detail["detail"] for detail in details)
+        if with_spec:
+            parts.append(row["spec"])
         job = PipelineJob() if into is None else into
-        job.MergeFromString(row["job"] + row["spec"] if with_spec else row["job"])
+        job.MergeFromString(b"".join(parts))
         return job
 
     def custom_job(self, name: str) -> Message | None:
@@ -201,7 +220,7 @@ class Store:
     def clear(self) -> None:
         """Forget everything."""
         with self.transaction():
-            for table in ("jobs", "specs", "operations", "waits", "cache"):
+            for table in ("jobs", "details", "specs", "operations", "waits", "cache"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def delete(self, name: str) -> None:
@@ -209,6 +228,7 @@ class Store:
         with self.transaction():
             row = self._db.execute("SELECT spec FROM jobs WHERE name = ?", (name,)).fetchone()
             self._db.execute("DELETE FROM jobs WHERE name = ?", (name,))
+            self._db.execute("DELETE FROM details WHERE job = ?", (name,))
             if row is not None and row["spec"] is not None:
                 self._db.execute(
                     "DELETE FROM specs WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE spec = ?)",

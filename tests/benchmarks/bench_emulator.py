@@ -1,4 +1,4 @@
-"""What the emulator bears: a thousand PipelineJobs of ten tasks each, all running at once.
+"""What the emulator bears: a thousand PipelineJobs of ten tasks each, all running at once; and one of many tasks.
 
 Run by ``make bench``; prints a table. The client runs beside it and takes its share of the processors, so the
 emulator's own processor time is shown too. Wanted: 100 creates a second, 400 MB, lists of 100 in 50 ms at the 95th
@@ -27,6 +27,7 @@ from tests.unit.emulator.command import JOBS, Process  # noqa: E402
 from tests.unit.emulator.specs import body, container_spec  # noqa: E402
 
 PIPELINE_JOBS, TASKS, CLIENTS, LISTS = 1000, 10, 4, 100
+CHAINS = (200, 400, 800)
 CUSTOM_JOBS = JOBS.replace("pipelineJobs", "customJobs")
 PARAMETERS = json.dumps({"run_date": "2013-06-01", "regions": ["EWR", "JFK", "LGA"], "threshold": 0.5})
 
@@ -83,6 +84,29 @@ def main() -> None:
             measure(emulator.popen.pid, Client(emulator.url))
         finally:
             emulator.end()
+        emulator = Process(Path(folder) / "chains", "--noop", "0")
+        try:
+            measure_chains(emulator.popen.pid, Client(emulator.url))
+        finally:
+            emulator.end()
+
+
+def measure_chains(pid: int, call: Client) -> None:
+    """One job whose tasks run one after the other, and take no time: what each costs should not grow."""
+    print(f"{'one job of a chain of tasks':<34}{'seconds':>10}{'CPU ms a task':>15}")
+    done = quote('state="PIPELINE_STATE_SUCCEEDED"')
+    for number, count in enumerate(CHAINS, start=1):
+        names = [f"node-{at:04}" for at in range(count)]
+        spec = container_spec({name: names[max(at - 1, 0) : at] for at, name in enumerate(names)})
+        data = json.dumps(body(spec)).encode()
+
+        def run(data: bytes = data, number: int = number) -> None:
+            call("POST", JOBS, data)
+            while len(call("GET", f"{JOBS}?filter={done}&readMask=name").get("pipelineJobs", [])) < number:
+                time.sleep(0.1)
+
+        wall, used = measured(pid, run)
+        print(f"  {count:<32}{wall:>10.1f}{used / count * 1000:>15.2f}")
 
 
 def measure(pid: int, call: Client) -> None:

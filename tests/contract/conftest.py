@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import requests
+from google.protobuf.timestamp_pb2 import Timestamp
 
 # A public image that has Python; on the emulator the same name stands for an empty folder.
 IMAGE = "python:3.11-slim"
@@ -68,24 +69,34 @@ class Vertex:
         return dict(response.json())
 
     def ended(self, job_id: str) -> dict[str, Any]:
-        return self.until(job_id, *FINAL)
+        return self.until(self.name(job_id), *FINAL)
 
-    def until(self, job_id: str, *states: str) -> dict[str, Any]:
+    def until(self, name: str, *states: str) -> dict[str, Any]:
+        """Wait until a job of either kind is in one of these states."""
+        return self._polled(lambda: dict(self.call("GET", name).json()), lambda job: job["state"] in states)
+
+    def done(self, operation: Mapping[str, Any]) -> dict[str, Any]:
+        """Wait until a long-running operation is done."""
+        return self._polled(
+            lambda: dict(self.call("GET", operation["name"]).json()), lambda found: bool(found.get("done"))
+        )
+
+    def _polled(self, get: Callable[[], dict[str, Any]], right: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         deadline = time.monotonic() + self.patience
-        while (job := self.get(job_id))["state"] not in states:
-            assert time.monotonic() < deadline, f"{job_id} is in {job['state']} after {self.patience} seconds"
+        while not right(found := get()):
+            assert time.monotonic() < deadline, f"after {self.patience} seconds: {found}"
             time.sleep(5 if self.real else 0.02)
-        return job
+        return found
 
     def remove(self) -> None:
         """Cancel and delete every job that was made."""
         for name in self.made:
             self.call("POST", f"{name}:cancel", json={})
-        deadline = time.monotonic() + self.patience
         for name in self.made:
-            while self.call("DELETE", name).json().get("error", {}).get("status") == "FAILED_PRECONDITION":
-                assert time.monotonic() < deadline, f"{name} does not end, and is left"
-                time.sleep(5 if self.real else 0.02)
+            self._polled(
+                lambda name=name: dict(self.call("DELETE", name).json()),  # type: ignore[misc]
+                lambda found: found.get("error", {}).get("status") != "FAILED_PRECONDITION",
+            )
 
     def body(self, *argvs: list[str], parameters: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
         """A job of container tasks ``task-0``, ``task-1`` ... one after the other."""
@@ -119,6 +130,16 @@ class Vertex:
             },
             **fields,
         }
+
+
+def in_order(*times: str) -> bool:
+    """Whether these times of one answer follow each other. Their texts have 0, 3 or 6 digits of a second."""
+    moments = []
+    for time_ in times:
+        moment = Timestamp()
+        moment.FromJsonString(time_)
+        moments.append(moment.ToNanoseconds())
+    return moments == sorted(moments)
 
 
 @pytest.fixture(scope="session")

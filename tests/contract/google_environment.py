@@ -4,7 +4,6 @@ the environment."""
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,11 +22,12 @@ def google_environment(emulator: VertexEmulator) -> Iterator[dict[str, str]]:
     a storage emulator. Nothing else of Google is there, so it must not be asked: give jobs a service account, and
     buckets that are not there yet (of others the SDK asks Resource Manager who owns them, and does not give up soon).
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    storage = create_server("127.0.0.1", port, in_memory=True)
+    storage = create_server("127.0.0.1", 0, in_memory=True)
     storage.start()
     try:
+        # It does not say which port it took. One that was looked for before could be somebody else's by now, and then
+        # it would wait for ever.
+        port = storage._api._httpd.server_port
         with pointed_here({f"{REGION}-aiplatform.googleapis.com:443": emulator.grpc_target}) as proxy:
             yield {
                 **os.environ,

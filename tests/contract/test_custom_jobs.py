@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from .conftest import IMAGE, Vertex
+from .conftest import IMAGE, Vertex, in_order
 
 FINAL = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 SLEEP = "import time; time.sleep(600)"
@@ -49,14 +49,6 @@ def created(vertex: Vertex, data: dict[str, Any]) -> str:
     return str(response.json()["name"])
 
 
-def until(vertex: Vertex, name: str, *states: str) -> dict[str, Any]:
-    deadline = time.monotonic() + vertex.patience
-    while (job := vertex.call("GET", name).json())["state"] not in states:
-        assert time.monotonic() < deadline, f"{name} is in {job['state']} after {vertex.patience} seconds"
-        time.sleep(5 if vertex.real else 0.02)
-    return dict(job)
-
-
 def test_a_job_runs_with_its_variables_filled(vertex: Vertex) -> None:
     program = "import os; assert os.environ['B'] == 'one two $(NONE) $(A)', os.environ['B']"
     data = body(program, env={"A": "one", "B": "$(A) two $(NONE) $$(A)"})
@@ -66,9 +58,9 @@ def test_a_job_runs_with_its_variables_filled(vertex: Vertex) -> None:
     assert job["state"] == "JOB_STATE_PENDING"
     assert job["createTime"] == job["updateTime"]
     assert job["name"].rpartition("/")[2].isdecimal()
-    job = until(vertex, job["name"], *FINAL)
+    job = vertex.until(job["name"], *FINAL)
     assert job["state"] == "JOB_STATE_SUCCEEDED", job.get("error")
-    assert job["createTime"] <= job["startTime"] <= job["endTime"] <= job["updateTime"]
+    assert in_order(job["createTime"], job["startTime"], job["endTime"], job["updateTime"])
     assert job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["args"] == ["-c", program]
 
 
@@ -76,40 +68,35 @@ def test_the_output_directory_is_told_to_the_container(vertex: Vertex) -> None:
     prefix = f"gs://{vertex.bucket}/contract"
     program = f"import os; assert os.environ['AIP_MODEL_DIR'].rstrip('/') == '{prefix}/model'"
     name = created(vertex, body(program, baseOutputDirectory={"outputUriPrefix": prefix}))
-    assert until(vertex, name, *FINAL)["state"] == "JOB_STATE_SUCCEEDED"
+    assert vertex.until(name, *FINAL)["state"] == "JOB_STATE_SUCCEEDED"
 
 
 def test_a_failed_container_fails_the_job(vertex: Vertex) -> None:
-    job = until(vertex, created(vertex, body("raise SystemExit(3)")), *FINAL)
+    job = vertex.until(created(vertex, body("raise SystemExit(3)")), *FINAL)
     assert job["state"] == "JOB_STATE_FAILED"
     assert job["error"]["code"]
     assert "non-zero status of 3" in job["error"]["message"]
 
 
 def test_a_job_over_its_timeout_is_cancelled(vertex: Vertex) -> None:
-    job = until(vertex, created(vertex, body(SLEEP, scheduling={"timeout": "1s"})), *FINAL)
+    job = vertex.until(created(vertex, body(SLEEP, scheduling={"timeout": "1s"})), *FINAL)
     assert (job["state"], job["error"]["code"]) == ("JOB_STATE_CANCELLED", 1)
 
 
 def test_cancel_and_then_delete(vertex: Vertex) -> None:
     name = created(vertex, body(SLEEP))
-    until(vertex, name, "JOB_STATE_RUNNING")
+    vertex.until(name, "JOB_STATE_RUNNING")
     refused = vertex.call("DELETE", name)
     assert (refused.status_code, refused.json()["error"]["status"]) == (400, "FAILED_PRECONDITION")
     response = vertex.call("POST", f"{name}:cancel", json={})
     assert (response.status_code, response.json()) == (200, {})
-    job = until(vertex, name, *FINAL)
+    job = vertex.until(name, *FINAL)
     assert (job["state"], job["error"]["code"]) == ("JOB_STATE_CANCELLED", 1)
     again = vertex.call("POST", f"{name}:cancel", json={})
     assert (again.status_code, again.json()["error"]["status"]) == (400, "FAILED_PRECONDITION")
     operation = vertex.call("DELETE", name).json()
     assert "DeleteOperationMetadata" in operation["metadata"]["@type"]
-    for _ in range(int(vertex.patience)):
-        if operation.get("done"):
-            break
-        time.sleep(1)
-        operation = vertex.call("GET", operation["name"]).json()
-    assert vertex.call("GET", operation["name"]).json()["done"]
+    vertex.done(operation)
     assert vertex.call("GET", name).status_code == 404
 
 
@@ -118,7 +105,7 @@ def test_jobs_are_listed_by_label_and_state(vertex: Vertex) -> None:
     data["labels"]["listed"] = f"at-{time.time_ns()}"
     names = {created(vertex, data) for _ in range(3)}
     for name in names:
-        until(vertex, name, *FINAL)
+        vertex.until(name, *FINAL)
     found: list[str] = []
     params = {"filter": f'labels.listed={data["labels"]["listed"]} AND state="JOB_STATE_SUCCEEDED"', "pageSize": 2}
     while True:

@@ -44,7 +44,7 @@ def test_the_client_creates_gets_lists_cancels_and_deletes(
     job_id = vertex.job_id()
     created = client.create_pipeline_job(parent=vertex.parent, pipeline_job=job, pipeline_job_id=job_id)
     assert created.state == aiplatform_v1.PipelineState.PIPELINE_STATE_PENDING
-    vertex.until(job_id, "PIPELINE_STATE_RUNNING")
+    vertex.until(vertex.name(job_id), "PIPELINE_STATE_RUNNING")
     got = client.get_pipeline_job(name=vertex.name(job_id))
     assert got.state == aiplatform_v1.PipelineState.PIPELINE_STATE_RUNNING
     assert "task-0" in [task.task_name for task in got.job_detail.task_details]
@@ -55,7 +55,7 @@ def test_the_client_creates_gets_lists_cancels_and_deletes(
     request = {"parent": vertex.parent, "filter": f'pipeline_job_user_id="{job_id}"', "page_size": 1}
     assert [one.name.rpartition("/")[2] for one in client.list_pipeline_jobs(request=request)] == [job_id]
     client.cancel_pipeline_job(name=vertex.name(job_id))
-    vertex.until(job_id, "PIPELINE_STATE_CANCELLED")
+    vertex.until(vertex.name(job_id), "PIPELINE_STATE_CANCELLED")
     client.delete_pipeline_job(name=vertex.name(job_id)).result(timeout=vertex.patience)
     with pytest.raises(exceptions.NotFound):
         client.get_pipeline_job(name=vertex.name(job_id))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from .conftest import Vertex
+from .conftest import Vertex, in_order
 
 PASS = ["python", "-c", "pass"]
 SLEEP = ["python", "-c", "import time; time.sleep(600)"]
@@ -43,7 +43,7 @@ def done(vertex: Vertex) -> str:
 def running(vertex: Vertex) -> str:
     """A job that runs for a long time."""
     job_id = vertex.created(vertex.body(SLEEP, labels={"contract-test": "yes", "running": "yes"}))
-    vertex.until(job_id, "PIPELINE_STATE_RUNNING")
+    vertex.until(vertex.name(job_id), "PIPELINE_STATE_RUNNING")
     return job_id
 
 
@@ -72,14 +72,14 @@ def test_without_an_id_the_server_makes_one(vertex: Vertex) -> None:
 
 def test_a_finished_job_tells_what_became_of_each_task(vertex: Vertex, done: str) -> None:
     job = vertex.get(done)
-    assert job["createTime"] <= job["startTime"] <= job["endTime"] <= job["updateTime"]
+    assert in_order(job["createTime"], job["startTime"], job["endTime"], job["updateTime"])
     for name in ("task-0", "task-1"):
         task = tasks(job)[name]
         assert task["state"] == "SUCCEEDED"
-        assert task["createTime"] <= task["startTime"] <= task["endTime"]
+        assert in_order(task["createTime"], task["startTime"], task["endTime"])
         assert int(task["taskId"])
         assert re.search(r"/customJobs/\d+$", task["executorDetail"]["containerDetail"]["mainJob"])
-    assert tasks(job)["task-0"]["endTime"] <= tasks(job)["task-1"]["startTime"]
+    assert in_order(tasks(job)["task-0"]["endTime"], tasks(job)["task-1"]["startTime"])
     assert job["pipelineSpec"]["pipelineInfo"]["name"] == "contract-test"
 
 
@@ -226,7 +226,7 @@ def test_a_running_job_cannot_be_deleted(vertex: Vertex, running: str) -> None:
 
 def test_cancel_ends_a_job_and_only_once(vertex: Vertex) -> None:
     job_id = vertex.created(vertex.body(SLEEP, PASS))
-    vertex.until(job_id, "PIPELINE_STATE_RUNNING")
+    vertex.until(vertex.name(job_id), "PIPELINE_STATE_RUNNING")
     response = vertex.call("POST", f"{vertex.name(job_id)}:cancel", json={})
     assert (response.status_code, response.json()) == (200, {})
     job = vertex.ended(job_id)
@@ -242,10 +242,6 @@ def test_delete_gives_an_operation_and_the_job_is_gone(vertex: Vertex) -> None:
     operation = response.json()
     assert response.status_code == 200, response.text
     assert "DeleteOperationMetadata" in operation["metadata"]["@type"]
-    for _ in range(int(vertex.patience)):
-        if operation.get("done"):
-            break
-        operation = vertex.call("GET", operation["name"]).json()
-    assert operation["done"]
+    vertex.done(operation)
     assert vertex.call("GET", operation["name"]).json()["name"] == operation["name"]
     assert vertex.call("GET", vertex.name(job_id)).status_code == 404

@@ -1,11 +1,19 @@
-"""An executor whose containers end when the test says so."""
+"""The parts of an emulator without its server, and an executor whose containers end when the test says so."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
 
-from airflow_provider_kedro_vertex.emulator.executors import Outcome, Work
+from airflow_provider_kedro_vertex.emulator.buckets import Buckets
+from airflow_provider_kedro_vertex.emulator.custom_jobs import CustomJobs
+from airflow_provider_kedro_vertex.emulator.engine import Engine
+from airflow_provider_kedro_vertex.emulator.executors import Executor, Outcome, Work
+from airflow_provider_kedro_vertex.emulator.faults import Faults
+from airflow_provider_kedro_vertex.emulator.service import Service
+from airflow_provider_kedro_vertex.emulator.store import Store
 
 
 class Script:
@@ -25,3 +33,22 @@ class Script:
                 return await ending
             finally:
                 del self.running[work.argv[1]]
+
+
+class Parts:
+    """What an emulator is made of, on one data folder."""
+
+    def __init__(self, folder: Path, executor: Executor) -> None:
+        self.store = Store(folder / "jobs.sqlite")
+        self.custom_jobs = CustomJobs(self.store, executor, Faults())
+        self.engine = Engine(self.store, self.custom_jobs, Buckets(folder / "gcs"))
+        self.service = Service(self.store, self.engine, self.custom_jobs)
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    """Run a test's scenario, which must come to an end."""
+
+    async def bounded() -> None:
+        await asyncio.wait_for(scenario, 30)
+
+    asyncio.run(bounded())

@@ -67,6 +67,7 @@ def test_what_a_condition_says(text: str, holds: bool) -> None:
         ("true ? 1 : 2", "cannot be read"),
         ("(" * 200 + "true" + ")" * 200, "nested"),
         ("!" * 5000 + "true", "nested"),
+        ("1" * 5000 + " == 1", "cannot convert"),
     ],
 )
 def test_what_cannot_be_read(text: str, said: str) -> None:

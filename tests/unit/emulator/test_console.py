@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +12,11 @@ import requests
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 
 from .chromium import PROGRAM, Chromium
-from .specs import PARENT, body, container_spec, nested_spec
+from .command import JOBS
+from .specs import body, container_spec, nested_spec
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(PROGRAM is None, reason="needs Chromium, and none is installed")]
 
-JOBS = f"/v1/{PARENT}/pipelineJobs"
 SEARCH = """(() => {
   const search = document.querySelector("input");
   search.value = "%s";
@@ -58,7 +59,13 @@ def program(text: str, end: str = "") -> list[str]:
 def failed(emulator: VertexEmulator) -> str:
     args = {name: program(f"{name} {EVIL}") for name in GRAPH}
     args["train"] = program("training", "sys.exit('no model today')")
-    return create(emulator, "failed", EVIL, container_spec(GRAPH, args=args))
+    url = create(emulator, "failed", EVIL, container_spec(GRAPH, args=args))
+    # A page that is opened before chooses no task: there is none yet that has failed.
+    deadline = time.monotonic() + 60
+    while requests.get(f"{emulator.url}{JOBS}/failed", timeout=30).json()["state"] != "PIPELINE_STATE_FAILED":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return url
 
 
 def test_jobs_are_listed_with_their_state(emulator: VertexEmulator, browser: Chromium, failed: str) -> None:
@@ -100,6 +107,8 @@ def test_a_click_on_a_task_shows_its_log_and_command(browser: Chromium, failed: 
     browser.wait_for("document.querySelector('#log').innerText.includes('clean <img')")
     browser.click(".panel [role=tab]:nth-child(2)")
     browser.wait_for("document.querySelector('#command').offsetHeight > 0")
+    # The command is asked for when the log is, and may come later.
+    browser.wait_for("document.querySelector('#command .words').innerText")
     assert browser.text("#command .words").startswith("python\n-c\nimport sys")
     assert "image" in browser.text("#command")
     browser.click(".panel [role=tab]:nth-child(1)")

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex.emulator.buckets import Buckets
-from airflow_provider_kedro_vertex.emulator.custom_jobs import INTERRUPTED, MOST_RESTARTS, CustomJobs
-from airflow_provider_kedro_vertex.emulator.engine import Engine
+from airflow_provider_kedro_vertex.emulator.custom_jobs import INTERRUPTED, MOST_RESTARTS
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
 from airflow_provider_kedro_vertex.emulator.executors import Outcome
-from airflow_provider_kedro_vertex.emulator.faults import Faults
 from airflow_provider_kedro_vertex.emulator.protos import (
     CancelCustomJobRequest,
     CreateCustomJobRequest,
@@ -23,11 +19,9 @@ from airflow_provider_kedro_vertex.emulator.protos import (
     Message,
     from_json,
 )
-from airflow_provider_kedro_vertex.emulator.service import Service
 from airflow_provider_kedro_vertex.emulator.states import JOB_FINAL, JobState
-from airflow_provider_kedro_vertex.emulator.store import Store
 
-from .scripted import Script
+from .scripted import Parts, Script, run
 from .specs import PARENT
 
 PREEMPTED = Outcome(Code.UNAVAILABLE, "preempted")
@@ -39,16 +33,12 @@ def job_body(name: str, **spec: Any) -> dict[str, Any]:
     return {"displayName": name, "jobSpec": {"workerPoolSpecs": [pool], **spec}}
 
 
-class Emulator:
+class Emulator(Parts):
     """The parts around the CustomJobs, on one data folder."""
 
     def __init__(self, folder: Path, places: int = 100) -> None:
         self.script = Script(places)
-        self.faults = Faults()
-        self.store = Store(folder / "jobs.sqlite")
-        self.custom_jobs = CustomJobs(self.store, self.script, self.faults)
-        engine = Engine(self.store, self.custom_jobs, Buckets(folder / "gcs"))
-        self.service = Service(self.store, engine, self.custom_jobs)
+        super().__init__(folder, self.script)
 
     def create(self, name: str, **spec: Any) -> str:
         request = CreateCustomJobRequest(parent=PARENT)
@@ -82,13 +72,6 @@ class Emulator:
 @pytest.fixture
 def emulator(tmp_path: Path) -> Emulator:
     return Emulator(tmp_path)
-
-
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
-        await asyncio.wait_for(scenario, 30)
-
-    asyncio.run(bounded())
 
 
 def test_a_preempted_job_is_started_again_and_not_for_ever(emulator: Emulator) -> None:

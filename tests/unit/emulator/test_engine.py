@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Coroutine
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex.emulator.buckets import Buckets
-from airflow_provider_kedro_vertex.emulator.custom_jobs import INTERRUPTED, CustomJobs
-from airflow_provider_kedro_vertex.emulator.engine import RUN_LABELS, Engine
+from airflow_provider_kedro_vertex.emulator import names
+from airflow_provider_kedro_vertex.emulator.custom_jobs import INTERRUPTED
+from airflow_provider_kedro_vertex.emulator.engine import RUN_LABELS
 from airflow_provider_kedro_vertex.emulator.errors import ApiError, Code
 from airflow_provider_kedro_vertex.emulator.executors import Outcome
-from airflow_provider_kedro_vertex.emulator.faults import Faults
+from airflow_provider_kedro_vertex.emulator.images import Noop
+from airflow_provider_kedro_vertex.emulator.noop import NoopExecutor
 from airflow_provider_kedro_vertex.emulator.protos import (
     CancelCustomJobRequest,
     CancelPipelineJobRequest,
@@ -27,11 +30,9 @@ from airflow_provider_kedro_vertex.emulator.protos import (
     from_json,
     to_json,
 )
-from airflow_provider_kedro_vertex.emulator.service import Service
-from airflow_provider_kedro_vertex.emulator.states import JobState, PipelineState, TaskState
-from airflow_provider_kedro_vertex.emulator.store import Store
+from airflow_provider_kedro_vertex.emulator.states import PIPELINE_FINAL, JobState, PipelineState, TaskState
 
-from .scripted import Script
+from .scripted import Parts, Script, run
 from .specs import PARENT, body, container_spec, nested_spec
 
 NAME = f"{PARENT}/pipelineJobs/run-1"
@@ -40,16 +41,12 @@ DIAMOND = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
 AFTER_FAILURES = {"triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}}
 
 
-class Emulator:
+class Emulator(Parts):
     """The parts around the engine, on one data folder."""
 
     def __init__(self, folder: Path, places: int = 100) -> None:
         self.script = Script(places)
-        self.faults = Faults()
-        self.store = Store(folder / "jobs.sqlite")
-        self.custom_jobs = CustomJobs(self.store, self.script, self.faults)
-        self.engine = Engine(self.store, self.custom_jobs, Buckets(folder / "gcs"))
-        self.service = Service(self.store, self.engine, self.custom_jobs)
+        super().__init__(folder, self.script)
 
     def create(self, spec: dict[str, Any], values: dict[str, Any] | None = None, **config: Any) -> Message:
         data = body(spec, values)
@@ -109,13 +106,6 @@ class Emulator:
 @pytest.fixture
 def emulator(tmp_path: Path) -> Emulator:
     return Emulator(tmp_path)
-
-
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
-        await asyncio.wait_for(scenario, 30)
-
-    asyncio.run(bounded())
 
 
 def spec(tasks: dict[str, list[str]], **options: Any) -> dict[str, Any]:
@@ -205,6 +195,29 @@ def test_a_container_gets_its_placeholders_filled_and_values_untouched(emulator:
     assert own == ("X", value)
     assert labels[0] == RUN_LABELS
     assert json.loads(labels[1]) == dict(emulator.job.labels)
+
+
+def nested_value(deep: int, kind: type) -> Any:
+    value: Any = kind()
+    for _ in range(deep - 1):
+        value = {"a": value} if kind is dict else [value]
+    return value
+
+
+@pytest.mark.parametrize(("kind", "name"), [(dict, "STRUCT"), (list, "LIST")])
+def test_a_value_is_refused_if_its_job_could_not_be_read_again(emulator: Emulator, kind: type, name: str) -> None:
+    made = spec({"a": []}, parameters={"p": {"parameterType": name}})
+
+    async def scenario() -> None:
+        with pytest.raises(ApiError, match="more than 30 objects and lists inside each other"):
+            emulator.create(made, {"p": nested_value(31, kind)})
+        emulator.create(made, {"p": nested_value(30, kind)})
+        await emulator.until("a")
+        await emulator.end("a")
+        await emulator.done()
+
+    run(scenario())
+    assert to_json(emulator.task("a").execution.metadata) == {"input:p": nested_value(30, kind)}
 
 
 def test_constants_may_hold_placeholders_over_other_arguments(emulator: Emulator) -> None:
@@ -513,6 +526,52 @@ def test_a_nested_dag_is_cancelled_with_its_tasks(emulator: Emulator) -> None:
     assert emulator.states == dict.fromkeys(["group", "last", "a", "b"], "CANCELLED")
 
 
+def wide(count: int) -> dict[str, list[str]]:
+    names = [f"t{number:03}" for number in range(count)]
+    return {"first": [], **{name: ["first"] for name in names}, "last": names}
+
+
+def chain(count: int) -> dict[str, list[str]]:
+    return {f"t{number:03}": [f"t{number - 1:03}"] if number else [] for number in range(count)}
+
+
+@pytest.mark.parametrize("shape", [wide, chain])
+def test_twice_the_tasks_are_about_twice_the_work(tmp_path: Path, shape: Callable[[int], dict[str, list[str]]]) -> None:
+    def lines(count: int) -> int:
+        """How many lines of Python are run for a job of so many tasks."""
+        counted = 0
+
+        def count_line(frame: FrameType, event: str, argument: object) -> Any:
+            nonlocal counted
+            counted += event == "line"
+            return count_line
+
+        (tmp_path / str(count)).mkdir()
+        parts = Parts(tmp_path / str(count), NoopExecutor({"image": Noop(0)}, None, Script()))
+        request = CreatePipelineJobRequest(parent=PARENT, pipeline_job_id="run-1")
+        from_json(request.pipeline_job, body(spec(shape(count))), "pipeline_job")
+
+        async def scenario() -> None:
+            parts.service.create_pipeline_job(request)
+            before = sys.gettrace()
+            sys.settrace(count_line)
+            try:
+                while parts.store.unfinished(names.PIPELINE_JOBS, PIPELINE_FINAL):
+                    await asyncio.sleep(0.05)
+            finally:
+                sys.settrace(before)
+
+        run(scenario())
+        job = parts.store.pipeline_job(NAME)
+        assert job is not None
+        assert job.state == PipelineState.PIPELINE_STATE_SUCCEEDED
+        parts.store.close()
+        return counted
+
+    # With a look at every task at each change it would be four times the work.
+    assert lines(160) / lines(80) < 2.5
+
+
 class Crash:
     """An emulator that is killed: nothing of it is closed, and a new one starts on a copy of its files."""
 
@@ -567,6 +626,29 @@ def test_what_ran_is_tried_again_by_its_policy(tmp_path: Path) -> None:
         await after.done()
         assert after.state == "SUCCEEDED"
         assert len(after.task("a").executor_detail.container_detail.failed_main_jobs) == 1
+        await crash.first.engine.close()
+
+    run(scenario())
+
+
+def test_a_dag_whose_turn_had_not_come_still_waits_for_it(tmp_path: Path) -> None:
+    crash = Crash(tmp_path)
+    made = nested_spec(spec({"a": []}))
+    made["root"]["dag"]["tasks"]["last"] = {"componentRef": {"name": "comp-last"}, **RETRY["a"]}
+    made["root"]["dag"]["tasks"]["group"]["dependentTasks"] = ["last"]
+
+    async def scenario() -> None:
+        crash.first.create(made)
+        await crash.first.until("last")
+        after = crash.restarted()
+        after.recover()
+        await after.until("last")
+        assert after.states == {"group": "PENDING", "last": "RUNNING"}
+        await after.end("last")
+        await after.until("a")
+        await after.end("a")
+        await after.done()
+        assert after.state == "SUCCEEDED"
         await crash.first.engine.close()
 
     run(scenario())

@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Coroutine, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +65,13 @@ def within(seconds: float, work: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(bounded())
 
 
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+def until_ended(pid: int) -> None:
+    """Wait until a process, which was sent a signal and would run for ten minutes, has ended."""
+    deadline = time.monotonic() + 60
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X"):
+            assert time.monotonic() < deadline, f"process {pid} goes on"
+            time.sleep(0.01)
 
 
 def test_a_command_runs_in_a_copy_with_a_small_environment(runner: Runner) -> None:
@@ -171,7 +174,7 @@ WAIT = "import time; print('ready', flush=True); time.sleep(600)"
 def test_cancelling_ends_the_whole_process_group(runner: Runner) -> None:
     within(60, cancelled(runner, "python", "-c", CHILD.format(child=WAIT) + "child.wait()"))
     child = next(int(text.split()[1]) for _, text in runner.log() if text.startswith("child"))
-    assert not alive(child)
+    until_ended(child)
     assert end_orphans(runner.data / "work") == set()
     assert os.listdir(runner.data / "work") == []
     assert "SIGTERM" in runner.log()[-1][1]
@@ -196,11 +199,13 @@ def test_who_does_not_hear_sigterm_is_killed_after_the_grace(tmp_path: Path) -> 
 def test_what_a_task_left_running_ends_with_it(runner: Runner) -> None:
     assert within(60, runner.run("python", "-c", CHILD.format(child="import time; time.sleep(600)"))) == Outcome()
     child = next(int(text.split()[1]) for _, text in runner.log() if text.startswith("child"))
-    assert not alive(child)
+    until_ended(child)
 
 
 def test_only_so_many_run_at_a_time(tmp_path: Path) -> None:
     runner = Runner(tmp_path, max_parallel=2)
+    go = tmp_path / "go"
+    program = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)"
     running: set[str] = set()
     most = 0
 
@@ -210,13 +215,16 @@ def test_only_so_many_run_at_a_time(tmp_path: Path) -> None:
             running.add(number)
             most = max(most, len(running))
 
-        work = Work(number, "image", ("python", "-c", "import time; time.sleep(0.1)"))
-        outcome = await runner.executor.run(work, started)
+        outcome = await runner.executor.run(Work(number, "image", ("python", "-c", program)), started)
         running.discard(number)
         return outcome
 
     async def several() -> list[Outcome]:
-        return list(await asyncio.gather(*(one(str(n)) for n in range(6))))
+        tasks = [asyncio.create_task(one(str(n))) for n in range(6)]
+        while len(running) < 2:
+            await asyncio.sleep(0.01)
+        go.touch()
+        return list(await asyncio.gather(*tasks))
 
     assert within(60, several()) == [Outcome()] * 6
     assert most == 2

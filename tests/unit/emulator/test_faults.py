@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -16,9 +19,9 @@ from airflow_provider_kedro_vertex.emulator.errors import ApiError
 from airflow_provider_kedro_vertex.emulator.faults import MOST_FAULTS
 from airflow_provider_kedro_vertex.emulator.processes import end_orphans
 
+from .command import JOBS
 from .specs import PARENT, body, container_spec
 
-JOBS = f"/v1/{PARENT}/pipelineJobs"
 PASS = container_spec({"a": []}, args={"a": ["-c", "pass"]})
 SLEEP = ["-c", "import time; time.sleep(600)"]
 
@@ -93,13 +96,24 @@ def test_a_reset_connection_leaves_no_effect_and_the_next_one_works(emulator: Ve
 
 
 def test_a_delay_delays_and_the_others_do_not_wait(emulator: VertexEmulator) -> None:
-    queue(emulator, {"method": "ListPipelineJobs", "delay": 30})
-    with pytest.raises(requests.ReadTimeout):
-        requests.get(f"{emulator.url}{JOBS}", timeout=0.3)
-    begun = time.monotonic()
-    queue(emulator, {"method": "ListPipelineJobs", "delay": 0.3})
-    assert call(emulator, "GET", JOBS).status_code == 200
-    assert 0.3 <= time.monotonic() - begun < 25
+    queue(emulator, {"method": "ListPipelineJobs", "delay": 600})
+    with closing(http.client.HTTPConnection(urlsplit(emulator.url).netloc, timeout=30)) as waiting:
+        waiting.request("GET", JOBS)
+        until_taken(emulator)
+        begun = time.monotonic()
+        queue(emulator, {"method": "ListPipelineJobs", "delay": 0.3})
+        assert call(emulator, "GET", JOBS).status_code == 200
+        assert time.monotonic() - begun >= 0.3
+        waiting.sock.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            waiting.sock.recv(1)
+
+
+def until_taken(emulator: VertexEmulator) -> None:
+    deadline = time.monotonic() + 60
+    while call(emulator, "GET", "/_emulator/faults").json()["faults"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_log_entries_may_fail_too(emulator: VertexEmulator) -> None:
@@ -110,16 +124,23 @@ def test_log_entries_may_fail_too(emulator: VertexEmulator) -> None:
 
 
 def test_a_preempted_task_is_tried_again_by_its_policy(emulator: VertexEmulator, tmp_path: Path) -> None:
-    marker = tmp_path / "ran"
-    program = f"import os, time; first = not os.path.exists({str(marker)!r}); open({str(marker)!r}, 'w'); "
-    args = {"a": ["-c", program + "time.sleep(600 if first else 0)"]}
+    preempted = tmp_path / "preempted"
+    args = {"a": ["-c", f"import os, time\nwhile not os.path.exists({str(preempted)!r}): time.sleep(0.02)"]}
     retry = {"a": {"retryPolicy": {"maxRetryCount": 1, "backoffDuration": "0.01s"}}}
-    queue(emulator, {"task": "a", "preempt_after": 1})
+    queue(emulator, {"task": "a", "preempt_after": 0.2})
     create(emulator, "spot", container_spec({"a": []}, args=args, task_fields=retry))
+    deadline = time.monotonic() + 60
+    failed: list[str] = []
+    while not failed:
+        assert time.monotonic() < deadline
+        details = call(emulator, "GET", f"{JOBS}/spot").json().get("jobDetail", {}).get("taskDetails", [])
+        containers = (one.get("executorDetail", {}).get("containerDetail", {}) for one in details)
+        failed = [name for container in containers for name in container.get("failedMainJobs", [])]
+    preempted.touch()
     job = until(emulator, f"{JOBS}/spot", "SUCCEEDED")
     (task,) = (one for one in job["jobDetail"]["taskDetails"] if one["taskName"] == "a")
-    (failed,) = task["executorDetail"]["containerDetail"]["failedMainJobs"]
-    custom_job = call(emulator, "GET", f"/v1/{failed}").json()
+    assert task["executorDetail"]["containerDetail"]["failedMainJobs"] == failed
+    custom_job = call(emulator, "GET", f"/v1/{failed[0]}").json()
     assert (custom_job["state"], custom_job["error"]["code"]) == ("JOB_STATE_FAILED", 14)
     assert "preempted" in custom_job["error"]["message"]
 

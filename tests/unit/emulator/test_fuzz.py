@@ -26,7 +26,7 @@ from google.rpc import status_pb2
 
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.images import Noop
-from airflow_provider_kedro_vertex.emulator.methods import METHODS, Method
+from airflow_provider_kedro_vertex.emulator.methods import METHODS, SERVED, Method
 
 from .fuzzing import CUSTOM_JOB, IDS, PARENTS, as_json, changed, noise, pipeline_jobs, words
 from .specs import PARENT
@@ -115,7 +115,7 @@ UNFINISHED = {
 
 def a_method(chance: random.Random) -> Method:
     """One that is served, as a rule."""
-    return chance.choice([*[m for m in METHODS if m.request] * 8, *METHODS])
+    return chance.choice([*[m for m in METHODS if m.name in SERVED] * 8, *METHODS])
 
 
 PATTERN = "projects/*/locations/*"

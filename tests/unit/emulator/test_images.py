@@ -69,6 +69,15 @@ def test_a_copy_is_what_an_image_would_hold(tmp_path: Path) -> None:
     assert os.readlink(target / "link") == "conf/base/catalog.yml"
 
 
+def test_the_data_folder_is_known_also_when_the_project_is_reached_by_a_link(tmp_path: Path) -> None:
+    data = tmp_path / "project" / "data"
+    data.mkdir(parents=True)
+    (data / "jobs.sqlite").write_text("")
+    (tmp_path / "link").symlink_to("project")
+    copy_folder(tmp_path / "link", data / "work" / "project", data)
+    assert list((data / "work" / "project").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("text", "noop"),
     [

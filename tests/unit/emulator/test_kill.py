@@ -78,6 +78,7 @@ def test_no_job_is_lost_and_none_runs_twice(tmp_path: Path) -> None:
             try:
                 for _ in range(KILLS):
                     time.sleep(moments.uniform(0.05, 1.2))
+                    until_one_runs(emulator)
                     emulator.end(signal.SIGKILL)
                     emulator = Process(tmp_path / "data", *flags)
                     client.url = emulator.url
@@ -94,6 +95,15 @@ def test_no_job_is_lost_and_none_runs_twice(tmp_path: Path) -> None:
     print(f"{len(jobs)} jobs, {KILLS} kills, {interrupted} interrupted containers")
     # Containers that ran when the emulator was killed: at least one, or nothing was shown.
     assert interrupted > 0
+
+
+def until_one_runs(emulator: Process) -> None:
+    """On a slow machine a kill may come before the first container, and show nothing."""
+    deadline = time.monotonic() + 60
+    running = {"filter": 'state="JOB_STATE_RUNNING"', "pageSize": 1}
+    url = f"{emulator.url}{JOBS.replace('pipelineJobs', 'customJobs')}"
+    while not requests.get(url, params=running, timeout=30).json():
+        assert time.monotonic() < deadline
 
 
 def ended(emulator: Process, job_id: str) -> Any:

@@ -109,10 +109,21 @@ def test_faults_of_another_form_get_one_line(tmp_path: Path) -> None:
 def test_a_busy_port_gets_one_line(tmp_path: Path, flags: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         flags = [*flags, str(busy.getsockname()[1])]
+        (tmp_path / "url").write_text("somebody's own")
         ended = subprocess.run([*COMMAND, *flags], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1)
     assert "port 0 takes a free one" in ended.stderr
-    assert os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path) == ["url"]
+
+
+def test_a_folder_in_use_gets_one_line_and_stays_as_it_is(start: Any) -> None:
+    first = start()
+    before = {name: (first.data / name).read_text() for name in ("url", "grpc")}
+    command = [*COMMAND, "--port", "0", "--data", str(first.data)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1)
+    assert "another emulator uses" in ended.stderr
+    assert {name: (first.data / name).read_text() for name in before} == before
 
 
 def test_after_kill_9_no_job_is_lost_none_runs_twice_and_no_process_stays(start: Any, tmp_path: Path) -> None:

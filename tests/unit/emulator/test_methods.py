@@ -9,7 +9,7 @@ from google.cloud.aiplatform_v1.services.job_service.transports.rest_base import
 from google.cloud.aiplatform_v1.services.pipeline_service.transports.rest_base import _BasePipelineServiceRestTransport
 from google.longrunning import operations_pb2
 
-from airflow_provider_kedro_vertex.emulator.methods import METHODS
+from airflow_provider_kedro_vertex.emulator.methods import METHODS, SERVED
 
 # Mixed into every service of the client; not methods of the two services.
 MIXINS = ("Location", "Locations", "IamPolicy", "IamPermissions", "Operation", "Operations")
@@ -37,6 +37,7 @@ def test_the_table_has_every_method_with_its_binding() -> None:
     )
     found = {(m.name, m.verb, m.template, m.body) for m in METHODS if not m.name.startswith("Operations.")}
     assert found == wanted
+    assert {m.name for m in METHODS} >= set(SERVED)
 
 
 def test_operations_are_where_the_client_looks_for_them() -> None:

@@ -16,8 +16,9 @@ from airflow_provider_kedro_vertex.emulator.errors import Code
 from airflow_provider_kedro_vertex.emulator.executors import Outcome
 from airflow_provider_kedro_vertex.emulator.protos import to_json
 
+from .scripted import run
 from .specs import container_spec
-from .test_engine import AFTER_FAILURES, NAME, Crash, Emulator, run
+from .test_engine import AFTER_FAILURES, NAME, Crash, Emulator
 
 OUTPUT_FILES = [
     "{{$.outputs.parameters['x'].output_file}}",
@@ -139,6 +140,10 @@ def test_a_file_goes_before_the_executor_output(emulator: Emulator) -> None:
         ("NUMBER_DOUBLE", lambda x, rows, output: x.write_text("NaN"), "must be a NUMBER_DOUBLE in JSON"),
         ("STRUCT", lambda x, rows, output: x.write_text("[]"), "must be a STRUCT, not list"),
         ("LIST", lambda x, rows, output: x.write_text("[" * 100_000), "must be a LIST in JSON"),
+        ("LIST", lambda x, rows, output: x.write_text("[" * 40 + "]" * 40), "more than 30 objects and lists"),
+        ("LIST", lambda x, rows, output: x.write_text("[1e999]"), "too large"),
+        ("LIST", lambda x, rows, output: x.write_text(r'["\ud800"]'), "surrogates not allowed"),
+        ("NUMBER_INTEGER", lambda x, rows, output: x.write_text("9" * 400), "too large"),
         ("STRING", lambda x, rows, output: x.write_bytes(b"\xff"), "no UTF-8"),
         ("STRING", lambda x, rows, output: x.write_text("x" * (LARGEST_OUTPUT + 1)), "larger than"),
         ("STRING", lambda x, rows, output: x.mkdir(), "no regular file"),
@@ -146,6 +151,7 @@ def test_a_file_goes_before_the_executor_output(emulator: Emulator) -> None:
         ("STRING", lambda x, rows, output: x.symlink_to(x), "cannot be read"),
         ("STRING", lambda x, rows, output: output.write_text("{"), "no JSON"),
         ("STRING", lambda x, rows, output: output.write_text("[]"), "no ExecutorOutput"),
+        ("STRING", lambda x, rows, output: output.write_text('{"parameterValues": {"y": 1e999}}'), "too large"),
         ("STRING", lambda x, rows, output: output.write_text('{"parameterValues": []}'), "no ExecutorOutput"),
         ("STRING", lambda x, rows, output: output.write_text('{"artifacts": {"rows": 5}}'), "of another form"),
         (

@@ -84,6 +84,7 @@ def test_every_fault_is_told_at_once() -> None:
         b"\xff\xfe{}",
         rb'{"a": "\ud800"}',
         b'{"a": ' + b"9" * 5000 + b"}",
+        b'{"a": ' * 40 + b"1" + b"}" * 40,
     ],
 )
 def test_what_is_no_json_is_refused(body: bytes) -> None:

@@ -24,9 +24,8 @@ from airflow_provider_kedro_vertex.emulator.images import ImageError
 from airflow_provider_kedro_vertex.emulator.rest import LARGEST_BODY
 from airflow_provider_kedro_vertex.emulator.server import StartError
 
+from .command import JOBS
 from .specs import PARENT, body, container_spec
-
-JOBS = f"/v1/{PARENT}/pipelineJobs"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_kedro_vertex.emulator import names
-from airflow_provider_kedro_vertex.emulator.protos import CustomJob, Message, Operation, PipelineJob, from_json, now
+from airflow_provider_kedro_vertex.emulator.protos import (
+    CustomJob,
+    Message,
+    Operation,
+    PipelineJob,
+    PipelineTaskDetail,
+    from_json,
+    now,
+)
 from airflow_provider_kedro_vertex.emulator.states import PIPELINE_FINAL, PipelineState
 from airflow_provider_kedro_vertex.emulator.store import Store, StoreError
 
@@ -39,6 +47,29 @@ def test_a_job_comes_back_whole_also_after_a_restart(path: Path) -> None:
     assert store.pipeline_job(message.name, with_spec=False) == changed
     store.close()
     assert Store(path).pipeline_job(message.name) == message
+
+
+def test_details_are_stored_one_by_one_in_their_order_and_go_with_their_job(path: Path) -> None:
+    store, one, two = Store(path), job("one"), job("two")
+    details = [PipelineTaskDetail(task_id=number, task_name=f"task-{number}") for number in (7, 3, 5)]
+    for message in (one, two):
+        store.add_pipeline_job(message)
+        store.save(message, details)
+    details[1].state = 3
+    store.save(one, details[1:2])
+    stored = store.pipeline_job(one.name)
+    assert stored is not None
+    assert list(stored.job_detail.task_details) == details
+    assert stored.pipeline_spec == one.pipeline_spec
+    without = store.pipeline_job(one.name, with_tasks=False)
+    assert without is not None
+    assert not without.job_detail.task_details
+    store.delete(one.name)
+    store.add_pipeline_job(one)
+    for name, count in ((one.name, 0), (two.name, 3)):
+        found = store.pipeline_job(name)
+        assert found is not None
+        assert len(found.job_detail.task_details) == count
 
 
 def test_a_name_is_taken_once(path: Path) -> None:
