@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -168,10 +169,18 @@ def test_installed_is_not_enabled_nor_imported(server: Mlflow, tracked: Project,
 
 
 def test_a_server_that_is_away_is_infrastructure(tracked: Project) -> None:
-    away = tracked.with_variables(MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    away = tracked.with_variables(MLFLOW_TRACKING_URI="http://me:p@ss@127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     result = away.run("numbers")
     assert result.code == 4, result.log
-    assert "MLflow at http://127.0.0.1:9" in result.last["error"]
+    assert "MLflow at http://127.0.0.1:9 (" in result.last["error"]
+    assert "p@ss" not in result.log
+
+
+def test_a_storage_that_fails_is_infrastructure(server: Mlflow, tracked: Project, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = tracked.in_run(replace(tracked.context, root=f"{tmp_path}/file")).run("numbers")
+    assert result.code == 4, result.log
+    assert result.last["error"].startswith(f"The storage at {tmp_path}/file/")
 
 
 def test_a_wrong_mlflow_yml_is_told_as_such(tracked: Project) -> None:
