@@ -18,8 +18,10 @@ import pytest
 from google.cloud.aiplatform_v1.types import Artifact
 from kedro.io import DataCatalog, DatasetError
 
-from airflow_provider_kedro_vertex.runtime import metadata_dataset
+from airflow_provider_kedro_vertex.runtime import google_auth, metadata_dataset
 from airflow_provider_kedro_vertex.runtime.metadata_dataset import KedroVertexAIMetadataDataset
+from airflow_provider_kedro_vertex.runtime.outcome import UNREACHABLE, outcome
+from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.versions import pin
 from tests.mlflow.google import _Quiet, serving
 from tests.unit.runtime.containers import Project
@@ -94,6 +96,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
         for name, value in {**variables, metadata_dataset.ENDPOINT_VARIABLE: state.url}.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(metadata_dataset, "_STORE_POLL", 0.01)
+        monkeypatch.setattr(google_auth, "_BACKOFF", 0.0)
         yield state
 
 
@@ -171,6 +174,17 @@ def test_short_trouble_is_ridden_out_and_a_refusal_is_told(metadata: Metadata, t
     metadata.answers = [(403, '{"error": {"message": "no right"}}')]
     with pytest.raises(DatasetError, match=r"answered 403.*no right.*roles/aiplatform\.user"):
         dataset(tmp_path).save([1])
+
+
+def test_lasting_trouble_is_infrastructure(metadata: Metadata, tmp_path: Path, monkeypatch: Any) -> None:
+    metadata.answers = [(503, "busy")] * 5
+    with pytest.raises(DatasetError, match=r"answered 503: busy$") as raised:
+        dataset(tmp_path).save([1])
+    assert outcome(raised.value, Progress()).code == UNREACHABLE
+    monkeypatch.setenv(metadata_dataset.ENDPOINT_VARIABLE, "http://127.0.0.1:9")
+    with pytest.raises(DatasetError, match="cannot be registered: ConnectionError") as raised:
+        dataset(tmp_path).save([1])
+    assert outcome(raised.value, Progress()).code == UNREACHABLE
 
 
 @pytest.mark.parametrize("name", ["GCP_PROJECT_ID", "GCP_REGION"])
