@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from kedro.io import DataCatalog
 
+from airflow_provider_kedro_vertex.core.parameters import MAX_LENGTH
 from tests.unit.runtime.containers import Project, context
 
 
@@ -152,7 +153,12 @@ def test_parameters_in_a_file(shop: Project) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "code", "said"),
-    [("missing", 3, "are missing"), ("changed", 3, "are not those"), ("renamed", 2, "params-<sha256")],
+    [
+        ("missing", 3, "are missing"),
+        ("changed", 3, "are not those"),
+        ("renamed", 2, "params-<sha256"),
+        ("larger than any", 2, "more than 16,777,216 bytes"),
+    ],
 )
 def test_parameters_in_a_file_that_is_not_right(shop: Project, damage: str, code: int, said: str) -> None:
     reference = _as_file(shop, "{}")
@@ -161,6 +167,8 @@ def test_parameters_in_a_file_that_is_not_right(shop: Project, damage: str, code
         path.unlink()
     elif damage == "changed":
         path.write_text('{"size": 1}')
+    elif damage == "larger than any":
+        path.write_bytes(bytes(MAX_LENGTH + 1))
     else:
         reference = f"@{path.rename(path.with_name('params.json'))}"
     result = shop.command(*shop.arguments("look", pipeline="look"), "--params", reference)
