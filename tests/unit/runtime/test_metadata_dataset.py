@@ -23,7 +23,7 @@ from airflow_provider_kedro_vertex.runtime.metadata_dataset import KedroVertexAI
 from airflow_provider_kedro_vertex.runtime.outcome import UNREACHABLE, outcome
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.versions import pin
-from tests.mlflow.google import _Quiet, serving
+from tests.mlflow.google import Quiet, serving
 from tests.unit.runtime.containers import Project
 
 LOCATION = "projects/demo-project/locations/europe-west1"
@@ -46,7 +46,7 @@ class Metadata:
 def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
     state = Metadata()
 
-    class Handler(_Quiet):
+    class Handler(Quiet):
         def _handle(self) -> None:
             url = urlsplit(self.path)
             query = dict(parse_qsl(url.query))
