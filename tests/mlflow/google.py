@@ -27,11 +27,13 @@ class Google:
 
     seconds: float
     given: list[str] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
     address: str = ""
 
     def token(self, who: str, audience: str) -> str:
-        self.given.append(who)
         now = time.time()
+        self.given.append(who)
+        self.times.append(now)
         claims = {"aud": audience, "email": who, "iat": now, "exp": now + self.seconds}
         parts = ({"alg": "RS256", "typ": "JWT"}, claims)
         encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
