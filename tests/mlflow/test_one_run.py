@@ -26,6 +26,15 @@ def attempt(project: Project, number: int) -> Project:
     return project.in_run(replace(project.context, job_id=f"{project.context.run_key}-job-{number}"))
 
 
+def hold(project: Project) -> subprocess.Popen[str]:
+    """Start a container whose node waits until the file `hold` has gone."""
+    project.store("numbers", [1, 2, 3])
+    (project.path / "hold").touch()
+    held = project.start(*project.arguments(JUDGE))
+    wait_for((project.path / "waiting").exists, held)
+    return held
+
+
 def test_the_runs_tags_and_name_tell_which_dag_run_it_is(server: Mlflow, tracked: Project) -> None:
     log = tracked.succeed("numbers").log
     run = the_run(server, tracked)
@@ -72,10 +81,7 @@ def test_containers_that_start_together_make_one_run(server: Mlflow, tracked: Pr
 
 
 def test_a_container_that_ends_well_does_not_hide_that_another_failed(server: Mlflow, tracked: Project) -> None:
-    tracked.store("numbers", [1, 2, 3])
-    (tracked.path / "hold").touch()
-    held = tracked.start(*tracked.arguments(JUDGE))
-    wait_for((tracked.path / "waiting").exists, held)
+    held = hold(tracked)
     assert tracked.run("report").code == 3
     assert the_run(server, tracked).status == "FAILED"
     (tracked.path / "hold").unlink()
@@ -85,10 +91,7 @@ def test_a_container_that_ends_well_does_not_hide_that_another_failed(server: Ml
 
 
 def test_sigterm_is_told_as_killed_and_the_next_try_goes_on(server: Mlflow, tracked: Project) -> None:
-    tracked.store("numbers", [1, 2, 3])
-    (tracked.path / "hold").touch()
-    held = tracked.start(*tracked.arguments(JUDGE))
-    wait_for((tracked.path / "waiting").exists, held)
+    held = hold(tracked)
     assert the_run(server, tracked).status == "RUNNING"
     held.terminate()
     log, _ = held.communicate(timeout=60)
@@ -100,10 +103,7 @@ def test_sigterm_is_told_as_killed_and_the_next_try_goes_on(server: Mlflow, trac
 
 
 def test_the_exit_pipeline_tells_of_a_container_that_could_not(server: Mlflow, tracked: Project) -> None:
-    tracked.store("numbers", [1, 2, 3])
-    (tracked.path / "hold").touch()
-    held = tracked.start(*tracked.arguments(JUDGE))
-    wait_for((tracked.path / "waiting").exists, held)
+    held = hold(tracked)
     held.kill()
     held.communicate(timeout=60)
     assert the_run(server, tracked).status == "RUNNING"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timezone
@@ -28,6 +27,7 @@ from airflow_provider_kedro_vertex.hooks import KedroVertexHook
 from airflow_provider_kedro_vertex.submitting import rendered
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
 from airflow_provider_kedro_vertex.vertex.submission import submit_job
+from dags_examples.demo.ports import Ports
 from tests.unit.runtime.containers import Project
 
 # Values that are asked for by name; each run has many more.
@@ -74,9 +74,7 @@ def vertex(shop: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexEmu
     """Vertex AI and Cloud Storage, which Airflow's connection and the containers reach."""
     catalog = shop.path / "conf" / "base" / "catalog.yml"
     catalog.write_text(catalog.read_text().replace("data/seen.json", f"{shop.path}/data/${{airflow:dag_id,seen}}.json"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = Ports().take()
     storage = f"http://127.0.0.1:{port}"
     variables = {"STORAGE_EMULATOR_HOST": storage, "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
     with (
