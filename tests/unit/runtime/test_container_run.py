@@ -83,6 +83,12 @@ def test_namespaces(shop: Project) -> None:
     assert shop.stored() == ["today.doubled.bin", "today.numbers.bin"]
 
 
+def test_names_that_look_like_options(shop: Project) -> None:
+    result = shop.command(*shop.arguments("--node", pipeline="dashed"), "--store", "--given")
+    assert result.code == 0, result.log
+    assert shop.stored() == ["--given.bin"]
+
+
 def test_runs_do_not_share_undeclared_datasets(shop: Project) -> None:
     shop.succeed("numbers")
     other = shop.in_run(context(shop.context.root, "run-2", day=2))
