@@ -46,15 +46,15 @@ class Terminated(BaseException):
     """SIGTERM came. Not an Exception, so that no ``except Exception`` of a node swallows it."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command.
+def main() -> int:
+    """Run the command that the process was started with.
 
     :return: the exit code; see the module.
     """
     progress = Progress()
     try:
         _end_on_sigterm(progress)
-        return _run(argv, progress)
+        return _run(progress)
     except ConfigError as error:
         _report(progress, str(error))
         return 2
@@ -62,8 +62,8 @@ def main(argv: list[str] | None = None) -> int:
         _end(progress)
 
 
-def _run(argv: list[str] | None, progress: Progress) -> int:
-    arguments = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
+def _run(progress: Progress) -> int:
+    arguments = _parser().parse_args(_joined(sys.argv[1:]))
     context = RunContext.from_json(arguments.context)
     settings = Settings.from_json(arguments.settings)
     environment.prepare(context, arguments.env)
