@@ -76,7 +76,11 @@ def vertex(shop: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexEmu
     catalog.write_text(catalog.read_text().replace("data/seen.json", f"{shop.path}/data/${{airflow:dag_id,seen}}.json"))
     port = Ports().take()
     storage = f"http://127.0.0.1:{port}"
-    variables = {"STORAGE_EMULATOR_HOST": storage, "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
+    variables = {
+        "STORAGE_EMULATOR_HOST": storage,
+        "FSSPEC_GS_TOKEN": "anon",
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+    }
     with (
         create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket"),
         VertexEmulator({"shop": shop.path}, env={**variables, "PYTHONWARNINGS": "ignore"}) as emulator,
