@@ -165,19 +165,32 @@ def _register(endpoint: str, location: str, artifact_id: str, artifact: Mapping[
 
 
 def _create_store(http: requests.Session, endpoint: str, store: str) -> None:
-    """Make the metadata store, as Google's own client does when a project has none yet."""
+    """Make the metadata store, as Google's own client does when a project has none yet, and wait until it is there."""
     answer = http.post(store, params={"metadataStoreId": "default"}, json={}, timeout=_TIMEOUT)
-    if answer.status_code == 409:
-        return  # another container was faster
-    operation = _checked(answer)
+    if answer.status_code == 409:  # another container was faster, and may be waiting for it still
+        ready = partial(_is_there, http, f"{store}/default")
+    else:
+        ready = partial(_is_done, http, f"{endpoint}/v1/{_checked(answer)['name']}")
     deadline = time.monotonic() + _STORE_WAIT
-    while not operation.get("done"):
+    while not ready():
         if time.monotonic() > deadline:
-            raise DatasetError(f"The metadata store {store}/default was not ready after {_STORE_WAIT:.0f} s.")
+            raise ServiceError(f"The metadata store {store}/default was not ready after {_STORE_WAIT:.0f} s.")
         time.sleep(_STORE_POLL)
-        operation = _checked(http.get(f"{endpoint}/v1/{operation['name']}", timeout=_TIMEOUT))
+
+
+def _is_there(http: requests.Session, url: str) -> bool:
+    answer = http.get(url, timeout=_TIMEOUT)
+    if answer.status_code == 404:
+        return False
+    _checked(answer)
+    return True
+
+
+def _is_done(http: requests.Session, operation_url: str) -> bool:
+    operation = _checked(http.get(operation_url, timeout=_TIMEOUT))
     if "error" in operation:
-        raise DatasetError(f"The metadata store {store}/default cannot be made: {operation['error'].get('message')}")
+        raise DatasetError(f"The metadata store cannot be made: {operation['error'].get('message')}")
+    return bool(operation.get("done"))
 
 
 def _checked(answer: requests.Response) -> dict[str, Any]:

@@ -188,7 +188,7 @@ def _slice(pipeline: Pipeline, selection: Mapping[str, Sequence[str]]) -> Pipeli
 def _session(
     project: Path, conf_source: Path, request: Request, hooks: list[object], unused: tuple[str, ...]
 ) -> KedroSession:
-    """Make a session of the class that the project asks for.
+    """Make a session of the class that the project asks for; one of another kind cannot be told a run's version.
 
     Kedro has no public way to say a run's version, nor to add hooks to one run, so two private names of
     ``KedroSession`` are used, the same in Kedro 1.0 to 1.7: ``_store``, whose ``session_id`` is the save version and

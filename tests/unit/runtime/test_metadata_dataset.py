@@ -167,6 +167,23 @@ def test_a_projects_first_store_is_made(metadata: Metadata, tmp_path: Path) -> N
     ]
 
 
+def test_a_store_that_another_container_makes_is_waited_for(metadata: Metadata, tmp_path: Path) -> None:
+    metadata.answers = [(404, "{}"), (409, "{}"), (404, "{}"), (200, json.dumps({"name": STORE}))]
+    dataset(tmp_path).save([1])
+    assert len(metadata.artifacts) == 1
+    assert metadata.calls == [
+        *("POST artifacts", "POST metadataStores", "GET default", "GET default", "POST artifacts"),
+    ]
+
+
+def test_a_store_that_cannot_be_made_is_told(metadata: Metadata, tmp_path: Path) -> None:
+    operation = {"name": f"{LOCATION}/operations/1"}
+    failed = {**operation, "done": True, "error": {"code": 9, "message": "no key"}}
+    metadata.answers = [(404, "{}"), (200, json.dumps(operation)), (200, json.dumps(failed))]
+    with pytest.raises(DatasetError, match="The metadata store cannot be made: no key"):
+        dataset(tmp_path).save([1])
+
+
 def test_short_trouble_is_ridden_out_and_a_refusal_is_told(metadata: Metadata, tmp_path: Path) -> None:
     metadata.answers = [(503, "{}")]
     dataset(tmp_path).save([1])
