@@ -46,15 +46,15 @@ class Terminated(BaseException):
     """SIGTERM came. Not an Exception, so that no ``except Exception`` of a node swallows it."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command.
+def main() -> int:
+    """Run the command that the process was started with.
 
     :return: the exit code; see the module.
     """
     progress = Progress()
     try:
         _end_on_sigterm(progress)
-        return _run(argv, progress)
+        return _run(progress)
     except ConfigError as error:
         _report(progress, str(error))
         return 2
@@ -62,8 +62,8 @@ def main(argv: list[str] | None = None) -> int:
         _end(progress)
 
 
-def _run(argv: list[str] | None, progress: Progress) -> int:
-    arguments = _parser().parse_args(argv)
+def _run(progress: Progress) -> int:
+    arguments = _parser().parse_args(_joined(sys.argv[1:]))
     context = RunContext.from_json(arguments.context)
     settings = Settings.from_json(arguments.settings)
     environment.prepare(context, arguments.env)
@@ -106,6 +106,15 @@ def _run(argv: list[str] | None, progress: Progress) -> int:
         _report(progress, judged.message)
         return judged.code
     return 0
+
+
+def _joined(argv: list[str]) -> list[str]:
+    """Put each option and its value into one word: a value may begin with a dash, as the names of nodes may."""
+    words, joined = iter(argv[1:]), argv[:1]
+    for word in words:
+        value = next(words, None) if word.startswith("--") and "=" not in word else None
+        joined.append(word if value is None else f"{word}={value}")
+    return joined
 
 
 class _Parser(argparse.ArgumentParser):

@@ -13,8 +13,7 @@ from types import ModuleType
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 
 _HERE = "airflow_provider_kedro_vertex.runtime"
-#: Each module of kedro-vertexai that a project may name or import from, and where its names are here: a dict of single
-#: names, or one module for all.
+#: Each module of kedro-vertexai that a project may name or import from, and the modules here that have its names.
 NAMES: dict[str, dict[str, str]] = {
     "kedro_vertexai": {},
     "kedro_vertexai.auth": {},

@@ -142,7 +142,8 @@ def _made(providers: Sequence[Provider], config: DictConfig) -> Iterator[tuple[s
 
 
 def _write(conf: Path, where: str, provider: Any, env: str, name: str) -> None:
-    if PurePosixPath(env).name != env or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+    inside = PurePosixPath(env, name)
+    if PurePosixPath(env).name != env or inside.is_absolute() or ".." in inside.parts:
         raise ConfigError(f"{where} must write a file of the project's configuration, not {env}/{name}.")
     content = provider.generate_config()
     if not isinstance(content, Mapping):

@@ -14,9 +14,11 @@ import google.auth
 import google.auth.transport.requests
 import google.oauth2.id_token
 import requests
-from google.auth.credentials import AnonymousCredentials
+from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import DefaultCredentialsError
 from google.auth.exceptions import GoogleAuthError as GoogleAuthError  # for those who call `session`
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.runtime.services import ServiceError
@@ -28,22 +30,41 @@ _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _TIMEOUT = 30.0
 #: A token is fetched again this long before it expires, or after nine tenths of its life if that is later.
 _MARGIN = 300.0
+#: Seconds for which a token that could not be renewed, and is valid still, is used before the next try.
+_NEXT_TRY = 60.0
+#: Further tries of a call, and the seconds before the second of them (the first follows at once), which then double.
+_TRIES, _BACKOFF = 4, 1.0
 
 
 def session(endpoint: str) -> requests.Session:
     """Open a session that signs its requests with the container's own credentials.
+
+    It rides out short trouble: a call without an answer, or with 429 or 5xx, is made again some times. So it is for
+    calls that may be repeated.
 
     :param endpoint: the scheme and host that are called. A plain ``http://`` one (an emulator) is called without
         credentials: they are not for anybody on the way to read.
     :raises ConfigError: the container has no credentials.
     """
     if endpoint.startswith("http://"):
-        return google.auth.transport.requests.AuthorizedSession(AnonymousCredentials())
-    try:
-        credentials, _ = google.auth.default(scopes=[_SCOPE])
-    except DefaultCredentialsError as error:
-        raise _no_credentials(error) from error
-    return google.auth.transport.requests.AuthorizedSession(credentials)
+        credentials: Credentials = AnonymousCredentials()
+    else:
+        try:
+            credentials, _ = google.auth.default(scopes=[_SCOPE])
+        except DefaultCredentialsError as error:
+            raise _no_credentials(error) from error
+    made = google.auth.transport.requests.AuthorizedSession(credentials)
+    retry = Retry(
+        total=_TRIES,
+        backoff_factor=_BACKOFF,
+        status_forcelist=(429, 500, 502, 503, 504),
+        allowed_methods=None,
+        raise_on_status=False,
+        respect_retry_after_header=False,  # it may say an hour
+    )
+    for scheme in ("https://", "http://"):
+        made.mount(scheme, HTTPAdapter(max_retries=retry))
+    return made
 
 
 def own_id_token(audience: str) -> str:
@@ -73,7 +94,8 @@ def id_token_of(service_account: str, audience: str, endpoint: str = "") -> str:
     url = f"{endpoint.rstrip('/')}/v1/projects/-/serviceAccounts/{service_account}:generateIdToken"
     try:
         body = {"audience": audience, "includeEmail": True}
-        response = session(endpoint).post(url, json=body, timeout=_TIMEOUT)
+        with session(endpoint) as http:
+            response = http.post(url, json=body, timeout=_TIMEOUT)
     except (GoogleAuthError, requests.RequestException) as error:
         raise ServiceError(f"{url} cannot be reached: {error}") from error
     if response.status_code in (400, 401, 403, 404):
@@ -113,6 +135,7 @@ class IdToken:
                 except (ConfigError, ServiceError) as error:
                     if now >= self._expires_at:
                         raise
+                    self._renew_at = min(now + _NEXT_TRY, self._expires_at)
                     _LOG.warning("The ID token could not be renewed; the old one is still valid. %s", error)
                 else:
                     self._token, self._expires_at = token, _expiry(token)

@@ -67,33 +67,38 @@ def node_group(
     inside = [nodes[name] for name in dict.fromkeys(names)]
     outside = [node for name, node in nodes.items() if name not in names]
 
-    makers = {_base(output): node.name for node in nodes.values() for output in node.outputs}
-    made_inside = {_base(output) for node in inside for output in node.outputs}
-    loaded_outside = {_base(name) for node in outside for name in node.inputs}
-    loaded_inside = {_base(name) for node in inside for name in node.inputs}
+    makers = {base_name(output): node.name for node in nodes.values() for output in node.outputs}
+    made_inside = {base_name(output) for node in inside for output in node.outputs}
+    loaded_outside = {base_name(name) for node in outside for name in node.inputs}
+    loaded_inside = {base_name(name) for node in inside for name in node.inputs}
 
-    slice_inputs = {_base(name) for name in given} - made_inside
-    wanted = loaded_outside | {_base(name) for name in store}
+    slice_inputs = {base_name(name) for name in given} - made_inside
+    wanted = loaded_outside | {base_name(name) for name in store}
     used = {name for node in inside for name in (*node.inputs, *node.outputs)}
     loaded = {name for node in inside for name in node.inputs}
     return Group(
         nodes=tuple(node.name for node in inside),
         inputs={
-            name: makers[_base(name)]
+            name: makers[base_name(name)]
             for name in sorted(loaded)
-            if _base(name) in makers.keys() - made_inside - slice_inputs
+            if base_name(name) in makers.keys() - made_inside - slice_inputs
         },
         outputs=frozenset(
             name
             for node in inside
             for name in node.outputs
-            if _base(name) in wanted or _base(name) not in loaded_inside
+            if base_name(name) in wanted or base_name(name) not in loaded_inside
         ),
-        produced=frozenset(name for name in used if _base(name) in makers.keys() - slice_inputs),
-        given={name: makers[_base(name)] for name in sorted(loaded) if _base(name) in makers.keys() & slice_inputs},
+        produced=frozenset(name for name in used if base_name(name) in makers.keys() - slice_inputs),
+        given={
+            name: makers[base_name(name)] for name in sorted(loaded) if base_name(name) in makers.keys() & slice_inputs
+        },
     )
 
 
-def _base(name: str) -> str:
-    """The dataset behind a transcoded name: Kedro takes ``table@pandas`` and ``table@spark`` for one dataset."""
+def base_name(name: str) -> str:
+    """The dataset behind a transcoded name: Kedro takes ``table@pandas`` and ``table@spark`` for one dataset.
+
+    ``core.graph.dataset`` says the same, and would bring the manifest's modules into each container's start.
+    """
     return name.partition("@")[0]

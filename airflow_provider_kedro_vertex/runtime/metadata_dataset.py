@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError
 from kedro.io.core import Version
 
+from airflow_provider_kedro_vertex.runtime.services import ServiceError
+
 if TYPE_CHECKING:
     import requests
 
@@ -71,7 +73,8 @@ class KedroVertexAIMetadataDataset(AbstractDataset[Any, Any]):
     def save(self, data: Any) -> None:
         """Save with the other dataset, then register the artifact.
 
-        :raises DatasetError: no project or region is set (then nothing is saved), or Vertex AI refuses the artifact.
+        :raises DatasetError: no project or region is set (then nothing is saved), or Vertex AI refuses the artifact or
+            does not answer.
         """
         project_id, region = (_variable(name) for name in ("GCP_PROJECT_ID", "GCP_REGION"))
         self._dataset.save(data)
@@ -132,19 +135,21 @@ def _uri(dataset: Any) -> str:
 def _register(endpoint: str, location: str, artifact_id: str, artifact: Mapping[str, Any]) -> None:
     """Create the artifact, or bring it up to date (Vertex AI API v1, MetadataService).
 
-    :raises DatasetError: Vertex AI refuses, or does not answer.
+    Every call may be repeated: the artifact's id is ours.
+
+    :raises ConfigError: the container has no credentials.
+    :raises DatasetError: Vertex AI refuses.
+    :raises ServiceError: Vertex AI does not answer.
     """
     # It takes a tenth of a second, and only a run that saves such a dataset needs it.
     import requests
 
-    from airflow_provider_kedro_vertex.core.errors import ConfigError
     from airflow_provider_kedro_vertex.runtime.google_auth import GoogleAuthError, session
 
     store = f"{endpoint}/v1/{location}/metadataStores"
     artifacts = f"{store}/default/artifacts"
     try:
         with session(endpoint) as http:
-            _retry(http)
             create = partial(http.post, artifacts, params={"artifactId": artifact_id}, json=artifact, timeout=_TIMEOUT)
             answer = create()
             if answer.status_code == 404:
@@ -154,50 +159,47 @@ def _register(endpoint: str, location: str, artifact_id: str, artifact: Mapping[
                 answer = http.patch(f"{artifacts}/{artifact_id}", json=artifact, timeout=_TIMEOUT)
             _checked(answer)
     except (requests.RequestException, GoogleAuthError) as error:
-        raise DatasetError(
+        raise ServiceError(
             f"The artifact at {artifacts} cannot be registered: {type(error).__name__}: {error}"
         ) from error
-    except ConfigError as error:
-        raise DatasetError(f"The artifact at {artifacts} cannot be registered: {error}") from error
 
 
 def _create_store(http: requests.Session, endpoint: str, store: str) -> None:
-    """Make the metadata store, as Google's own client does when a project has none yet."""
+    """Make the metadata store, as Google's own client does when a project has none yet, and wait until it is there."""
     answer = http.post(store, params={"metadataStoreId": "default"}, json={}, timeout=_TIMEOUT)
-    if answer.status_code == 409:
-        return  # another container was faster
-    operation = _checked(answer)
+    if answer.status_code == 409:  # another container was faster, and may be waiting for it still
+        ready = partial(_is_there, http, f"{store}/default")
+    else:
+        ready = partial(_is_done, http, f"{endpoint}/v1/{_checked(answer)['name']}")
     deadline = time.monotonic() + _STORE_WAIT
-    while not operation.get("done"):
+    while not ready():
         if time.monotonic() > deadline:
-            raise DatasetError(f"The metadata store {store}/default was not ready after {_STORE_WAIT:.0f} s.")
+            raise ServiceError(f"The metadata store {store}/default was not ready after {_STORE_WAIT:.0f} s.")
         time.sleep(_STORE_POLL)
-        operation = _checked(http.get(f"{endpoint}/v1/{operation['name']}", timeout=_TIMEOUT))
+
+
+def _is_there(http: requests.Session, url: str) -> bool:
+    answer = http.get(url, timeout=_TIMEOUT)
+    if answer.status_code == 404:
+        return False
+    _checked(answer)
+    return True
+
+
+def _is_done(http: requests.Session, operation_url: str) -> bool:
+    operation = _checked(http.get(operation_url, timeout=_TIMEOUT))
     if "error" in operation:
-        raise DatasetError(f"The metadata store {store}/default cannot be made: {operation['error'].get('message')}")
+        raise DatasetError(f"The metadata store cannot be made: {operation['error'].get('message')}")
+    return bool(operation.get("done"))
 
 
 def _checked(answer: requests.Response) -> dict[str, Any]:
+    told = f"{answer.request.method} {answer.url} answered {answer.status_code}: {answer.text[:500]}"
+    if answer.status_code >= 500 or answer.status_code == 429:
+        raise ServiceError(told)
+    if answer.status_code in (401, 403):
+        told += " The job's service account needs the role roles/aiplatform.user."
     if answer.status_code != 200:
-        raise DatasetError(
-            f"{answer.request.method} {answer.url} answered {answer.status_code}: {answer.text[:500]} The job's "
-            "service account needs the role roles/aiplatform.user."
-        )
+        raise DatasetError(told)
     value: dict[str, Any] = answer.json()
     return value
-
-
-def _retry(http: requests.Session) -> None:
-    """Ride out short trouble. Every call may be repeated: the artifact's id is ours."""
-    from requests.adapters import HTTPAdapter
-    from urllib3.util import Retry
-
-    retry = Retry(
-        total=4,
-        backoff_factor=1,
-        status_forcelist=(429, 500, 502, 503, 504),
-        allowed_methods=None,
-        raise_on_status=False,
-    )
-    for scheme in ("https://", "http://"):
-        http.mount(scheme, HTTPAdapter(max_retries=retry))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -165,7 +166,8 @@ class MlflowRun:
             _leave(run_id, states.status(client.get_run(run_id).data.tags, self._part.last_tags))
             settle(client, run_id, self._part)
         except Exception as problem:
-            _LOG.warning("MLflow run %s does not show how these nodes ended: %s", run_id, problem)
+            told = _without_password(str(problem))
+            _LOG.warning("MLflow run %s does not show how these nodes ended: %s", run_id, told)
 
     def _join(self, config: KedroMlflowConfig) -> None:
         client = MlflowClient()
@@ -268,7 +270,7 @@ def _config(context: KedroContext) -> KedroMlflowConfig:
     try:
         config = KedroMlflowConfig.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"mlflow.yml is wrong: {error}") from error
+        raise ConfigError(f"mlflow.yml is wrong: {_without_password(str(error))}") from error
     if not ((content.get("tracking") or {}).get("experiment") or {}).get("name"):
         # kedro-mlflow's own default.
         config.tracking.experiment.name = project.PACKAGE_NAME or context.project_path.name
@@ -310,11 +312,9 @@ def _url(experiment_id: str, run_id: str) -> str | None:
     return f"{address}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
-def _without_password(uri: str) -> str:
-    """A URI as it may be shown and kept: without user and password."""
-    scheme, separator, rest = uri.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+def _without_password(text: str) -> str:
+    """A URI, or a message with some, as it may be shown and kept: without user and password."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
 @contextmanager
@@ -322,14 +322,15 @@ def _explained(config: KedroMlflowConfig) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        address = _without_password(config.server.mlflow_tracking_uri or "")
+        # MLflow's own messages have the whole URI too.
+        address, told = (_without_password(text) for text in (config.server.mlflow_tracking_uri or "", str(error)))
         where = f"MLflow at {address} (server.mlflow_tracking_uri in mlflow.yml)"
         if error.error_code in _REFUSED or any(f"error code {code}" in str(error) for code in (401, 403)):
             raise ConfigError(
-                f"{where} refuses the credentials of this container: {error} Set run_config.mlflow."
+                f"{where} refuses the credentials of this container: {told} Set run_config.mlflow."
                 "request_header_provider in vertexai.yml, or grant the job's service account access."
             ) from error
-        raise ServiceError(f"{where} cannot be used: {error}") from error
+        raise ServiceError(f"{where} cannot be used: {told}") from error
 
 
 def _expected(record: logging.LogRecord) -> bool:

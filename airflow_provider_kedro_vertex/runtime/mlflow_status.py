@@ -23,7 +23,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from airflow_provider_kedro_vertex.runtime.group import NamedNode
+from airflow_provider_kedro_vertex.runtime.group import NamedNode, base_name
 
 #: Values of the tags, and the words of MLflow for the status of a run.
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
@@ -42,8 +42,8 @@ _NAME_LENGTH = 150
 def last_nodes(pipeline: Iterable[NamedNode]) -> list[str]:
     """The names of the nodes that no other node waits for: when they are done, so is the pipeline."""
     nodes = list(pipeline)
-    awaited = {_base(name) for node in nodes for name in node.inputs}
-    return [node.name for node in nodes if not any(_base(name) in awaited for name in node.outputs)]
+    awaited = {base_name(name) for node in nodes for name in node.inputs}
+    return [node.name for node in nodes if not any(base_name(name) in awaited for name in node.outputs)]
 
 
 def tag(pipeline: str, node: str) -> str:
@@ -75,7 +75,3 @@ def status(tags: Mapping[str, str], last: Collection[str]) -> str:
     if IS_RUNNING in own.values() or any(own.get(name) != IS_DONE for name in last):
         return RUNNING
     return FINISHED
-
-
-def _base(name: str) -> str:
-    return name.partition("@")[0]

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import kedro
+from kedro.config import MissingConfigException
+from kedro.io import DatasetError
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.runtime.progress import Progress
@@ -32,6 +36,8 @@ _EXPLAINED: dict[type[Exception], int] = {
     ServiceError: UNREACHABLE,
     StorageError: UNREACHABLE,
 }
+#: What Kedro raises before the first node when the project's configuration is wrong.
+_CONFIGURATION = (MissingConfigException, DatasetError, OmegaConfBaseException, YAMLError)
 _FRAMEWORK = tuple(str(Path(file).parent) for file in (kedro.__file__, __file__))
 
 
@@ -52,8 +58,8 @@ class Outcome:
 def outcome(error: Exception, progress: Progress) -> Outcome:
     """Tell what an error means.
 
-    An unreachable service is infrastructure when a dataset or a hook wanted it, and the user's business when the node's
-    own function did.
+    An unreachable service is infrastructure when a dataset or a hook wanted it, also before the first node, and the
+    user's business when the node's own function did.
     """
     for cause in _causes(error):
         for kind, code in _EXPLAINED.items():
@@ -62,6 +68,8 @@ def outcome(error: Exception, progress: Progress) -> Outcome:
     unreachable = not progress.place.node_failed and any(
         isinstance(cause, (ConnectionError, TimeoutError)) for cause in _causes(error)
     )
+    if not unreachable and progress.place.node is None and isinstance(error, _CONFIGURATION):
+        return Outcome(MISCONFIGURED, f"The project's configuration is wrong: {error}", explained=True)
     return Outcome(UNREACHABLE if unreachable else FAILED, f"{type(error).__name__}: {error}", explained=False)
 
 

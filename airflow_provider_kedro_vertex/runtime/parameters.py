@@ -12,9 +12,7 @@ import re
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-
-#: A hundred times what Airflow itself takes well, and little beside what a node group may hold.
-MAXIMUM = 256 << 20
+from airflow_provider_kedro_vertex.core.parameters import MAX_LENGTH
 
 _FILE = re.compile(r"(?:.*/)?params-([0-9a-f]{64})\.json", re.DOTALL)
 
@@ -77,11 +75,11 @@ def _stored(url: str) -> bytes:
         raise ConfigError(f"--params @{url}: the file's name must be params-<sha256 of its bytes>.json.")
     advice = "Clear the Airflow task that submitted the job; it writes the file again."
     try:
-        data = read_bytes(url, MAXIMUM + 1)
+        data = read_bytes(url, MAX_LENGTH + 1)
     except FileNotFoundError:
         raise MissingInputError(f"The runtime parameters at {url} are missing. {advice}") from None
-    if len(data) > MAXIMUM:
-        raise ConfigError(f"The runtime parameters at {url} have more than {MAXIMUM >> 20} MiB.")
+    if len(data) > MAX_LENGTH:
+        raise ConfigError(f"The runtime parameters at {url} have more than {MAX_LENGTH:,} bytes.")
     if hashlib.sha256(data).hexdigest() != name[1]:
         raise MissingInputError(f"The runtime parameters at {url} are not those that were written. {advice}")
     return data

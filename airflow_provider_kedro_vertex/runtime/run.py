@@ -12,17 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kedro.config import MissingConfigException
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines, settings
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
-from kedro.io import DatasetError
 from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner, ThreadRunner
 from kedro.utils import is_kedro_project
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.identity import RunContext
@@ -39,9 +35,6 @@ from airflow_provider_kedro_vertex.runtime.settings import THREAD, Settings
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.runtime.mlflow_run import MlflowRun
-
-#: What Kedro raises before the first node when the project's configuration is wrong.
-_CONFIGURATION_ERRORS = (MissingConfigException, DatasetError, OmegaConfBaseException, YAMLError)
 
 
 @dataclass(frozen=True)
@@ -77,9 +70,9 @@ def run(request: Request, progress: Progress) -> None:
     the request's context, so that all containers of an Airflow run share them.
 
     :param progress: is kept up to date while the nodes run.
-    :raises ConfigError: the folder is no Kedro project, its configuration is wrong, or a name is unknown.
+    :raises ConfigError: the folder is no Kedro project, or not a whole one, or a name is unknown.
     :raises MissingInputError: an earlier node group did not store what this one needs.
-    :raises Exception: whatever the project's own code raises.
+    :raises Exception: whatever the project's own code raises, and Kedro about its configuration: see :mod:`.outcome`.
     """
     resolver.register()
     project = Path.cwd()
@@ -117,8 +110,6 @@ def run(request: Request, progress: Progress) -> None:
                     session.run(**names, node_names=group.nodes, runner=runner)
     except Exception as error:
         hooks.recover(error)
-        if progress.place.node is None and isinstance(error, _CONFIGURATION_ERRORS):
-            raise ConfigError(f"The project's configuration is wrong: {error}") from error
         raise
 
 
@@ -213,7 +204,7 @@ def _slice(pipeline: Pipeline, selection: Mapping[str, Sequence[str]]) -> Pipeli
 def _session(
     project: Path, conf_source: Path, request: Request, hooks: list[object], unused: tuple[str, ...]
 ) -> KedroSession:
-    """Make a session of the class that the project asks for.
+    """Make a session of the class that the project asks for; one of another kind cannot be told a run's version.
 
     Kedro has no public way to say a run's version, nor to add hooks to one run, so two private names of
     ``KedroSession`` are used, the same in Kedro 1.0 to 1.7: ``_store``, whose ``session_id`` is the save version and

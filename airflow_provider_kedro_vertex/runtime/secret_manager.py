@@ -11,7 +11,6 @@ import base64
 import binascii
 import os
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,8 +21,6 @@ _NAME = re.compile(
     r"projects/[\w:.-]+(?:/locations/(?P<location>[a-z0-9-]+))?/secrets/[\w-]+/versions/[\w-]+", re.ASCII
 )
 _ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER"
-#: Seconds before each further try.
-_PAUSES = (1.0, 3.0)
 _TIMEOUT = 30.0
 
 
@@ -63,14 +60,11 @@ def _endpoint(where: str, name: str) -> str:
 
 
 def _access(session: Any, where: str, url: str) -> Any:
-    for pause in (*_PAUSES, None):
-        answer = session.get(url, timeout=_TIMEOUT, allow_redirects=False)
-        if answer.status_code == 200:
-            return answer
-        if answer.status_code < 500 and answer.status_code != 429:
-            raise ConfigError(f"{where}: {_refusal(answer.status_code)}")
-        if pause is not None:
-            time.sleep(pause)
+    answer = session.get(url, timeout=_TIMEOUT, allow_redirects=False)
+    if answer.status_code == 200:
+        return answer
+    if answer.status_code < 500 and answer.status_code != 429:
+        raise ConfigError(f"{where}: {_refusal(answer.status_code)}")
     raise ServiceError(f"{where}: Secret Manager answered with status {answer.status_code}.")
 
 

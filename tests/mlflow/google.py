@@ -27,11 +27,13 @@ class Google:
 
     seconds: float
     given: list[str] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
     address: str = ""
 
     def token(self, who: str, audience: str) -> str:
-        self.given.append(who)
         now = time.time()
+        self.given.append(who)
+        self.times.append(now)
         claims = {"aud": audience, "email": who, "iat": now, "exp": now + self.seconds}
         parts = ({"alg": "RS256", "typ": "JWT"}, claims)
         encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
@@ -49,7 +51,9 @@ class Gate:
     values: set[str] = field(default_factory=set)
 
 
-class _Quiet(BaseHTTPRequestHandler):
+class Quiet(BaseHTTPRequestHandler):
+    """A handler that logs nothing, with the parts that the servers here share."""
+
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:
@@ -84,7 +88,7 @@ def google(seconds: float = 3600.0) -> Iterator[Google]:
     """Hand out tokens that are valid for so many seconds."""
     state = Google(seconds)
 
-    class Handler(_Quiet):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             flavor = {"Metadata-Flavor": "Google", "Content-Type": "text/plain"}
@@ -123,7 +127,7 @@ def gate(target: str, wants: str = "Authorization") -> Iterator[Gate]:
     """Pass on to ``target`` what has the header; a bearer token also has to be valid still and for :data:`AUDIENCE`."""
     state = Gate(wants)
 
-    class Handler(_Quiet):
+    class Handler(Quiet):
         def _pass(self) -> None:
             body = self.body()
             value = self.headers.get(wants, "")

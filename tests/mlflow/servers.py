@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,9 +118,10 @@ def mlflow_server(folder: Path) -> Iterator[Mlflow]:
             time.sleep(0.1)
         yield Mlflow(url)
     finally:
-        # Its workers are children of its own: they are in its process group.
-        os.killpg(process.pid, 15)
-        process.wait(timeout=30)
+        # Its workers are children of its own: they are in its process group. There is nothing that it has to save.
+        with suppress(ProcessLookupError):  # it could not start
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _healthy(url: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,15 @@ def the_run(server: Mlflow, project: Project) -> Run:
 def attempt(project: Project, number: int) -> Project:
     """The next job of the same DAG run, as clearing its task makes one."""
     return project.in_run(replace(project.context, job_id=f"{project.context.run_key}-job-{number}"))
+
+
+def hold(project: Project) -> subprocess.Popen[str]:
+    """Start a container whose node waits until the file `hold` has gone."""
+    project.store("numbers", [1, 2, 3])
+    (project.path / "hold").touch()
+    held = project.start(*project.arguments(JUDGE))
+    wait_for((project.path / "waiting").exists, held)
+    return held
 
 
 def test_the_runs_tags_and_name_tell_which_dag_run_it_is(server: Mlflow, tracked: Project) -> None:
@@ -71,10 +81,7 @@ def test_containers_that_start_together_make_one_run(server: Mlflow, tracked: Pr
 
 
 def test_a_container_that_ends_well_does_not_hide_that_another_failed(server: Mlflow, tracked: Project) -> None:
-    tracked.store("numbers", [1, 2, 3])
-    (tracked.path / "hold").touch()
-    held = tracked.start(*tracked.arguments(JUDGE))
-    wait_for((tracked.path / "waiting").exists, held)
+    held = hold(tracked)
     assert tracked.run("report").code == 3
     assert the_run(server, tracked).status == "FAILED"
     (tracked.path / "hold").unlink()
@@ -84,10 +91,7 @@ def test_a_container_that_ends_well_does_not_hide_that_another_failed(server: Ml
 
 
 def test_sigterm_is_told_as_killed_and_the_next_try_goes_on(server: Mlflow, tracked: Project) -> None:
-    tracked.store("numbers", [1, 2, 3])
-    (tracked.path / "hold").touch()
-    held = tracked.start(*tracked.arguments(JUDGE))
-    wait_for((tracked.path / "waiting").exists, held)
+    held = hold(tracked)
     assert the_run(server, tracked).status == "RUNNING"
     held.terminate()
     log, _ = held.communicate(timeout=60)
@@ -99,10 +103,7 @@ def test_sigterm_is_told_as_killed_and_the_next_try_goes_on(server: Mlflow, trac
 
 
 def test_the_exit_pipeline_tells_of_a_container_that_could_not(server: Mlflow, tracked: Project) -> None:
-    tracked.store("numbers", [1, 2, 3])
-    (tracked.path / "hold").touch()
-    held = tracked.start(*tracked.arguments(JUDGE))
-    wait_for((tracked.path / "waiting").exists, held)
+    held = hold(tracked)
     held.kill()
     held.communicate(timeout=60)
     assert the_run(server, tracked).status == "RUNNING"
@@ -168,10 +169,18 @@ def test_installed_is_not_enabled_nor_imported(server: Mlflow, tracked: Project,
 
 
 def test_a_server_that_is_away_is_infrastructure(tracked: Project) -> None:
-    away = tracked.with_variables(MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    away = tracked.with_variables(MLFLOW_TRACKING_URI="http://me:p@ss@127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     result = away.run("numbers")
     assert result.code == 4, result.log
-    assert "MLflow at http://127.0.0.1:9" in result.last["error"]
+    assert "MLflow at http://127.0.0.1:9 (" in result.last["error"]
+    assert "p@ss" not in result.log
+
+
+def test_a_storage_that_fails_is_infrastructure(server: Mlflow, tracked: Project, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = tracked.in_run(replace(tracked.context, root=f"{tmp_path}/file")).run("numbers")
+    assert result.code == 4, result.log
+    assert result.last["error"].startswith(f"The storage at {tmp_path}/file/")
 
 
 def test_a_wrong_mlflow_yml_is_told_as_such(tracked: Project) -> None:

@@ -105,9 +105,21 @@ def test_without_providers_nothing_is_copied_or_read(conf: Path) -> None:
         (Provider(f"{HERE}.Theirs", {"target_config_file": "../../settings.py"}), "must write a file of the project's"),
         (Provider(f"{HERE}.Theirs", {"target_config_file": "/etc/passwd"}), "must write a file of the project's"),
         (Provider(f"{HERE}.Theirs", {"target_env": "../up"}), "must write a file of the project's"),
+        (Provider(f"{HERE}.Theirs", {"target_env": ".."}), "must write a file of the project's"),
         (Provider(f"{HERE}.Theirs", {"content": [1]}), "must make a mapping, not a list"),
     ],
-    ids=["no such class", "not ours", "a function", "another class", "a param missing", "up", "root", "env", "a list"],
+    ids=[
+        "no such class",
+        "not ours",
+        "a function",
+        "another class",
+        "a param missing",
+        "up",
+        "root",
+        "env",
+        "up as env",
+        "a list",
+    ],
 )
 def test_what_is_wrong_is_told(conf: Path, provider: Provider, message: str) -> None:
     with pytest.raises(ConfigError, match=message), generated([provider], conf, vertexai):

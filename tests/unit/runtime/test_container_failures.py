@@ -168,23 +168,13 @@ def test_compression_that_is_no_level(shop: Project) -> None:
     assert "KEDRO_VERTEX_COMPRESSION" in result.last["error"]
 
 
-def test_sigterm(shop: Project) -> None:
-    shop.store("numbers", [0, 1, 2])
-    process = shop.start(*shop.arguments("rest", pipeline="wrong"))
-    wait_for((shop.path / "resting").exists, process)
-    process.send_signal(signal.SIGTERM)
-    log, _ = process.communicate(timeout=30)
-    assert process.returncode == 143
-    last = json.loads(log.splitlines()[-1])
-    assert last["node"] == "rest"
-    assert "SIGTERM" in last["error"]
-
-
 THREADS = ("--settings", '{"runner": "thread"}')
 
 
-def test_sigterm_where_nodes_run_in_threads(shop: Project) -> None:
-    process = shop.start(*shop.arguments("rest", pipeline="threads"), *THREADS)
+@pytest.mark.parametrize(("pipeline", "more"), [("wrong", ()), ("threads", THREADS)])
+def test_sigterm(shop: Project, pipeline: str, more: tuple[str, ...]) -> None:
+    shop.store("numbers", [0, 1, 2])
+    process = shop.start(*shop.arguments("rest", pipeline=pipeline), *more)
     wait_for((shop.path / "resting").exists, process)
     process.send_signal(signal.SIGTERM)
     log, _ = process.communicate(timeout=30)

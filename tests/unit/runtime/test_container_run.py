@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from kedro.io import DataCatalog
 
+from airflow_provider_kedro_vertex.core.parameters import MAX_LENGTH
 from tests.unit.runtime.containers import Project, context
 
 
@@ -105,6 +106,12 @@ def test_namespaces(shop: Project) -> None:
     assert shop.stored() == ["today.doubled.bin", "today.numbers.bin"]
 
 
+def test_names_that_look_like_options(shop: Project) -> None:
+    result = shop.command(*shop.arguments("--node", pipeline="dashed"), "--store", "--given")
+    assert result.code == 0, result.log
+    assert shop.stored() == ["--given.bin"]
+
+
 def test_runs_do_not_share_undeclared_datasets(shop: Project) -> None:
     shop.succeed("numbers")
     other = shop.in_run(context(shop.context.root, "run-2", day=2))
@@ -175,7 +182,12 @@ def test_parameters_in_a_file(shop: Project) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "code", "said"),
-    [("missing", 3, "are missing"), ("changed", 3, "are not those"), ("renamed", 2, "params-<sha256")],
+    [
+        ("missing", 3, "are missing"),
+        ("changed", 3, "are not those"),
+        ("renamed", 2, "params-<sha256"),
+        ("larger than any", 2, "more than 16,777,216 bytes"),
+    ],
 )
 def test_parameters_in_a_file_that_is_not_right(shop: Project, damage: str, code: int, said: str) -> None:
     reference = _as_file(shop, "{}")
@@ -184,6 +196,8 @@ def test_parameters_in_a_file_that_is_not_right(shop: Project, damage: str, code
         path.unlink()
     elif damage == "changed":
         path.write_text('{"size": 1}')
+    elif damage == "larger than any":
+        path.write_bytes(bytes(MAX_LENGTH + 1))
     else:
         reference = f"@{path.rename(path.with_name('params.json'))}"
     result = shop.command(*shop.arguments("look", pipeline="look"), "--params", reference)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 from fsspec.core import url_to_fs
 
 from airflow_provider_kedro_vertex.runtime.store import NotStorableError, StoredDataset
+from dags_examples.demo.ports import Ports
 from tests.unit.runtime.containers import Project, context, wait_for
 
 BUCKET = "shop-bucket"
@@ -23,9 +23,7 @@ BUCKET = "shop-bucket"
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[str]:
     """The emulator's URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = Ports().take()
     server = [sys.executable, "-m", "gcp_storage_emulator", "start", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(
         [*server, "--in-memory", "--quiet", "--default-bucket", BUCKET],

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.runtime import google_auth
 from airflow_provider_kedro_vertex.runtime.google_auth import IdToken, id_token_of
 from airflow_provider_kedro_vertex.runtime.services import ServiceError
 from tests.mlflow.google import ACCOUNT, AUDIENCE, Google, google
@@ -26,7 +27,7 @@ class Source:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.fetched = 0
+        self.fetched = self.failed = 0
         self.fails = False
         self.one_at_a_time = threading.Lock()
 
@@ -34,6 +35,7 @@ class Source:
         assert self.one_at_a_time.acquire(blocking=False)
         try:
             if self.fails:
+                self.failed += 1
                 raise ServiceError("away")
             self.fetched += 1
             return token(self.now + 3600)
@@ -64,7 +66,12 @@ def test_while_the_old_one_is_valid_a_failure_is_ridden_out(source: Source, cach
     first = cached()
     source.now, source.fails = source.now + 3500, True
     assert cached() == first
-    source.now += 200
+    assert cached() == first
+    assert source.failed == 1, "a service that is away is not asked at each request"
+    source.now += 61
+    assert cached() == first
+    assert source.failed == 2
+    source.now += 139
     with pytest.raises(ServiceError, match="away"):
         cached()
     source.fails = False
@@ -89,7 +96,8 @@ def iam() -> Iterator[Google]:
         yield running
 
 
-def test_the_iam_credentials_api_gives_a_token_or_says_why_not(iam: Google) -> None:
+def test_the_iam_credentials_api_gives_a_token_or_says_why_not(iam: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(google_auth, "_BACKOFF", 0.0)
     endpoint = f"http://{iam.address}"
     assert id_token_of(ACCOUNT, AUDIENCE, endpoint).count(".") == 2
     with pytest.raises(ConfigError, match=r"answered 404.*roles/iam\.serviceAccountOpenIdTokenCreator on nobody@"):

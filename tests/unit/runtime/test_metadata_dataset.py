@@ -18,10 +18,12 @@ import pytest
 from google.cloud.aiplatform_v1.types import Artifact
 from kedro.io import DataCatalog, DatasetError
 
-from airflow_provider_kedro_vertex.runtime import metadata_dataset
+from airflow_provider_kedro_vertex.runtime import google_auth, metadata_dataset
 from airflow_provider_kedro_vertex.runtime.metadata_dataset import KedroVertexAIMetadataDataset
+from airflow_provider_kedro_vertex.runtime.outcome import UNREACHABLE, outcome
+from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.versions import pin
-from tests.mlflow.google import _Quiet, serving
+from tests.mlflow.google import Quiet, serving
 from tests.unit.runtime.containers import Project
 
 LOCATION = "projects/demo-project/locations/europe-west1"
@@ -44,7 +46,7 @@ class Metadata:
 def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
     state = Metadata()
 
-    class Handler(_Quiet):
+    class Handler(Quiet):
         def _handle(self) -> None:
             url = urlsplit(self.path)
             query = dict(parse_qsl(url.query))
@@ -94,6 +96,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
         for name, value in {**variables, metadata_dataset.ENDPOINT_VARIABLE: state.url}.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(metadata_dataset, "_STORE_POLL", 0.01)
+        monkeypatch.setattr(google_auth, "_BACKOFF", 0.0)
         yield state
 
 
@@ -164,6 +167,23 @@ def test_a_projects_first_store_is_made(metadata: Metadata, tmp_path: Path) -> N
     ]
 
 
+def test_a_store_that_another_container_makes_is_waited_for(metadata: Metadata, tmp_path: Path) -> None:
+    metadata.answers = [(404, "{}"), (409, "{}"), (404, "{}"), (200, json.dumps({"name": STORE}))]
+    dataset(tmp_path).save([1])
+    assert len(metadata.artifacts) == 1
+    assert metadata.calls == [
+        *("POST artifacts", "POST metadataStores", "GET default", "GET default", "POST artifacts"),
+    ]
+
+
+def test_a_store_that_cannot_be_made_is_told(metadata: Metadata, tmp_path: Path) -> None:
+    operation = {"name": f"{LOCATION}/operations/1"}
+    failed = {**operation, "done": True, "error": {"code": 9, "message": "no key"}}
+    metadata.answers = [(404, "{}"), (200, json.dumps(operation)), (200, json.dumps(failed))]
+    with pytest.raises(DatasetError, match="The metadata store cannot be made: no key"):
+        dataset(tmp_path).save([1])
+
+
 def test_short_trouble_is_ridden_out_and_a_refusal_is_told(metadata: Metadata, tmp_path: Path) -> None:
     metadata.answers = [(503, "{}")]
     dataset(tmp_path).save([1])
@@ -171,6 +191,17 @@ def test_short_trouble_is_ridden_out_and_a_refusal_is_told(metadata: Metadata, t
     metadata.answers = [(403, '{"error": {"message": "no right"}}')]
     with pytest.raises(DatasetError, match=r"answered 403.*no right.*roles/aiplatform\.user"):
         dataset(tmp_path).save([1])
+
+
+def test_lasting_trouble_is_infrastructure(metadata: Metadata, tmp_path: Path, monkeypatch: Any) -> None:
+    metadata.answers = [(503, "busy")] * 5
+    with pytest.raises(DatasetError, match=r"answered 503: busy$") as raised:
+        dataset(tmp_path).save([1])
+    assert outcome(raised.value, Progress()).code == UNREACHABLE
+    monkeypatch.setenv(metadata_dataset.ENDPOINT_VARIABLE, "http://127.0.0.1:9")
+    with pytest.raises(DatasetError, match="cannot be registered: ConnectionError") as raised:
+        dataset(tmp_path).save([1])
+    assert outcome(raised.value, Progress()).code == UNREACHABLE
 
 
 @pytest.mark.parametrize("name", ["GCP_PROJECT_ID", "GCP_REGION"])

@@ -1,142 +1,189 @@
-"""Parameters of any kind: what the node gets on Vertex AI is what it gets where Kedro runs by itself."""
+"""Parameters of any kind: what a node gets on Vertex AI, in every mode, is what `kedro run` gives it."""
 
 from __future__ import annotations
 
 import json
-import pickle
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import replace
-from datetime import date
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, timezone
+from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+import yaml
+from gcp_storage_emulator.server import create_server
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from kedro.framework.cli.utils import _split_params
 
+from airflow_provider_kedro_vertex import kedro_vertex_dag
 from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core import parameters
 from airflow_provider_kedro_vertex.core.config import RunConfig
-from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
-from airflow_provider_kedro_vertex.core.plan import build_plan
-from airflow_provider_kedro_vertex.emulator.server import VertexEmulator
+from airflow_provider_kedro_vertex.core.identity import run_key
+from airflow_provider_kedro_vertex.core.states import is_over, succeeded
+from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+from airflow_provider_kedro_vertex.submitting import rendered
+from airflow_provider_kedro_vertex.vertex.client import VertexClient
+from airflow_provider_kedro_vertex.vertex.submission import submit_job
+from dags_examples.demo.ports import Ports
 from tests.unit.runtime.containers import Project
 
-PARENT = "v1/projects/demo-project/locations/europe-west1/pipelineJobs"
-# Values that are asked for by name; each example adds many more.
+# Values that are asked for by name; each run has many more.
 NAMED = {
     "quotes": """'one' "two" `three`""",
     "lines": "one\ntwo\r\n\tthree",
     "shell": "$(X) $X $$(X) ; | & > * ~ \\ \\n",
     "placeholder": "{{$}} {{$.inputs.parameters['runtime_params']}} {{ ds }}",
     "unicode": "żółć 日本語 🛩 \u2028 \ufeff",
-    "long": "é\"'$(X)\n" * 2_000,
     "nan": float("nan"),
     "infinite": [float("inf"), -float("inf"), -0.0],
     "nested": [[1, [2.0, [True, [None, {"a": [{}]}]]]], []],
     "like numbers": ["1", "1.0", "true", "null", "2013-01-01", "1e3", "0x1", ""],
     "date": date(2013, 1, 1),
 }
+PIECE = "é\"'$(X)\n"
+# How often a text has it. The first travels in the container's command, and the second, of 1 MB, as an object.
+PIECES = {"argument": 1_000, "object": 130_000}
+RUN = "manual"
+# A DAG's arguments, and the task of it that submits the job in which the node runs.
+MODES: dict[str, tuple[dict[str, Any], str]] = {
+    "one_job": ({}, "submit"),
+    "watched": ({"watch": "nodes"}, "submit"),
+    "custom_jobs": ({"mode": "custom_job"}, "look"),
+}
+
 # No lone surrogates, which are no text; no "${", which OmegaConf takes for an interpolation wherever Kedro runs.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).filter(lambda text: "${" not in text)
 SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | TEXTS | st.dates()
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=3))
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=20
+)
 
-# Where `kedro run --params` ends, with the values as they are.
-JUDGE = """
-import pickle, sys
-from kedro.framework.session import KedroSession
-from kedro.framework.startup import bootstrap_project
-bootstrap_project(".")
-with open("params.pickle", "rb") as file:
-    params = pickle.load(file)
-with KedroSession.create(project_path=".", runtime_params=params) as session:
-    session.run("look")
-"""
+
+class Quoted(yaml.SafeDumper):
+    """Writes each text in quotes, as a person must where it looks like a number, and dates without."""
+
+
+Quoted.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
 
 
 @pytest.fixture
-def vertex(shop: Project) -> Iterator[VertexEmulator]:
+def vertex(shop: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexEmulator]:
+    """Vertex AI and Cloud Storage, which Airflow's connection and the containers reach."""
     catalog = shop.path / "conf" / "base" / "catalog.yml"
-    catalog.write_text(catalog.read_text().replace("data/seen.json", str(shop.path / "data" / "seen.json")))
-    with VertexEmulator({"shop": shop.path}, env={"PYTHONWARNINGS": "ignore"}) as emulator:
+    catalog.write_text(catalog.read_text().replace("data/seen.json", f"{shop.path}/data/${{airflow:dag_id,seen}}.json"))
+    port = Ports().take()
+    storage = f"http://127.0.0.1:{port}"
+    variables = {
+        "STORAGE_EMULATOR_HOST": storage,
+        "FSSPEC_GS_TOKEN": "anon",
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+    }
+    with (
+        create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket"),
+        VertexEmulator({"shop": shop.path}, env={**variables, "PYTHONWARNINGS": "ignore"}) as emulator,
+    ):
+        extra = {"is_anonymous": True, "api_endpoint": emulator.url, "logging_endpoint": emulator.url}
+        connection = {"conn_type": "google_cloud_platform", "extra": {**extra, "storage_endpoint": storage}}
+        monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", json.dumps(connection))
         yield emulator
 
 
-def _on_vertex(vertex: VertexEmulator, shop: Project, params: dict[str, Any], number: int) -> str:
+@pytest.fixture
+def manifest(shop: Project) -> str:
+    path = shop.path.parent / "shop.manifest.json"
+    config = {"project_id": "demo-project", "region": "europe-west1", "image": "shop", "root": "bucket/root"}
     node = manifests.Node("look", inputs=("parameters",), outputs=("seen",))
-    manifest = manifests.Manifest(
+    made = manifests.Manifest(
         project=manifests.Project("Shop", "shop", "1.0.0"),
         env=None,
-        config=RunConfig.from_dict({"image": "shop", "root": "bucket/root"}),
+        config=RunConfig.from_dict(config),
         parameters={},
-        datasets={},
-        pipelines={"look": manifests.Pipeline("look", (node,))},
+        datasets={"seen": manifests.Dataset("seen", "json.JSONDataset", f"{shop.path}/data", "remote")},
+        pipelines={"told": manifests.Pipeline("told", (node,))},
     )
-    context = replace(shop.context, root="gs://bucket/root")
-    body = pipeline_job(build_plan(manifest, "look"), context, parameters.to_json(params), "look", {})
-    url = f"{vertex.url}/{PARENT}"
-    data = json.dumps(body).encode()
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{url}?pipelineJobId=look-{number}", data, headers)
-    try:
-        urllib.request.urlopen(request, timeout=60).close()
-    except urllib.error.HTTPError as error:
-        pytest.fail(error.read().decode())
+    manifests.write(made, path)
+    return str(path)
+
+
+def _values(count: int) -> list[Any]:
+    """As many values as are asked for, of all kinds: they share a container, which takes a second to start."""
+    found: list[Any] = []
+
+    @settings(max_examples=count, phases=[Phase.generate], database=None)
+    @given(VALUES)
+    def collect(value: Any) -> None:
+        found.append(value)
+
+    collect()
+    return found
+
+
+def _submit(name: str, mode: str, manifest: str, params: Mapping[str, Any]) -> tuple[VertexClient, str]:
+    """Do what Airflow does in a DAG of this name that was triggered with these params, until the job is there."""
+    arguments, task_id = MODES[mode]
+    dag = kedro_vertex_dag(name, pipeline="told", manifest=manifest, schedule=None, **arguments)
+    moment = datetime(2013, 1, 1, tzinfo=timezone.utc)
+    # What is read of it; the rest takes a database.
+    context: Any = {
+        "ti": SimpleNamespace(dag_id=name, run_id=RUN, task_id=task_id, map_index=-1, try_number=1, max_tries=0),
+        "dag_run": SimpleNamespace(conf=params, start_date=moment, run_after=moment),
+        "params": params,
+        "logical_date": moment,
+    }
+    task: Any = dag.get_task(task_id)
+    request = rendered(task, context).job_request(KedroVertexHook(), context)
+    return request.client, submit_job(request.client, request.collection, request.attempts, request.body).job["name"]
+
+
+def _success(client: VertexClient, name: str) -> None:
+    """Wait until a job has ended well."""
     deadline = time.monotonic() + 120
-    while True:
-        with urllib.request.urlopen(f"{url}/look-{number}", timeout=60) as answer:
-            job = json.load(answer)
-        if job["state"] not in ("PIPELINE_STATE_PENDING", "PIPELINE_STATE_QUEUED", "PIPELINE_STATE_RUNNING"):
-            assert job["state"] == "PIPELINE_STATE_SUCCEEDED", _log(vertex)
-            return (shop.path / "data" / "seen.json").read_text()
+    while not is_over((job := client.get_job(name))["state"]):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    log = client.log_entries('resource.type="ml_job"', 100)
+    assert succeeded(job["state"]), [job.get("error"), *(entry.get("jsonPayload") for entry in log)]
 
 
-def _log(vertex: VertexEmulator) -> str:
-    request = urllib.request.Request(f"{vertex.url}/v2/entries:list", b'{"resourceNames": ["projects/demo-project"]}')
-    request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return answer.read().decode()[-3000:]
+def _with_kedro(shop: Project, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Run Kedro itself; its command line takes from a file what is too long for it, or has a comma."""
+    file = shop.path / "run.yml"
+    file.write_text(yaml.dump({"run": {"params": dict(params)}}, Dumper=Quoted))
+    shop.kedro("run", "--pipeline", "told", "--config", str(file))
+    return dict(shop.json("data/seen.json")["params"])
 
 
-def _with_kedro(shop: Project, params: dict[str, Any]) -> str:
-    (shop.path / "params.pickle").write_bytes(pickle.dumps(_dates_as_text(params)))
-    judge = [sys.executable, "-c", JUDGE]
-    subprocess.run(judge, cwd=shop.path, env=shop.environment(), check=True, capture_output=True, timeout=120)
-    return Path(shop.path / "data" / "seen.json").read_text()
+def _as_text(params: Mapping[str, Any]) -> dict[str, str]:
+    """For comparing: NaN is not itself, and 1 == 1.0 == True in Python."""
+    return {name: json.dumps(value, sort_keys=True) for name, value in params.items()}
 
 
-def _dates_as_text(value: Any) -> Any:
-    """As `kedro run --params` takes them: it makes no dates."""
-    if isinstance(value, dict):
-        return {key: _dates_as_text(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_dates_as_text(item) for item in value]
-    return value.isoformat() if isinstance(value, date) else value
+def test_what_the_node_gets_in_every_mode(vertex: VertexEmulator, shop: Project, manifest: str) -> None:
+    params = {**NAMED, **{f"value {number}": value for number, value in enumerate(_values(300))}}
+    texts = {way: PIECE * count for way, count in PIECES.items()}
+    jobs = {
+        (way, mode): _submit(f"{way}_{mode}", mode, manifest, {**params, "text": text})
+        for way, text in texts.items()
+        for mode in MODES
+    }
+    theirs = _with_kedro(shop, {**params, "text": texts["object"]})
+    assert (theirs["quotes"], theirs["nested"], theirs["text"]) == (NAMED["quotes"], NAMED["nested"], texts["object"])
+    option = click.Option(["--params"])
+    assert _split_params(click.Context(click.Command("run")), option, "date=2013-01-01") == {"date": theirs["date"]}
 
-
-_numbers = iter(range(1, 1000))
-
-
-# Each example is a job of its own with hundreds of values, so there are few, and none is made smaller.
-@settings(
-    max_examples=2,
-    phases=[Phase.generate],
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.large_base_example],
-)
-@given(values=st.lists(VALUES, min_size=30, max_size=60))
-def test_what_the_node_gets(vertex: VertexEmulator, shop: Project, values: list[Any]) -> None:
-    params = {**NAMED, "values": values}
-    seen = _on_vertex(vertex, shop, params, next(_numbers))
-    # As text, since NaN is not itself, and 1 == 1.0 == True in Python.
-    theirs = json.loads(_with_kedro(shop, params))
-    assert json.dumps(json.loads(seen), sort_keys=True) == json.dumps(theirs, sort_keys=True)
-    assert theirs["quotes"] == NAMED["quotes"]
+    commands: dict[tuple[str, str], list[str]] = {}
+    for (way, mode), job in jobs.items():
+        _success(*job)
+        seen = shop.json(f"data/{way}_{mode}.json")
+        assert _as_text(seen["params"]) == _as_text({**theirs, "text": texts[way]}), (way, mode)
+        own_key = run_key(f"{way}_{mode}", RUN)
+        commands[way, mode] = [word.replace(own_key, "KEY") for word in seen["command"]]
+    # Around the container the modes differ; what it gets does not, but for the names of the run and the job.
+    for way in texts:
+        ours = {mode: dict(zip(commands[way, mode][1::2], commands[way, mode][2::2], strict=True)) for mode in MODES}
+        first, *others = [{**words, "--context": None} for words in ours.values()]
+        assert all(other == first for other in others)
+        assert ours["one_job"]["--params"].startswith("@gs://bucket/root/") is (way == "object")

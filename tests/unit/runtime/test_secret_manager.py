@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime import secret_manager
+from airflow_provider_kedro_vertex.runtime import google_auth, secret_manager
 from airflow_provider_kedro_vertex.runtime.services import ServiceError
 from tests.unit.runtime.containers import Project
 
@@ -57,7 +57,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{server.server_port}/")
-        monkeypatch.setattr(secret_manager, "_PAUSES", (0.0, 0.0))
+        monkeypatch.setattr(google_auth, "_BACKOFF", 0.0)
         monkeypatch.setenv("TOKEN", "of the image")  # so that it is put back
         yield server
         server.shutdown()

@@ -27,6 +27,10 @@ def keep(value):
     return value
 
 
+def told(params):
+    return {"params": params, "command": sys.argv[1:]}
+
+
 def environment():
     told = ("KEDRO_ENV", "DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY")
     prefixes = ("KEDRO_CONFIG_", "AIRFLOW_CTX_", "GCP_")

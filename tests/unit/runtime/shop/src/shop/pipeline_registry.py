@@ -40,6 +40,8 @@ def register_pipelines():
             ]
         ),
         "look": Pipeline([node(nodes.keep, "parameters", "seen", name="look")]),
+        "dashed": Pipeline([node(nodes.keep, "params:size", "--given", name="--node")]),
+        "told": Pipeline([node(nodes.told, "parameters", "seen", name="look")]),
         "environment": Pipeline([node(nodes.environment, None, "seen", name="environment")]),
         "meeting": Pipeline(
             [
