@@ -35,6 +35,7 @@ FIRST_DAY = date(2013, 6, 1)
 IMAGE = "example/nodes:1"
 NODES = ("load", "model.baseline", "model.fit", "model.inner.score", "report")
 FAILING_ONCE = ("watched", "custom_jobs", "one_job", "rescheduled")
+SLICED = ("some_watched", "some_custom_jobs", "some_in_one_job")
 
 #: Stands in for the runtime inside of the container: it tells what it was given, and fails while it is told to.
 RUNTIME = """
@@ -156,10 +157,10 @@ def airflow(processes: Processes, vertex: Vertex, tmp_path_factory: pytest.TempP
     manifests.write(pipeline_manifest(), dags / "nodes.manifest.json")
     manifests.write(many_nodes_manifest(), dags / "many.manifest.json")
     running = RunningAirflow(home, dags, processes, vertex.url, environment())
-    running.start(*FAILING_ONCE, "stopped", "deleted", "many_watched", "many_jobs", "side_by_side")
+    running.start(*FAILING_ONCE, *SLICED, "stopped", "deleted", "many_watched", "many_jobs", "side_by_side")
     for dag_id in FAILING_ONCE:
         vertex.fail(dag_id, "model.fit")
-    for dag_id in ("stopped", "deleted", *FAILING_ONCE, "many_watched", "many_jobs"):
+    for dag_id in ("stopped", "deleted", *FAILING_ONCE, *SLICED, "many_watched", "many_jobs"):
         running.trigger(dag_id, RUN)
     return running
 
@@ -255,6 +256,18 @@ def test_a_watched_job_that_is_deleted_under_way_is_told_as_such(airflow: Runnin
     states = ended(airflow, "deleted", "failed")
     assert states["load"] == "failed"
     assert f"Vertex AI has no job {job['name']}" in airflow.log("deleted", RUN, "load")
+
+
+@pytest.mark.parametrize("dag_id", SLICED)
+def test_a_slice_runs_its_nodes_alone(airflow: RunningAirflow, vertex: Vertex, dag_id: str) -> None:
+    own = {"load", "model.fit"}
+    tasks = {
+        "some_watched": {"submit", *own},
+        "some_custom_jobs": own,
+        "some_in_one_job": {"submit", "wait"},
+    }
+    assert ended(airflow, dag_id, "success") == dict.fromkeys({*tasks[dag_id], "on_exit"}, "success")
+    assert vertex.runs(dag_id) == {"load": 1, "model.fit": 1, "tell": 1}
 
 
 @pytest.mark.parametrize("dag_id", ["many_watched", "many_jobs"])
