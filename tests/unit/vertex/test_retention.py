@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 from google.auth.credentials import AnonymousCredentials
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,6 +152,12 @@ def test_the_operator(
         operator = KedroVertexCleanupOperator(task_id="clean", manifest=str(tmp_path / "small.json"), **given)
     assert operator.execute({}) == expected
     assert runs.left() == (set() if expected["runs"] and expected["deleted"] else {run_key})
+
+
+def test_a_word_that_is_neither_true_nor_false_is_refused() -> None:
+    operator = KedroVertexCleanupOperator(task_id="clean", manifest="none.json", delete="yes")
+    with pytest.raises(AirflowFailException, match=r"^delete must be true or false, not 'yes'\.$"):
+        operator.execute({})
 
 
 @given(
