@@ -163,7 +163,3 @@ def test_the_loop_is_quick_after_a_start_and_near_the_usual_end() -> None:
     assert is_soon(950, 1000)
     assert is_soon(1050, 1000)
     assert not is_soon(500, 1000)
-
-
-def test_times_have_up_to_nanoseconds() -> None:
-    assert poller._time("2013-06-01T00:00:00.123456789Z").microsecond == 123456

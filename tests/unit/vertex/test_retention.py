@@ -177,11 +177,3 @@ def test_never_a_running_one(states: list[str], ages: list[int]) -> None:
     goes = retention.kept_because(jobs, PROJECT, now, WEEK) is None
     over = all(state in ("SUCCEEDED", "FAILED") for state in states)
     assert goes == (bool(jobs) and over and all(age > WEEK for age in ages[: len(jobs)]))
-
-
-@pytest.mark.parametrize(
-    ("text", "microsecond"),
-    [("2013-01-02T03:04:05Z", 0), ("2013-01-02T03:04:05.123Z", 123000), ("2013-01-02T03:04:05.123456789Z", 123456)],
-)
-def test_times_of_googles_apis_are_read(text: str, microsecond: int) -> None:
-    assert retention.moment(text) == datetime(2013, 1, 2, 3, 4, 5, microsecond, timezone.utc)
