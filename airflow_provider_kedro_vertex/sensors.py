@@ -50,7 +50,8 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
     :param cancel_on_kill: cancel the job when this task is killed, or its time is over, while it waits. Off by default,
         since the sensor did not submit the job.
     :param end_from_trigger: see :class:`~airflow_provider_kedro_vertex.job_operator.VertexJobOperator`.
-    :param outage_timeout: seconds for which Vertex AI may be out of reach before the wait is given up.
+    :param outage_timeout: seconds for which Vertex AI may be out of reach before the wait is given up. A sensor that
+        reschedules itself does not remember: its ``timeout`` alone counts.
     """
 
     template_fields: Sequence[str] = ("job", "gcp_conn_id", "impersonation_chain")
@@ -179,7 +180,8 @@ class KedroVertexNodeSensor(BaseSensorOperator):
         :class:`~airflow_provider_kedro_vertex.operators.KedroVertexPipelineOperator`, whose job this is.
     :param deferrable: wait in the triggerer; Airflow's ``operators.default_deferrable`` by default.
     :param end_from_trigger: see :class:`~airflow_provider_kedro_vertex.job_operator.VertexJobOperator`.
-    :param outage_timeout: seconds for which Vertex AI may be out of reach before the wait is given up.
+    :param outage_timeout: seconds for which Vertex AI may be out of reach before a deferred wait is given up; without
+        ``deferrable``, ``timeout`` alone counts.
     :param timeout: seconds to wait; Airflow's ``sensors.default_timeout`` by default.
     :param mode: how it waits where it is not deferred: ``reschedule`` or ``poke``.
     :param poke_interval: seconds between two looks, at most.
@@ -227,14 +229,15 @@ class KedroVertexNodeSensor(BaseSensorOperator):
 
         self._running = context
         try:
-            watch = NodeWatch(self, context)
-            standing = watch.look()
-            if is_first_look(context) and watch.is_due(standing):
-                standing = self._run_again(context, watch)
-            if standing.ended:
-                return self._end(context, watch, standing)
-            if self.deferrable:
-                self._defer(context, watch, standing)
+            if is_first_look(context):  # the later ones of a rescheduled sensor are poke's, which rides out an outage
+                watch = NodeWatch(self, context)
+                standing = watch.look()
+                if watch.is_due(standing):
+                    standing = self._run_again(context, watch)
+                if standing.ended:
+                    return self._end(context, watch, standing)
+                if self.deferrable:
+                    self._defer(context, watch, standing)
         except KedroVertexError as error:
             raise airflow_error(error) from None
         try:
