@@ -95,7 +95,8 @@ def kedro_vertex_dag(
         ``__default__``: ``{"train": {"pool": "gpu", "retries": 2}}``. They are laid over those of ``vertexai.yml``
         (``nodes.<selector>.airflow``).
     :param arguments: ``run_config``, ``selection``, ``project_id``, ``region``, ``gcp_conn_id``,
-        ``impersonation_chain``, ``deferrable`` and ``poll_interval`` (60 seconds by default) as
+        ``impersonation_chain``, ``deferrable`` and ``poll_interval`` (by default 60 seconds for a job, 30 for a
+        watched node and 10 for a CustomJob) as
         :class:`~airflow_provider_kedro_vertex.operators.KedroVertexPipelineOperator` takes them, without templates in
         ``selection``, which says here already what tasks there are; all others go to Airflow's ``DAG`` (``schedule``,
         ``start_date``, ``default_args``, ``tags``, which are the DAG's and not Kedro's, ...). The DAG's ``params``

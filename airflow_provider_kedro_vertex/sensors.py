@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
 from airflow_provider_kedro_vertex.core.states import is_over
-from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout
+from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout, longest_wait
 from airflow_provider_kedro_vertex.links import MlflowLink, VertexJobLink, VertexLogsLink
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
                 seen=self._watch.states.seen,
             ),
             method_name="execute_complete",
-            timeout=min(timedelta(seconds=self.timeout), self.execution_timeout or timedelta.max),
+            timeout=longest_wait(self),
         )
 
     @cached_property
@@ -344,8 +343,7 @@ class KedroVertexNodeSensor(BaseSensorOperator):
         }
 
     def _defer_to(self, trigger: BaseTrigger, method_name: str) -> NoReturn:
-        limit = min(timedelta(seconds=self.timeout), self.execution_timeout or timedelta.max)
-        self.defer(trigger=trigger, method_name=method_name, timeout=limit)
+        self.defer(trigger=trigger, method_name=method_name, timeout=longest_wait(self))
 
     def _end(self, context: Context, watch: NodeWatch, standing: Standing) -> dict[str, Any]:
         """Give what the group left, or fail or skip as it did."""

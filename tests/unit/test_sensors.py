@@ -1,7 +1,8 @@
-"""What a sensor does that no run of Airflow shows soon: an outage of Vertex AI while it is rescheduled."""
+"""What a sensor does that no run of Airflow shows soon: its time limits, and an outage while it is rescheduled."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,16 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorT
 
 from airflow_provider_kedro_vertex import node_watch
 from airflow_provider_kedro_vertex.core.errors import UnavailableError
+from airflow_provider_kedro_vertex.deferring import longest_wait
 from airflow_provider_kedro_vertex.sensors import KedroVertexNodeSensor
+
+
+@pytest.mark.parametrize(
+    ("limit", "seconds"), [(None, 100), (timedelta(seconds=40), 40), (timedelta(seconds=400), 100)]
+)
+def test_a_deferred_sensor_waits_for_the_shorter_of_its_two_limits(limit: timedelta | None, seconds: int) -> None:
+    sensor = KedroVertexNodeSensor(task_id="node", group="node", timeout=100, execution_timeout=limit)
+    assert longest_wait(sensor) == timedelta(seconds=seconds)
 
 
 class OutOfReach:
