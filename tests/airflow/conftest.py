@@ -19,6 +19,7 @@ from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from dags_examples.demo.processes import Processes
 from tests.airflow.command import airflow_command
 
 DAG_ID, DAY = "operator_runs", "2013-06-02"
@@ -58,6 +59,13 @@ class DagRun:
     def _read(self, query: str, *values: str) -> list[Any]:
         with sqlite3.connect(self.database) as connection:
             return connection.execute(query, values).fetchall()
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    started = Processes(tmp_path_factory.mktemp("logs"))
+    yield started
+    started.stop()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,7 +23,7 @@ from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from dags_examples.demo.processes import Processes
 from dags_examples.demo.stack import environment
-from tests.airflow.control import RunningAirflow, start_emulator
+from tests.airflow.control import RunningAirflow, RunningVertex, start_emulator
 
 pytestmark = [pytest.mark.airflow]
 
@@ -95,21 +94,10 @@ def many_nodes_manifest() -> Manifest:
 
 
 @dataclass(frozen=True)
-class Vertex:
-    """The emulator, asked over its own addresses, with what its containers were told."""
+class Vertex(RunningVertex):
+    """One whose containers tell what they were told, in a folder."""
 
-    url: str
     folder: Path
-
-    def jobs(self, dag_id: str, collection: str = "pipelineJobs") -> list[dict[str, Any]]:
-        """The jobs of a DAG, the oldest first."""
-        parent = f"{self.url}/v1/projects/demo-project/locations/europe-west1"
-        query = {"filter": f'labels.airflow-dag-id="{dag_id}"', "pageSize": "100"}
-        found = requests.get(f"{parent}/{collection}", params=query, timeout=30).json().get(collection, [])
-        return sorted(found, key=lambda job: str(job["createTime"]))
-
-    def states(self, dag_id: str) -> list[str]:
-        return [job["state"].removeprefix("PIPELINE_STATE_") for job in self.jobs(dag_id)]
 
     def told(self, dag_id: str) -> list[dict[str, Any]]:
         record = self.folder / "record"
@@ -127,13 +115,6 @@ class Vertex:
 
     def mend(self, dag_id: str, node: str) -> None:
         (self.folder / "failing" / dag_id / node).unlink()
-
-
-@pytest.fixture(scope="module")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
-    started = Processes(tmp_path_factory.mktemp("logs"))
-    yield started
-    started.stop()
 
 
 @pytest.fixture(scope="module")
@@ -292,5 +273,5 @@ def test_runs_side_by_side_share_no_job_version_or_place(airflow: RunningAirflow
         assert len({(context["run_id"], context[of_one_run]) for context in told}) == RUNS_AT_ONCE
         assert len({context[of_one_run] for context in told}) == RUNS_AT_ONCE
     assert len({context["job_id"] for context in told}) == len(told)
-    outputs = [job["jobSpec"]["baseOutputDirectory"] for job in vertex.jobs("side_by_side", "customJobs")]
+    outputs = [job["jobSpec"]["baseOutputDirectory"] for job in vertex.jobs("side_by_side", collection="customJobs")]
     assert len({output["outputUriPrefix"] for output in outputs}) == len(told)
