@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gcp_storage_emulator.server import create_server
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.config import RunConfig
@@ -21,6 +20,7 @@ from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node,
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from dags_examples.demo.processes import Processes
 from tests.airflow.command import airflow_command
+from tests.storage import storage_emulator
 
 DAG_ID, DAY = "operator_runs", "2013-06-02"
 IMAGE = "example/image:1"
@@ -81,11 +81,8 @@ def vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexEmulator]
 
 @pytest.fixture(scope="session")
 def storage() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket"):
-        yield f"http://127.0.0.1:{port}"
+    with storage_emulator("bucket") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
