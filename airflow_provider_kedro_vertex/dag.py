@@ -26,6 +26,7 @@ from airflow_provider_kedro_vertex.source import ManifestSource
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.plan import Plan
+    from airflow_provider_kedro_vertex.core.selection import Selection
 
 MODES = ("pipeline_job", "custom_job")
 WATCHES = ("job", "nodes")
@@ -34,7 +35,7 @@ WATCHES = ("job", "nodes")
 SUBMIT, WAIT, ON_EXIT = "submit", "wait", "on_exit"
 
 #: What the factory hands to the operators; everything else goes to Airflow's DAG or TaskGroup.
-_JOB_ARGUMENTS = frozenset({"run_config", "project_id", "region", "gcp_conn_id", "impersonation_chain"})
+_JOB_ARGUMENTS = frozenset({"run_config", "selection", "project_id", "region", "gcp_conn_id", "impersonation_chain"})
 #: What the factory hands to whatever waits.
 _WAIT_ARGUMENTS = frozenset({"deferrable", "poll_interval"})
 
@@ -93,14 +94,18 @@ def kedro_vertex_dag(
     :param node_arguments: arguments of Airflow's ``BaseOperator`` for the tasks of nodes, by node name, tag, pattern or
         ``__default__``: ``{"train": {"pool": "gpu", "retries": 2}}``. They are laid over those of ``vertexai.yml``
         (``nodes.<selector>.airflow``).
-    :param arguments: ``run_config``, ``project_id``, ``region``, ``gcp_conn_id``, ``impersonation_chain``,
-        ``deferrable`` and ``poll_interval`` (60 seconds by default) as
-        :class:`~airflow_provider_kedro_vertex.operators.KedroVertexPipelineOperator` takes them; all others go to
-        Airflow's ``DAG`` (``schedule``, ``start_date``, ``default_args``, ...). The DAG's ``params`` become the
-        pipeline's runtime parameters, with templates in their strings; one more, ``force_full_run``, asks in the
-        trigger form whether a new attempt of this run begins from the start (see the operator), and stays out of Kedro.
-    :raises KedroVertexError: the manifest cannot be read or has no such pipeline, or an argument is wrong; Airflow
-        shows it as an import error.
+    :param arguments: ``run_config``, ``selection``, ``project_id``, ``region``, ``gcp_conn_id``,
+        ``impersonation_chain``, ``deferrable`` and ``poll_interval`` (by default 60 seconds for a job, 30 for a
+        watched node and 10 for a CustomJob) as
+        :class:`~airflow_provider_kedro_vertex.operators.KedroVertexPipelineOperator` takes them, without templates in
+        ``selection``, which says here already what tasks there are; all others go to Airflow's ``DAG`` (``schedule``,
+        ``start_date``, ``default_args``, ``tags``, which are the DAG's and not Kedro's, ...). The DAG's ``params``
+        become the pipeline's runtime parameters, with templates in their strings; one more, ``force_full_run``, asks in
+        the trigger form whether a new attempt of this run begins from the start (see the operator), and stays out of
+        Kedro.
+    :raises KedroVertexError: the manifest cannot be read or has no such pipeline, ``selection`` has an unknown name,
+        selects nothing, or lacks data that nodes outside of it keep in memory, or an argument is wrong; Airflow shows
+        it as an import error.
     """
     file: str = sys._getframe(1).f_globals["__file__"]
     try:
@@ -138,7 +143,8 @@ def kedro_vertex_dags(
     :param pipelines: only these registered pipelines; None takes all.
     :param manifest: see :func:`kedro_vertex_dag`, as ``project``, ``python``, ``kedro_env``, ``mode`` and ``watch``.
     :param node_arguments: see :func:`kedro_vertex_dag`; a selector may mean nodes of some of the pipelines alone.
-    :param arguments: see :func:`kedro_vertex_dag`; the same for each DAG.
+    :param arguments: see :func:`kedro_vertex_dag`; the same for each DAG, so that a ``selection`` must select something
+        of each pipeline.
     :return: DAG id to DAG.
     :raises KedroVertexError: the manifest cannot be read, lacks one of ``pipelines``, or an argument is wrong.
     """
@@ -229,7 +235,9 @@ class _Pipeline:
 
     def dag(self, file: str, dag_id: str | None) -> KedroVertexDag:
         """Make a DAG."""
-        nodes = len(self.read.pipeline(self.name).nodes)
+        nodes = str(len(self._nodes))
+        if self._selection is not None:
+            nodes += f" of {len(self.read.pipeline(self.name).nodes)}"
         shown = {
             "tags": ["kedro", self.read.project.package_name],
             # The digest makes a change of the project a change of the DAG, and so a new version of it in Airflow 3.
@@ -284,7 +292,7 @@ class _Pipeline:
         )
         submit >> wait
         self._add_teardown(parent, [wait], job)
-        return TasksMap(dict.fromkeys((node.name for node in self.read.pipeline(self.name).nodes), wait))
+        return TasksMap(dict.fromkeys(self._nodes, wait))
 
     def _add_teardown(self, parent: TaskGroup, leaves: list[BaseOperator], job: Mapping[str, Any]) -> None:
         if self._config.on_exit_pipeline:
@@ -316,10 +324,26 @@ class _Pipeline:
         return self.read.config.overridden(self.arguments.get("run_config") or {})
 
     @cached_property
-    def _plan(self) -> Plan:
-        from airflow_provider_kedro_vertex.core.plan import build_plan  # not where a DAG has no tasks of nodes
+    def _selection(self) -> Selection | None:
+        given = self.arguments.get("selection")
+        if not given:
+            return None
+        from airflow_provider_kedro_vertex.core.selection import Selection  # not where a DAG runs all nodes
 
-        return build_plan(self.read, self.name, self._config)
+        return Selection.from_dict(given)
+
+    @cached_property
+    def _nodes(self) -> list[str]:
+        """The nodes to run."""
+        if self._selection is None:
+            return [node.name for node in self.read.pipeline(self.name).nodes]
+        return [name for group in self._plan.groups for name in group.nodes]
+
+    @cached_property
+    def _plan(self) -> Plan:
+        from airflow_provider_kedro_vertex.core.plan import build_plan  # not where a DAG is a whole pipeline's one job
+
+        return build_plan(self.read, self.name, self._config, self._selection)
 
 
 def _force_full_run() -> Param:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 #: Airflow's ``next_method`` of a deferred task that must fail: its trigger broke, or its time is over.
@@ -12,6 +13,11 @@ _FAIL = "__fail__"
 def is_timeout(next_method: str, next_kwargs: Mapping[str, Any] | None) -> bool:
     """Whether a deferred task comes back since its time is over: "Trigger timeout", or "Trigger/execution timeout"."""
     return next_method == _FAIL and "timeout" in str((next_kwargs or {}).get("error", "")).lower()
+
+
+def longest_wait(sensor: Any) -> timedelta:
+    """How long a sensor may be deferred: its ``timeout``, or its ``execution_timeout`` if that is shorter."""
+    return min(timedelta(seconds=sensor.timeout), sensor.execution_timeout or timedelta.max)
 
 
 def ends_in_triggerer(operator: Any) -> bool:

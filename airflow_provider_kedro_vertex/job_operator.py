@@ -45,6 +45,9 @@ class VertexJobOperator(BaseOperator):
     :param kedro_env: with ``project``: the Kedro environment (templated).
     :param run_config: settings of ``vertexai.yml``'s ``run_config`` to use instead, such as
         ``{"image": "..", "resources": {"train": {"memory": "8Gi"}}}`` (templated).
+    :param selection: the slice of the pipeline to run, by the filters of ``kedro run``: ``{"tags": ["daily"],
+        "to_nodes": ["train"]}``; see :class:`~airflow_provider_kedro_vertex.core.selection.Selection`. All of it by
+        default (templated).
     :param project_id: Google Cloud project; by default the manifest's, else the connection's (templated).
     :param region: Vertex AI location; by default the manifest's (templated).
     :param display_name: the job's title; by default the experiment or project, the pipeline and the run (templated).
@@ -73,6 +76,7 @@ class VertexJobOperator(BaseOperator):
         "python",
         "kedro_env",
         "run_config",
+        "selection",
         "project_id",
         "region",
         "display_name",
@@ -83,6 +87,7 @@ class VertexJobOperator(BaseOperator):
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "run_config": "json",
+        "selection": "json",
         "labels": "json",
         "job_overrides": "json",
     }
@@ -95,6 +100,7 @@ class VertexJobOperator(BaseOperator):
     python: str | None
     kedro_env: str | None
     run_config: Mapping[str, Any] | None
+    selection: Mapping[str, Any] | None
     project_id: str | None
     region: str | None
     display_name: str | None
@@ -122,6 +128,7 @@ class VertexJobOperator(BaseOperator):
         python: str | None = None,
         kedro_env: str | None = None,
         run_config: Mapping[str, Any] | None = None,
+        selection: Mapping[str, Any] | None = None,
         project_id: str | None = None,
         region: str | None = None,
         display_name: str | None = None,
@@ -147,6 +154,7 @@ class VertexJobOperator(BaseOperator):
             python=python,
             kedro_env=kedro_env,
             run_config=run_config,
+            selection=selection,
             project_id=project_id,
             region=region,
             display_name=display_name,

@@ -19,7 +19,7 @@ from airflow_provider_kedro_vertex.core.per_node import DEFAULT, PerNode, node_n
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
-    from airflow_provider_kedro_vertex.core.manifest import Manifest, Node
+    from airflow_provider_kedro_vertex.core.manifest import Manifest
     from airflow_provider_kedro_vertex.core.plan import NodeGroup, Plan
 
 #: Airflow takes 250 characters for a task's id with its task groups' ids before it.
@@ -103,14 +103,14 @@ def check_selectors(arguments: NodeArguments, manifest: Manifest) -> None:
     if not arguments:
         return
     nodes = [node for pipeline in manifest.pipelines.values() for node in pipeline.nodes]
-    known = {DEFAULT, *(tag for node in nodes for tag in node.tags), *(name for node in nodes for name in _names(node))}
+    known = {
+        DEFAULT,
+        *(tag for node in nodes for tag in node.tags),
+        *(name for node in nodes for name in node_names(node.name)),
+    }
     for selector in arguments:
         if selector not in known and PerNode({selector: {}}).find(known, ()) is None:
             raise ConfigError(f"node_arguments: no node or tag is named {selector!r}.{did_you_mean(selector, known)}")
-
-
-def _names(node: Node) -> tuple[str, ...]:
-    return node_names(node.name)
 
 
 def _from_settings(airflow: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
 from airflow_provider_kedro_vertex.core.states import is_over
-from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout
+from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout, longest_wait
 from airflow_provider_kedro_vertex.links import MlflowLink, VertexJobLink, VertexLogsLink
 
 if TYPE_CHECKING:
@@ -50,7 +49,8 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
     :param cancel_on_kill: cancel the job when this task is killed, or its time is over, while it waits. Off by default,
         since the sensor did not submit the job.
     :param end_from_trigger: see :class:`~airflow_provider_kedro_vertex.job_operator.VertexJobOperator`.
-    :param outage_timeout: seconds for which Vertex AI may be out of reach before the wait is given up.
+    :param outage_timeout: seconds for which Vertex AI may be out of reach before the wait is given up. A sensor that
+        reschedules itself does not remember: its ``timeout`` alone counts.
     """
 
     template_fields: Sequence[str] = ("job", "gcp_conn_id", "impersonation_chain")
@@ -147,7 +147,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
                 seen=self._watch.states.seen,
             ),
             method_name="execute_complete",
-            timeout=min(timedelta(seconds=self.timeout), self.execution_timeout or timedelta.max),
+            timeout=longest_wait(self),
         )
 
     @cached_property
@@ -179,7 +179,8 @@ class KedroVertexNodeSensor(BaseSensorOperator):
         :class:`~airflow_provider_kedro_vertex.operators.KedroVertexPipelineOperator`, whose job this is.
     :param deferrable: wait in the triggerer; Airflow's ``operators.default_deferrable`` by default.
     :param end_from_trigger: see :class:`~airflow_provider_kedro_vertex.job_operator.VertexJobOperator`.
-    :param outage_timeout: seconds for which Vertex AI may be out of reach before the wait is given up.
+    :param outage_timeout: seconds for which Vertex AI may be out of reach before a deferred wait is given up; without
+        ``deferrable``, ``timeout`` alone counts.
     :param timeout: seconds to wait; Airflow's ``sensors.default_timeout`` by default.
     :param mode: how it waits where it is not deferred: ``reschedule`` or ``poke``.
     :param poke_interval: seconds between two looks, at most.
@@ -227,14 +228,15 @@ class KedroVertexNodeSensor(BaseSensorOperator):
 
         self._running = context
         try:
-            watch = NodeWatch(self, context)
-            standing = watch.look()
-            if is_first_look(context) and watch.is_due(standing):
-                standing = self._run_again(context, watch)
-            if standing.ended:
-                return self._end(context, watch, standing)
-            if self.deferrable:
-                self._defer(context, watch, standing)
+            if is_first_look(context):  # the later ones of a rescheduled sensor are poke's, which rides out an outage
+                watch = NodeWatch(self, context)
+                standing = watch.look()
+                if watch.is_due(standing):
+                    standing = self._run_again(context, watch)
+                if standing.ended:
+                    return self._end(context, watch, standing)
+                if self.deferrable:
+                    self._defer(context, watch, standing)
         except KedroVertexError as error:
             raise airflow_error(error) from None
         try:
@@ -341,8 +343,7 @@ class KedroVertexNodeSensor(BaseSensorOperator):
         }
 
     def _defer_to(self, trigger: BaseTrigger, method_name: str) -> NoReturn:
-        limit = min(timedelta(seconds=self.timeout), self.execution_timeout or timedelta.max)
-        self.defer(trigger=trigger, method_name=method_name, timeout=limit)
+        self.defer(trigger=trigger, method_name=method_name, timeout=longest_wait(self))
 
     def _end(self, context: Context, watch: NodeWatch, standing: Standing) -> dict[str, Any]:
         """Give what the group left, or fail or skip as it did."""

@@ -67,26 +67,25 @@ class ManifestSource:
     def _inspected(self, project: Path) -> Manifest:
         if not (project / "pyproject.toml").is_file():
             raise ProjectError(f"{project} is no Kedro project: it has no pyproject.toml.")
-        cached = _cache_folder() / f"{self._key(project)}.json"
+        kind = self._kind(project)
+        cached = _cache_folder() / f"{kind}-{_digest_of_files(project)}.json"
         if cached.is_file():
             try:
                 return manifests.read(cached)
             except ManifestError:
                 pass  # damaged from outside: the inspection below replaces it
         self._inspect(project, cached)
+        for outdated in cached.parent.glob(f"{kind}-*.json"):
+            if outdated != cached:
+                outdated.unlink(missing_ok=True)
         return manifests.read(cached)
 
-    def _key(self, project: Path) -> str:
-        """A digest over all that the manifest depends on: a change of any of it is another key."""
+    def _kind(self, project: Path) -> str:
+        """A digest over all but the project's files that the manifest depends on."""
         # A manifest hands these variables on to the containers, and vertexai.yml may be made of them.
         forwarded = sorted(item for item in os.environ.items() if item[0].startswith("KEDRO_CONFIG_"))
         parts = (__version__, str(project), self._python, self.kedro_env, forwarded)
-        digest = hashlib.sha256(repr(parts).encode())
-        for path in _files(project):
-            content = path.read_bytes()
-            digest.update(f"\0{path.relative_to(project)}\0{len(content)}\0".encode())
-            digest.update(content)
-        return digest.hexdigest()
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
     @property
     def _python(self) -> str:
@@ -127,6 +126,15 @@ def _cache_folder() -> Path:
     folder = Path(home) / "kedro_vertex_manifests"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def _digest_of_files(project: Path) -> str:
+    digest = hashlib.sha256()
+    for path in _files(project):
+        content = path.read_bytes()
+        digest.update(f"\0{path.relative_to(project)}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def _files(project: Path) -> Iterator[Path]:

@@ -21,6 +21,7 @@ from airflow_provider_kedro_vertex.core.overrides import with_overrides
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.plan import EXIT_TASK_ID, NodeGroup, Plan, build_plan
 from airflow_provider_kedro_vertex.core.sections import boolean
+from airflow_provider_kedro_vertex.core.selection import Selection
 from airflow_provider_kedro_vertex.core.submission import RUN_LABEL, START_LABEL, Attempts
 from airflow_provider_kedro_vertex.source import ManifestSource
 
@@ -209,11 +210,13 @@ def config_of(operator: VertexJobOperator) -> RunConfig:
 
 
 def plan_of(operator: VertexJobOperator, manifest: Manifest) -> Plan:
-    """Plan the operator's pipeline.
+    """Plan the operator's pipeline, or its slice of it.
 
-    :raises KedroVertexError: a setting is wrong.
+    :raises KedroVertexError: a setting or a name of the slice is wrong.
     """
-    return build_plan(manifest, operator.pipeline, manifest.config.overridden(operator.run_config or {}))
+    config = manifest.config.overridden(operator.run_config or {})
+    selection = Selection.from_dict(operator.selection) if operator.selection else None
+    return build_plan(manifest, operator.pipeline, config, selection)
 
 
 def client_of(operator: VertexJobOperator, hook: KedroVertexHook, config: RunConfig) -> VertexClient:

@@ -90,11 +90,15 @@ class KedroVertexJobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until the job has ended."""
         try:
-            yield await self._event()
+            event = await self._event()
+        except KedroVertexError as error:
+            final = not isinstance(error, UnavailableError | QuotaExceededError)
+            event = TriggerEvent({"name": self.job, "error": str(error), "final": final})
         except asyncio.CancelledError:
             if not _TELLS_OF_KILLS:
                 await self.on_kill()
             raise
+        yield event
 
     async def on_kill(self) -> None:
         """Cancel the job if a person or a timeout ended the deferred task. Restarts leave the job alone."""
@@ -124,22 +128,18 @@ class KedroVertexJobTrigger(BaseTrigger):
     async def _event(self) -> TriggerEvent:
         states = StateLog(self.log, self.seen)
         state = ""
-        try:
-            async for news in self._news():
-                match news:
-                    case poller.Changed():
-                        states.show(news.states)
-                    case poller.Trouble():
-                        self.log.warning("%s The wait goes on.", news.message)
-                    case poller.Ended():
-                        state = news.state
-            if self.end_task and succeeded(state):
-                event = await success_event(self.task_instance, await self._summary(states))
-                if event is not None:
-                    return event
-        except KedroVertexError as error:
-            final = not isinstance(error, UnavailableError | QuotaExceededError)
-            return TriggerEvent({"name": self.job, "error": str(error), "final": final})
+        async for news in self._news():
+            match news:
+                case poller.Changed():
+                    states.show(news.states)
+                case poller.Trouble():
+                    self.log.warning("%s The wait goes on.", news.message)
+                case poller.Ended():
+                    state = news.state
+        if self.end_task and succeeded(state):
+            event = await success_event(self.task_instance, await self._summary(states))
+            if event is not None:
+                return event
         return TriggerEvent({"name": self.job, "state": state, "seen": states.seen})
 
     def _news(self, nodes: bool = False) -> AsyncIterator[poller.News]:
@@ -168,11 +168,14 @@ class KedroVertexJobTrigger(BaseTrigger):
         return outcome.summary(job, hook.job_url(self.job))
 
     def _connect(self) -> tuple[KedroVertexHook, VertexClient]:
+        hook = self._hook()
+        return hook, hook.client_of(self.job)
+
+    def _hook(self) -> KedroVertexHook:
         # Heavy, so it waits until a trigger runs.
         from airflow_provider_kedro_vertex.hooks import KedroVertexHook
 
-        hook = KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
-        return hook, hook.client_of(self.job)
+        return KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
 
 
 class KedroVertexNodeTrigger(KedroVertexJobTrigger):
@@ -197,31 +200,27 @@ class KedroVertexNodeTrigger(KedroVertexJobTrigger):
     async def _event(self) -> TriggerEvent:
         states = StateLog(self.log, self.seen)
         state = ""
-        try:
-            async for news in self._news(nodes=True):
-                match news:
-                    case poller.Changed():
-                        task = news.tasks.get(self.group)
-                    case poller.Trouble():
-                        self.log.warning("%s The wait goes on.", news.message)
-                        continue
-                    case poller.Ended():
-                        # The job's end may be told before the last of its groups.
-                        task, state = await asyncio.to_thread(self._read), news.state
-                if task is None:
+        async for news in self._news(nodes=True):
+            match news:
+                case poller.Changed():
+                    task = news.tasks.get(self.group)
+                case poller.Trouble():
+                    self.log.warning("%s The wait goes on.", news.message)
                     continue
-                states.show({self.group: task.state})
-                if self.end_task and task.state in DONE_STATES:
-                    result, links = await asyncio.to_thread(self._done, task)
-                    event = await success_event(self.task_instance, result, links)
-                    if event is not None:
-                        return event
-                if task.ended:
-                    state = task.state
-                    break
-        except KedroVertexError as error:
-            final = not isinstance(error, UnavailableError | QuotaExceededError)
-            return TriggerEvent({"name": self.job, "error": str(error), "final": final})
+                case poller.Ended():
+                    # The job's end may be told before the last of its groups.
+                    task, state = await asyncio.to_thread(self._read), news.state
+            if task is None:
+                continue
+            states.show({self.group: task.state})
+            if self.end_task and task.state in DONE_STATES:
+                result, links = await asyncio.to_thread(self._done, task)
+                event = await success_event(self.task_instance, result, links)
+                if event is not None:
+                    return event
+            if task.ended:
+                state = task.state
+                break
         return TriggerEvent({"name": self.job, "state": state, "seen": states.seen})
 
     def _read(self) -> outcome.Task | None:
@@ -229,9 +228,7 @@ class KedroVertexNodeTrigger(KedroVertexJobTrigger):
         return next((task for task in outcome.tasks(client.get_job(self.job)) if task.name == self.group), None)
 
     def _done(self, task: outcome.Task) -> tuple[dict[str, Any], dict[str, str]]:
-        from airflow_provider_kedro_vertex.hooks import KedroVertexHook
-
-        hook = KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
+        hook = self._hook()
         url = hook.job_url(self.job)
         links = {}
         if task.number:

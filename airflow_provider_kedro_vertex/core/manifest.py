@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -101,9 +102,9 @@ class Manifest:
                 f"{did_you_mean(name, self.pipelines)}"
             ) from None
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """``sha256:`` and 64 hexadecimal digits over the content."""
+        """``sha256:`` and 64 hexadecimal digits over the content; of one that was read, those of its file."""
         return _digest(_content(self))
 
 
@@ -235,8 +236,10 @@ def _manifest(value: Any) -> Manifest:
         pipelines={name: _pipeline(name, item) for name, item in _items(value, "pipelines")},
     )
     # Over what is written and not over what it means: settings that are new since then change no old digest.
-    if value.get("digest") != _digest({key: item for key, item in value.items() if key != "digest"}):
+    digest = _digest({key: item for key, item in value.items() if key != "digest"})
+    if value.get("digest") != digest:
         raise _ShapeError("at digest: it does not match the content, so the file was edited or damaged")
+    vars(manifest)["digest"] = digest  # each parse of a DAG file tells it, and it takes as long as a hundred tasks
     return manifest
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.identity import label_value
 from airflow_provider_kedro_vertex.core.states import is_over
+from airflow_provider_kedro_vertex.core.times import moment
 
 #: kedro-vertexai's default of ``run_config.ttl``: a week.
 DEFAULT_TTL = 604800
@@ -72,9 +73,3 @@ def kept_because(jobs: Iterable[Mapping[str, Any]], project: str, now: datetime,
     if not all("endTime" in job and is_old(moment(job["endTime"]), now, ttl) for job in known):
         return RECENT
     return None
-
-
-def moment(text: str) -> datetime:
-    """Read a time as Google's APIs write it (RFC 3339, up to nanoseconds, ``Z``)."""
-    whole, _, rest = text.removesuffix("Z").partition(".")
-    return datetime.fromisoformat(f"{whole}.{rest[:6].ljust(6, '0')}+00:00")

@@ -42,8 +42,10 @@ class Selection:
     def from_dict(cls, value: Mapping[str, Any]) -> Selection:
         """Read a selection: each filter a list of names, or one string with commas between them, or None.
 
-        :raises ConfigError: an unknown filter, or names that are no strings.
+        :raises ConfigError: no filters, an unknown one, or names that are no strings.
         """
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"A selection is filters and their names, such as {{'tags': ['daily']}}, not {value!r}.")
         known = [item.name for item in dataclasses.fields(cls)]
         for key in value:
             if key not in known:

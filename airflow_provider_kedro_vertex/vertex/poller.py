@@ -25,6 +25,7 @@ from airflow_provider_kedro_vertex.core.errors import (
 )
 from airflow_provider_kedro_vertex.core.outcome import Task, tasks
 from airflow_provider_kedro_vertex.core.states import ENDED_STATES, is_over
+from airflow_provider_kedro_vertex.core.times import moment
 from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
 
 #: Seconds between two looks: soon after a start and near the usual end of a job, and otherwise.
@@ -117,8 +118,7 @@ async def watch(
     :raises VertexApiError: the job is gone, or may not be read.
     """
     shared = (id(asyncio.get_running_loop()), key, *job.split("/")[:-1])
-    moment = _time(since) if since else None
-    waiter = _Waiter(job, moment, longest_pause, outage_limit, kind, nodes, time.monotonic())
+    waiter = _Waiter(job, moment(since) if since else None, longest_pause, outage_limit, kind, nodes, time.monotonic())
     poller = _POLLERS.get(shared)
     if poller is None:
         poller = _POLLERS[shared] = _Poller(make_client, lambda: _POLLERS.pop(shared, None))
@@ -244,7 +244,7 @@ class _Poller:
             raise
         newest = start
         for job in ended:
-            newest = max(newest, _time(job["updateTime"]) - OVERLAP)
+            newest = max(newest, moment(job["updateTime"]) - OVERLAP)
             self._ended(job["name"], job["state"])
         self._from = min(self._from or newest, newest)
 
@@ -309,9 +309,3 @@ class _Budget:
             return False
         self._left -= 1
         return True
-
-
-def _time(text: str) -> datetime:
-    # Up to nanoseconds, which datetime does not read before Python 3.11.
-    whole, _, fraction = text.rstrip("Z").partition(".")
-    return datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}+00:00")

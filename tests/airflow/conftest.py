@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gcp_storage_emulator.server import create_server
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from dags_examples.demo.processes import Processes
 from tests.airflow.command import airflow_command
+from tests.storage import storage_emulator
 
 DAG_ID, DAY = "operator_runs", "2013-06-02"
 IMAGE = "example/image:1"
@@ -60,6 +61,13 @@ class DagRun:
             return connection.execute(query, values).fetchall()
 
 
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    started = Processes(tmp_path_factory.mktemp("logs"))
+    yield started
+    started.stop()
+
+
 @pytest.fixture(scope="session")
 def vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexEmulator]:
     image = tmp_path_factory.mktemp("image")
@@ -73,11 +81,8 @@ def vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexEmulator]
 
 @pytest.fixture(scope="session")
 def storage() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket"):
-        yield f"http://127.0.0.1:{port}"
+    with storage_emulator("bucket") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,13 @@ import sqlite3
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import requests
 
 from dags_examples.demo.airflow import settings
 from dags_examples.demo.airflow2 import Airflow2
@@ -48,6 +51,25 @@ def start_emulator(processes: Processes, data: Path, *arguments: str) -> str:
     address = data / "url"
     processes.until(lambda: address.exists() and bool(address.read_text()), "address of the emulator", 60)
     return address.read_text().strip()
+
+
+@dataclass(frozen=True)
+class RunningVertex:
+    """The emulator, asked over its own addresses."""
+
+    url: str
+
+    def jobs(self, dag_id: str, task_id: str | None = None, collection: str = "pipelineJobs") -> list[dict[str, Any]]:
+        """The jobs of a DAG, or of one of its tasks, the oldest first."""
+        wanted = f'labels.airflow-dag-id="{dag_id}"'
+        if task_id is not None:
+            wanted += f' AND labels.airflow-task-id="{task_id}"'
+        parent = f"{self.url}/v1/projects/demo-project/locations/europe-west1"
+        answer = requests.get(f"{parent}/{collection}", params={"filter": wanted, "pageSize": "100"}, timeout=30)
+        return sorted(answer.json().get(collection, []), key=lambda job: str(job["createTime"]))
+
+    def states(self, dag_id: str, task_id: str | None = None) -> list[str]:
+        return [job["state"].removeprefix("PIPELINE_STATE_") for job in self.jobs(dag_id, task_id)]
 
 
 class RunningAirflow:

@@ -9,10 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -21,7 +18,7 @@ from airflow_provider_kedro_vertex.core import manifest as manifests
 from dags_examples.demo.processes import Processes
 from dags_examples.demo.stack import environment
 from tests.airflow.conftest import _manifest
-from tests.airflow.control import RunningAirflow, start_emulator
+from tests.airflow.control import RunningAirflow, RunningVertex, start_emulator
 
 pytestmark = [pytest.mark.airflow]
 
@@ -37,23 +34,8 @@ LASTS = 45 + 15 * WAITING_TASKS + OUTAGE_SECONDS
 METHODS = ("GetPipelineJob", "ListPipelineJobs")
 
 
-@dataclass(frozen=True)
-class Vertex:
-    """The emulator, asked over its own addresses."""
-
-    url: str
-
-    def jobs(self, dag_id: str, task_id: str | None = None) -> list[dict[str, Any]]:
-        """The jobs of a DAG, or of one of its tasks, the oldest first."""
-        wanted = f'labels.airflow-dag-id="{dag_id}"'
-        if task_id is not None:
-            wanted += f' AND labels.airflow-task-id="{task_id}"'
-        parent = f"{self.url}/v1/projects/demo-project/locations/europe-west1"
-        answer = requests.get(f"{parent}/pipelineJobs", params={"filter": wanted, "pageSize": "100"}, timeout=30)
-        return sorted(answer.json().get("pipelineJobs", []), key=lambda job: str(job["createTime"]))
-
-    def states(self, dag_id: str, task_id: str | None = None) -> list[str]:
-        return [job["state"].removeprefix("PIPELINE_STATE_") for job in self.jobs(dag_id, task_id)]
+class Vertex(RunningVertex):
+    """One that may be out of reach."""
 
     def goes_out(self) -> None:
         faults = [{"method": method, "reset": True, "count": 10_000} for method in METHODS]
@@ -61,13 +43,6 @@ class Vertex:
 
     def comes_back(self) -> None:
         requests.delete(f"{self.url}/_emulator/faults", timeout=30).raise_for_status()
-
-
-@pytest.fixture(scope="module")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
-    started = Processes(tmp_path_factory.mktemp("logs"))
-    yield started
-    started.stop()
 
 
 @pytest.fixture(scope="module")

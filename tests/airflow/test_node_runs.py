@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,7 +23,7 @@ from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from dags_examples.demo.processes import Processes
 from dags_examples.demo.stack import environment
-from tests.airflow.control import RunningAirflow, start_emulator
+from tests.airflow.control import RunningAirflow, RunningVertex, start_emulator
 
 pytestmark = [pytest.mark.airflow]
 
@@ -35,6 +34,7 @@ FIRST_DAY = date(2013, 6, 1)
 IMAGE = "example/nodes:1"
 NODES = ("load", "model.baseline", "model.fit", "model.inner.score", "report")
 FAILING_ONCE = ("watched", "custom_jobs", "one_job", "rescheduled")
+SLICED = ("some_watched", "some_custom_jobs", "some_in_one_job")
 
 #: Stands in for the runtime inside of the container: it tells what it was given, and fails while it is told to.
 RUNTIME = """
@@ -94,21 +94,10 @@ def many_nodes_manifest() -> Manifest:
 
 
 @dataclass(frozen=True)
-class Vertex:
-    """The emulator, asked over its own addresses, with what its containers were told."""
+class Vertex(RunningVertex):
+    """One whose containers tell what they were told, in a folder."""
 
-    url: str
     folder: Path
-
-    def jobs(self, dag_id: str, collection: str = "pipelineJobs") -> list[dict[str, Any]]:
-        """The jobs of a DAG, the oldest first."""
-        parent = f"{self.url}/v1/projects/demo-project/locations/europe-west1"
-        query = {"filter": f'labels.airflow-dag-id="{dag_id}"', "pageSize": "100"}
-        found = requests.get(f"{parent}/{collection}", params=query, timeout=30).json().get(collection, [])
-        return sorted(found, key=lambda job: str(job["createTime"]))
-
-    def states(self, dag_id: str) -> list[str]:
-        return [job["state"].removeprefix("PIPELINE_STATE_") for job in self.jobs(dag_id)]
 
     def told(self, dag_id: str) -> list[dict[str, Any]]:
         record = self.folder / "record"
@@ -126,13 +115,6 @@ class Vertex:
 
     def mend(self, dag_id: str, node: str) -> None:
         (self.folder / "failing" / dag_id / node).unlink()
-
-
-@pytest.fixture(scope="module")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
-    started = Processes(tmp_path_factory.mktemp("logs"))
-    yield started
-    started.stop()
 
 
 @pytest.fixture(scope="module")
@@ -156,10 +138,10 @@ def airflow(processes: Processes, vertex: Vertex, tmp_path_factory: pytest.TempP
     manifests.write(pipeline_manifest(), dags / "nodes.manifest.json")
     manifests.write(many_nodes_manifest(), dags / "many.manifest.json")
     running = RunningAirflow(home, dags, processes, vertex.url, environment())
-    running.start(*FAILING_ONCE, "stopped", "deleted", "many_watched", "many_jobs", "side_by_side")
+    running.start(*FAILING_ONCE, *SLICED, "stopped", "deleted", "many_watched", "many_jobs", "side_by_side")
     for dag_id in FAILING_ONCE:
         vertex.fail(dag_id, "model.fit")
-    for dag_id in ("stopped", "deleted", *FAILING_ONCE, "many_watched", "many_jobs"):
+    for dag_id in ("stopped", "deleted", *FAILING_ONCE, *SLICED, "many_watched", "many_jobs"):
         running.trigger(dag_id, RUN)
     return running
 
@@ -234,7 +216,8 @@ def test_a_submitting_task_that_is_cleared_runs_what_is_left(airflow: RunningAir
 def test_a_run_that_is_marked_failed_ends_its_job_and_still_runs_the_exit_pipeline(
     airflow: RunningAirflow, vertex: Vertex
 ) -> None:
-    airflow.until(lambda: airflow.states("stopped", RUN).get("model.fit") == "deferred", "deferred task")
+    # Before its trigger has begun, nobody hears of a kill.
+    airflow.until(lambda: airflow.has_trigger("stopped", RUN, "model.fit", 1), "wait")
     airflow.fail_run("stopped", RUN)
 
     airflow.until(lambda: vertex.states("stopped") == ["CANCELLED"], "end of the job", 60)
@@ -244,6 +227,10 @@ def test_a_run_that_is_marked_failed_ends_its_job_and_still_runs_the_exit_pipeli
     airflow.until(lambda: airflow.run_state("stopped", RUN) in ("success", "failed"), "end of stopped")
     states = airflow.states("stopped", RUN)
     assert (states["model.fit"], states["report"], states["on_exit"]) == ("failed", "skipped", "success")
+
+    # Airflow has judged the run by its last task, which it had skipped. Now no teardown is left, so the mark stays.
+    airflow.fail_run("stopped", RUN)
+    assert airflow.run_state("stopped", RUN) == "failed"
 
 
 def test_a_watched_job_that_is_deleted_under_way_is_told_as_such(airflow: RunningAirflow, vertex: Vertex) -> None:
@@ -255,6 +242,18 @@ def test_a_watched_job_that_is_deleted_under_way_is_told_as_such(airflow: Runnin
     states = ended(airflow, "deleted", "failed")
     assert states["load"] == "failed"
     assert f"Vertex AI has no job {job['name']}" in airflow.log("deleted", RUN, "load")
+
+
+@pytest.mark.parametrize("dag_id", SLICED)
+def test_a_slice_runs_its_nodes_alone(airflow: RunningAirflow, vertex: Vertex, dag_id: str) -> None:
+    own = {"load", "model.fit"}
+    tasks = {
+        "some_watched": {"submit", *own},
+        "some_custom_jobs": own,
+        "some_in_one_job": {"submit", "wait"},
+    }
+    assert ended(airflow, dag_id, "success") == dict.fromkeys({*tasks[dag_id], "on_exit"}, "success")
+    assert vertex.runs(dag_id) == {"load": 1, "model.fit": 1, "tell": 1}
 
 
 @pytest.mark.parametrize("dag_id", ["many_watched", "many_jobs"])
@@ -274,5 +273,5 @@ def test_runs_side_by_side_share_no_job_version_or_place(airflow: RunningAirflow
         assert len({(context["run_id"], context[of_one_run]) for context in told}) == RUNS_AT_ONCE
         assert len({context[of_one_run] for context in told}) == RUNS_AT_ONCE
     assert len({context["job_id"] for context in told}) == len(told)
-    outputs = [job["jobSpec"]["baseOutputDirectory"] for job in vertex.jobs("side_by_side", "customJobs")]
+    outputs = [job["jobSpec"]["baseOutputDirectory"] for job in vertex.jobs("side_by_side", collection="customJobs")]
     assert len({output["outputUriPrefix"] for output in outputs}) == len(told)

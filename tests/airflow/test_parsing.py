@@ -32,7 +32,8 @@ from airflow_provider_kedro_vertex import kedro_vertex_dags
 kedro_vertex_dags(globals(), manifest={manifest!r}, schedule="@daily", start_date=datetime(2013, 6, 1), catchup=False)
 """
 
-#: Runs bare DAGs, which imports what every DAG file needs, then both files again, and tells what they cost on top.
+#: Runs bare DAGs, which imports what every DAG file needs, then both files again, and tells what they cost on top:
+#: the processor's seconds beside those of the import.
 MEASURE = """
 import json, resource, runpy, sys, time
 
@@ -41,11 +42,11 @@ def cost(file):
     runpy.run_path(file)
     return time.process_time() - started, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
-runpy.run_path(sys.argv[1])
+imports = cost(sys.argv[1])
 modules = set(sys.modules)
 bare = cost(sys.argv[1])
 factory = cost(sys.argv[2])
-print(json.dumps({"seconds": factory[0] - bare[0], "megabytes": factory[1] - bare[1],
+print(json.dumps({"seconds": factory[0] - bare[0], "imports": imports[0], "megabytes": factory[1] - bare[1],
                   "modules": sorted(set(sys.modules) - modules)}))
 """
 
@@ -73,11 +74,12 @@ def test_a_dag_file_costs_little_more_than_bare_dags(tmp_path: Path) -> None:
 
     # Each in a fresh process. Machines are noisy, and noise only ever adds: the least comes nearest to the true cost.
     runs = [measure(bare, factory) for _ in range(5)]
-    seconds = min(run["seconds"] for run in runs)
+    seconds, imports = (min(run[name] for run in runs) for name in ("seconds", "imports"))
     megabytes = min(run["megabytes"] for run in runs)
     new = set(runs[0]["modules"])
 
-    assert seconds <= 0.05
+    # Beside what Airflow's own import takes, about a second, since machines differ.
+    assert seconds <= 0.05 * imports
     assert megabytes <= 10
     assert not [module for module in new if module.startswith(tuple(f"{name}." for name in NEVER)) or module in NEVER]
     assert {module for module in new if module.startswith("airflow_provider_kedro_vertex.")} <= {
@@ -106,9 +108,10 @@ def test_a_dag_file_costs_little_more_than_bare_dags(tmp_path: Path) -> None:
     }
 
 
-#: Parses and serializes a DAG of as many node tasks as bare tasks, in one process; the least of several times counts.
+#: Parses and serializes a DAG of as many node tasks as bare tasks, in one process. They take turns, so that what slows
+#: the machine down slows all of them down, and the least time of each counts. The garbage of others is nobody's time.
 MANY = """
-import json, sys, time
+import gc, json, sys, time
 from datetime import datetime
 from pathlib import Path
 from airflow.providers.common.compat.sdk import DAG
@@ -134,11 +137,14 @@ def nodes(**mode):
 
 made = {"bare": bare, "custom_job": nodes(mode="custom_job"), "watched": nodes(watch="nodes")}
 least = dict.fromkeys(made, float("inf"))
-for _ in range(8):
+gc.disable()
+for _ in range(12):
     for name, make in made.items():
+        gc.collect()
         started = time.process_time()
-        make()
+        dag = make()
         least[name] = min(least[name], time.process_time() - started)
+        del dag
 size = {name: len(json.dumps(DagSerialization.to_dict(make()))) for name, make in made.items()}
 print(json.dumps({name: [least[name] / least["bare"], size[name] / size["bare"]] for name in made}))
 """

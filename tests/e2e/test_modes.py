@@ -118,6 +118,7 @@ def test_a_lost_node_is_cleared_and_the_results_are_those_of_one_job(
     assert {task_id for task_id, state in failed.items() if state == "upstream_failed"} == AFTER
     assert {state for task_id, state in failed.items() if task_id not in AFTER} == {"success"}
     if stack.airflow.url and CHROMIUM:
+        assert set(looker.texts) == {"grid", "graph"}
         for text in looker.texts.values():
             assert all(name in text for name in ("select_flights", "train_regressor", "summarise_airlines"))
             assert any(word in text.lower() for word in ("running", "deferred", "queued", "success"))

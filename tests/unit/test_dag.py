@@ -16,6 +16,7 @@ from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, ManifestError, PlanError
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.job_operator import VertexJobOperator
 
 HEAD = """
 from datetime import datetime
@@ -149,8 +150,8 @@ MODES = {"custom_job": 'mode="custom_job"', "watched": 'watch="nodes"'}
 
 def nodes_manifest(folder: Path, **config: Any) -> Path:
     nodes = (
-        Node("load", ("raw",), ("table",)),
-        Node("submit", ("table",), ("copy",), tags=("small",)),
+        Node("load", ("raw",), ("table",), tags=("daily",)),
+        Node("submit", ("table",), ("copy",), tags=("small", "daily")),
         Node("model.fit", ("table",), ("model.line",), namespace="model", tags=("gpu",)),
         Node("model.inner.score it", ("model.line",), ("score",), namespace="model.inner"),
         Node("model", ("score", "copy"), ("result",)),
@@ -221,6 +222,53 @@ def test_airflow_arguments_come_from_vertexai_yml_and_the_dag_file(tmp_path: Pat
     assert (fit.pool, fit.retries) == ("gpus", 4)
     assert (fit.execution_timeout, fit.retry_delay) == (timedelta(seconds=60), timedelta(seconds=5))
     assert (submit.priority_weight, load.priority_weight) == (7, 1)
+
+
+@pytest.mark.parametrize("options", ['mode="custom_job"', 'watch="nodes"', 'mode="pipeline_job"'])
+def test_a_slice_has_the_tasks_of_its_nodes_alone(tmp_path: Path, options: str) -> None:
+    nodes_manifest(tmp_path, on_exit_pipeline="tidy")
+    selection = {"tags": ["daily", "gpu"], "to_nodes": "model.fit, submit"}
+    body = f"""
+given = {{"manifest": "nodes.manifest.json", "selection": {selection}}}
+dag = kedro_vertex_dag("mine", schedule=None, tags=["a team's"], {options}, **given)
+with DAG("other", schedule=None) as other:
+    group = kedro_vertex_task_group({options}, **given)
+"""
+    found = load(tmp_path, body)
+    dag = found["dag"]
+    assert set(dag.tags) == {"a team's"}
+    assert "on Vertex AI: 3 of 5 nodes." in (dag.doc_md or "")
+    for made in (dag, found["group"]):
+        assert set(made.tasks_map) == {"load", "submit", "model.fit"}
+    jobs = [task for task in dag.tasks if isinstance(task, VertexJobOperator)]
+    assert jobs
+    assert all(task.selection == selection for task in jobs)
+    if "pipeline_job" in options:
+        assert set(dag.task_dict) == {"submit", "wait", "on_exit"}
+    else:
+        own = {"submit_", "submit"} if "watch" in options else {"submit"}
+        assert set(dag.task_dict) == {*own, "load", "model.fit", "on_exit"}
+
+
+@pytest.mark.parametrize("options", ['mode="custom_job"', 'watch="nodes"', 'mode="pipeline_job"'])
+@pytest.mark.parametrize(
+    ("selection", "error", "message"),
+    [
+        ({"from_nodes": ["laod"]}, PlanError, "Pipeline '__default__' has no node 'laod'. Did you mean 'load'?"),
+        ({"tags": ["huge"]}, PlanError, "No node of pipeline '__default__' is selected by all of the filters "),
+        ({"tags": ["gpu"]}, PlanError, "Node 'model.fit' needs dataset 'table', which node 'load' makes in memory "),
+        ({"tag": ["gpu"]}, ConfigError, "A selection has no filter 'tag'. Did you mean 'tags'?"),
+        (["gpu"], ConfigError, "A selection is filters and their names, such as {'tags': ['daily']}, not ['gpu']."),
+    ],
+)
+def test_a_wrong_selection_is_an_error_of_the_dag_file(
+    tmp_path: Path, options: str, selection: object, error: type[Exception], message: str
+) -> None:
+    nodes_manifest(tmp_path)
+    body = f'kedro_vertex_dag(manifest="nodes.manifest.json", schedule=None, selection={selection}, {options})'
+    with pytest.raises(error) as raised:
+        load(tmp_path, body)
+    assert str(raised.value).startswith(message)
 
 
 def test_default_args_reach_the_tasks_of_nodes(tmp_path: Path) -> None:

@@ -20,6 +20,11 @@ rescheduled = kedro_vertex_dag("rescheduled", watch="nodes", **{**given, "deferr
 stopped = kedro_vertex_dag("stopped", watch="nodes", run_config={"nodes": {"model.fit": {"image": "lives"}}}, **given)
 deleted = kedro_vertex_dag("deleted", watch="nodes", run_config={"nodes": {"load": {"image": "lives"}}}, **given)
 
+some = {**given, "selection": {"to_outputs": ["model.line"]}}
+some_watched = kedro_vertex_dag("some_watched", watch="nodes", **some)
+some_custom_jobs = kedro_vertex_dag("some_custom_jobs", mode="custom_job", **some)
+some_in_one_job = kedro_vertex_dag("some_in_one_job", **some)
+
 many = {**given, "manifest": "many.manifest.json"}
 many_watched = kedro_vertex_dag("many_watched", watch="nodes", **many)
 many_jobs = kedro_vertex_dag("many_jobs", mode="custom_job", **many)

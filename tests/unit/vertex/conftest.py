@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import pytest
-from gcp_storage_emulator.server import create_server
 from google.auth.credentials import AnonymousCredentials
 
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
+from tests.storage import storage_emulator
 
 
 @pytest.fixture
@@ -21,9 +20,5 @@ def client(vertex: VertexEmulator) -> VertexClient:
 
 @pytest.fixture(scope="session")
 def storage() -> Iterator[str]:
-    """The address of a Cloud Storage emulator with one bucket."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket"):
-        yield f"http://127.0.0.1:{port}"
+    with storage_emulator("bucket") as url:
+        yield url

@@ -3,10 +3,11 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import requests
@@ -177,14 +178,26 @@ def test_a_reset_connection_is_tried_again(client: VertexClient, vertex: VertexE
     assert client.get_job(name)["name"] == name
 
 
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[VertexClient]:
+    """A client whose Vertex AI is this handler."""
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield VertexClient("p", "r", AnonymousCredentials(), Endpoints(f"http://127.0.0.1:{server.server_port}"))
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_the_client_comes_again_when_it_is_told_to() -> None:
-    class Server(HTTPServer):
-        times: ClassVar[list[float]] = []
+    times: list[float] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            Server.times.append(time.monotonic())
-            self.send_response(429 if len(Server.times) == 1 else 200)
+            times.append(time.monotonic())
+            self.send_response(429 if len(times) == 1 else 200)
             self.send_header("Retry-After", "2")
             self.end_headers()
             self.wfile.write(b"{}")
@@ -192,17 +205,9 @@ def test_the_client_comes_again_when_it_is_told_to() -> None:
         def log_message(self, *_: object) -> None:
             pass
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            endpoint = f"http://127.0.0.1:{server.server_port}"
-            client = VertexClient("p", "r", AnonymousCredentials(), Endpoints(endpoint))
-            assert client.get_job("projects/p/locations/r/customJobs/1") == {}
-        finally:
-            server.shutdown()
-            thread.join()
-    assert Server.times[1] - Server.times[0] >= 2.0
+    with served(Handler) as client:
+        assert client.get_job("projects/p/locations/r/customJobs/1") == {}
+    assert times[1] - times[0] >= 2.0
 
 
 @pytest.mark.parametrize(
@@ -259,16 +264,9 @@ def test_a_job_on_a_persistent_resource_is_created_by_the_version_that_knows_it(
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            client = VertexClient("p", "r", AnonymousCredentials(), Endpoints(f"http://127.0.0.1:{server.server_port}"))
-            for runtime in ({}, {"defaultRuntime": {}}):
-                client.create_pipeline_job("x", {"runtimeConfig": runtime})
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(Handler) as client:
+        for runtime in ({}, {"defaultRuntime": {}}):
+            client.create_pipeline_job("x", {"runtimeConfig": runtime})
 
     assert asked == [f"/{version}/projects/p/locations/r/pipelineJobs?pipelineJobId=x" for version in ("v1", "v1beta1")]
 

@@ -1,0 +1,19 @@
+"""A Cloud Storage for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gcp_storage_emulator.server import create_server
+
+
+@contextmanager
+def storage_emulator(bucket: str) -> Iterator[str]:
+    """The address of a Cloud Storage emulator with one bucket.
+
+    It chooses its port itself: between finding a free one and binding it another test may take it, and the emulator
+    would wait for ever.
+    """
+    with create_server("127.0.0.1", 0, in_memory=True, default_bucket=bucket) as server:
+        yield f"http://127.0.0.1:{server._api._httpd.server_port}"

@@ -1,0 +1,51 @@
+"""What a sensor does that no run of Airflow shows soon: its time limits, and an outage while it is rescheduled."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorTimeout
+
+from airflow_provider_kedro_vertex import node_watch
+from airflow_provider_kedro_vertex.core.errors import UnavailableError
+from airflow_provider_kedro_vertex.deferring import longest_wait
+from airflow_provider_kedro_vertex.sensors import KedroVertexNodeSensor
+
+
+@pytest.mark.parametrize(
+    ("limit", "seconds"), [(None, 100), (timedelta(seconds=40), 40), (timedelta(seconds=400), 100)]
+)
+def test_a_deferred_sensor_waits_for_the_shorter_of_its_two_limits(limit: timedelta | None, seconds: int) -> None:
+    sensor = KedroVertexNodeSensor(task_id="node", group="node", timeout=100, execution_timeout=limit)
+    assert longest_wait(sensor) == timedelta(seconds=seconds)
+
+
+class OutOfReach:
+    """Vertex AI gives no answer."""
+
+    def __init__(self, sensor: KedroVertexNodeSensor, context: Any) -> None:
+        pass
+
+    def look(self) -> Any:
+        raise UnavailableError("Vertex AI does not answer")
+
+    cancel = look
+
+
+@pytest.mark.parametrize(
+    ("first", "error"),
+    # The first look also decides on a new attempt, so it must not be passed over: Airflow's retries come again.
+    [(True, AirflowException), (False, AirflowSensorTimeout)],
+)
+def test_a_rescheduled_sensor_rides_out_an_outage_until_its_timeout(
+    monkeypatch: pytest.MonkeyPatch, first: bool, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(node_watch, "NodeWatch", OutOfReach)
+    monkeypatch.setattr(node_watch, "is_first_look", lambda context: first)
+    sensor = KedroVertexNodeSensor(task_id="node", group="node", mode="poke", timeout=0)
+
+    with pytest.raises(AirflowException) as raised:
+        sensor.execute({})
+    assert type(raised.value) is error
