@@ -129,7 +129,7 @@ class Conf:
         if file not in self._trees:
             try:
                 self._trees[file] = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-            except (yaml.YAMLError, UnicodeDecodeError):
+            except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
                 self._trees[file] = None  # libyaml, which reads the values, takes what PyYAML's own scanner does not
         return self._trees[file]
 
@@ -234,9 +234,11 @@ def _first_fault(files: Iterable[Path], project_path: Path) -> str | None:
         except yaml.MarkedYAMLError as fault:
             mark = fault.problem_mark
             place = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
-            return f"{place}: this is no valid YAML: {fault.problem or _first_line(fault)}."
+            return f"{place}: this is no valid YAML: {(fault.problem or _first_line(fault)).rstrip('.')}."
         except AssertionError:  # OmegaConf reads a text such as '0' once more and then asserts
             return f"{name}: the top level must be a mapping."
+        except RecursionError:
+            return f"{name}: its values are nested too deeply."
         except OmegaConfBaseException as fault:  # an interpolation that is none
             return f"{name}: {_unresolved(fault)}"
         except (OSError, ValueError, yaml.YAMLError) as fault:

@@ -120,6 +120,8 @@ def test_any_content_of_vertexai_yml(project: Path, content: Any) -> None:
 
 
 @FUZZ
+@example(text="1\n\n\n1")
+@example(text="run_config: " + "[" * 900 + "]" * 900)
 @given(text=st.text(st.sampled_from("run_config: {}[]\n -image|>&*!%@`\"'#$,.?\t\0\ufeff\udcff1é"), max_size=80))
 def test_any_text_as_vertexai_yml(project: Path, text: str) -> None:
     is_read_or_refused(project, text)
