@@ -10,9 +10,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 
+from airflow_provider_kedro_vertex.core.retention import moment
 from airflow_provider_kedro_vertex.core.states import ENDED_NODE_STATES, is_over, short, succeeded
 
 #: Who has to act on a failure.
@@ -193,7 +193,7 @@ def _told(log: Sequence[str], *keys: str) -> dict[str, Any] | None:
         if f'"{keys[-1]}"' in line and line.lstrip().startswith("{"):
             try:
                 value = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):  # a container's log may hold anything
                 continue
             if isinstance(value, dict) and value.keys() >= set(keys):
                 return value
@@ -240,10 +240,4 @@ def _message(status: Mapping[str, Any]) -> str:
 
 
 def _between(start: str | None, end: str | None) -> float | None:
-    return round((_time(end) - _time(start)).total_seconds(), 1) if start and end else None
-
-
-def _time(text: str) -> datetime:
-    # Up to nanoseconds, which datetime does not read before Python 3.11.
-    whole, _, fraction = text.rstrip("Z").partition(".")
-    return datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}+00:00")
+    return round((moment(end) - moment(start)).total_seconds(), 1) if start and end else None

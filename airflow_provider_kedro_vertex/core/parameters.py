@@ -47,6 +47,16 @@ def _place(branch: dict[str, Any], path: list[str], value: Any, name: str) -> No
         branch[last] = value
 
 
+def json_argument(text: str) -> str:
+    """JSON text as an argument that a container gets unchanged; written twice it is as written once.
+
+    ``$(NAME)`` in an argument may be looked up as in a variable, so the sign is written in JSON's own other way.
+
+    :param text: JSON, or ``@gs://...`` where it is stored.
+    """
+    return text if text.startswith("@") else text.replace("$", "\\u0024")
+
+
 def to_json(parameters: Mapping[str, Any]) -> str:
     """Write runtime parameters as JSON text that keeps their types; dates become ISO 8601.
 
@@ -60,8 +70,7 @@ def to_json(parameters: Mapping[str, Any]) -> str:
             json.dumps(value, sort_keys=True, default=_date)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"Parameter {name!r} cannot be passed to the nodes: {error}.") from None
-    # Written here as it will be an argument (see job_body.json_argument), so that its length is known.
-    text = json.dumps(parameters, sort_keys=True, default=_date).replace("$", "\\u0024")
+    text = json_argument(json.dumps(parameters, sort_keys=True, default=_date))
     if len(text) > MAX_LENGTH:
         raise ConfigError(
             f"The runtime parameters take {len(text):,} bytes, and {MAX_LENGTH:,} are taken at most. "

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from airflow_provider_kedro_vertex.core.config import (
@@ -22,12 +23,12 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, di
 from airflow_provider_kedro_vertex.core.graph import Graph, dataset, graph_of
 from airflow_provider_kedro_vertex.core.grouping import Group, grouped
 from airflow_provider_kedro_vertex.core.identity import slug
-from airflow_provider_kedro_vertex.core.job_body import json_argument
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest, Node
+from airflow_provider_kedro_vertex.core.parameters import json_argument
 from airflow_provider_kedro_vertex.core.per_node import DEFAULT, node_names
 from airflow_provider_kedro_vertex.core.quantities import accelerators
 from airflow_provider_kedro_vertex.core.sections import Layer
-from airflow_provider_kedro_vertex.core.selection import Selection, registered, select
+from airflow_provider_kedro_vertex.core.selection import Selection, pipeline_names, registered, select
 from airflow_provider_kedro_vertex.core.sharing import agreed, shared
 
 COMMAND = ("python", "-m", "airflow_provider_kedro_vertex.runtime", "run")
@@ -274,8 +275,7 @@ def _exit_group(manifest: Manifest, pipeline: str, config: RunConfig) -> NodeGro
 
 def _command(pipeline: str, manifest: Manifest) -> tuple[str, ...]:
     """What is the same in each of a pipeline's commands."""
-    several = [pipeline] if pipeline in manifest.pipelines else [part.strip() for part in pipeline.split(",")]
-    names = (argument for part in dict.fromkeys(filter(None, several)) for argument in ("--pipeline", part))
+    names = (argument for name in pipeline_names(manifest, pipeline) for argument in ("--pipeline", name))
     return (*names, *(("--env", manifest.env) if manifest.env is not None else ()))
 
 
@@ -419,9 +419,6 @@ def _inside(config: RunConfig, selection: Selection | None) -> dict[str, Any]:
 
 
 def _common_namespace(namespaces: Sequence[str | None]) -> str | None:
-    if len(namespaces) == 1 or not all(namespaces):
-        return namespaces[0] if len(namespaces) == 1 else None
-    shortest, *others = sorted({tuple((namespace or "").split(".")) for namespace in namespaces}, key=len)
-    while not all(other[: len(shortest)] == shortest for other in others):
-        shortest = shortest[:-1]
-    return ".".join(shortest) or None
+    parts = [namespace.split(".") if namespace else [] for namespace in namespaces]
+    common = takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))
+    return ".".join(level[0] for level in common) or None

@@ -76,5 +76,6 @@ def kept_because(jobs: Iterable[Mapping[str, Any]], project: str, now: datetime,
 
 def moment(text: str) -> datetime:
     """Read a time as Google's APIs write it (RFC 3339, up to nanoseconds, ``Z``)."""
+    # datetime does not read nanoseconds, and before Python 3.11 no Z.
     whole, _, rest = text.removesuffix("Z").partition(".")
     return datetime.fromisoformat(f"{whole}.{rest[:6].ljust(6, '0')}+00:00")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
+from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines, warn, write
 
@@ -103,7 +104,7 @@ def _pipelines(manifest: Manifest, pipeline: str | None) -> list[str]:
     for name in named:
         if name not in manifest.pipelines:
             raise ConfigError(f"schedules.{name} names no registered pipeline.{did_you_mean(name, manifest.pipelines)}")
-    return named or [options.DEFAULT_PIPELINE]
+    return named or [DEFAULT_PIPELINE]
 
 
 def _schedule(manifest: Manifest, pipeline: str, given: dict[str, Any]) -> Schedule:
