@@ -288,6 +288,10 @@ def test_run_once_submits_typed_parameters(make_project: MakeProject, vertex: Ve
         ("count=1.5", "Parameter 'count' is 3 in the project: give a number for it, not '1.5'."),
         ("nested.flag=yes", "Parameter 'nested.flag' is true in the project: give true or false for it, not 'yes'."),
         ("nested.deep={}", "Parameter 'nested.deep' is [1] in the project: give a JSON list for it, not '{}'."),
+        (
+            "nested.deep=" + "[" * 9999,
+            "Parameter 'nested.deep' is [1] in the project: give a JSON list for it, not '" + "[" * 59 + ".",
+        ),
         ("ratio=NaN", "Parameter 'ratio' is 0.25 in the project: give a number for it, not 'NaN'."),
     ],
 )

@@ -84,7 +84,8 @@ def test_cron_expressions(written: str, expression: str, timezone: str | None) -
 @pytest.mark.parametrize(
     "written",
     ["", "* * * *", "1 0 4 * * *", "* * * * * *", "60 * * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "a * * * *",
-     "1-2-3 * * * *", "*/0 * * * *", "*/x * * * *", "@sometimes", "0 4 * * *; rm", "* * * foo *"],
+     "1-2-3 * * * *", "*/0 * * * *", "*/x * * * *", "*/\u0663 * * * *", "* * * */jan *", "@sometimes",
+     "0 4 * * *; rm", "* * * foo *", "9" * 5000 + " * * * *", "*/" + "9" * 5000 + " * * * *"],
 )  # fmt: skip
 def test_what_is_no_cron_expression(written: str) -> None:
     with pytest.raises(ConfigError, match=r"^schedules.x: "):
