@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date
@@ -77,6 +78,21 @@ def to_json(parameters: Mapping[str, Any]) -> str:
             "Put large values into a dataset, and pass where it is."
         )
     return text
+
+
+def is_long(text: str) -> bool:
+    """Whether JSON text is too long for an argument, so that it must be stored where the nodes read it."""
+    return len(text) > MAX_ARGUMENT_LENGTH
+
+
+def stored_at(folder: str, text: str) -> str:
+    """Where JSON text is stored that is too long for an argument, which then is ``@`` and this place.
+
+    The name has the digest of the text, so that it may be written again and is checked when it is read.
+
+    :param folder: of the run; see :func:`.identity.temp_folder`.
+    """
+    return f"{folder}/params-{hashlib.sha256(text.encode()).hexdigest()}.json"
 
 
 def _date(value: Any) -> str:

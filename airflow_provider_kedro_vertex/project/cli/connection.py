@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -48,6 +49,11 @@ def connect(config: RunConfig, api_endpoint: str | None, storage: str | None = N
     if not project_id:
         raise ConfigError("No project_id is set. Set it in conf/base/vertexai.yml, or pass --project-id.")
     return VertexClient(project_id, config.region, credentials, Endpoints(vertex=api_endpoint, storage=storage))
+
+
+def storage_endpoint() -> str | None:
+    """Another Cloud Storage than Google's: the variable that Google's own clients read for an emulator's address."""
+    return os.environ.get("STORAGE_EMULATOR_HOST")
 
 
 def _is_emulator(api_endpoint: str) -> bool:

@@ -15,6 +15,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexEr
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.findings import Finding
     from airflow_provider_kedro_vertex.core.manifest import Manifest
+    from airflow_provider_kedro_vertex.core.plan import Plan
 
 STDOUT = Path("-")
 STDOUT_HELP = "- is stdout, where Kedro may log before (KEDRO_LOGGING_CONFIG)."
@@ -70,6 +71,19 @@ def show(findings: Iterable[Finding]) -> None:
         level = click.style(f"{finding.code} {finding.level}", fg=_COLORS[finding.level], bold=True)
         said = f"{finding.message} {finding.fix}".strip()
         click.echo(f"{level}: {said} ({finding.page})", err=True)
+
+
+def refuse_errors(manifest: Manifest, plan: Plan) -> None:
+    """Check a plan that is to become a PipelineJob; warnings and notes become lines on stderr.
+
+    :raises ConfigError: a check found an error.
+    """
+    from airflow_provider_kedro_vertex.core.checks import check
+    from airflow_provider_kedro_vertex.core.findings import errors, refuse
+
+    findings = check(manifest, plan)
+    show(finding for finding in findings if finding not in errors(findings))
+    refuse(findings)
 
 
 @contextmanager

@@ -22,7 +22,13 @@ DEFAULT_SCHEDULE = "default_schedule"
 
 
 @click.command(name="schedule")
-@click.option("--pipeline", "-p", help="Registered pipeline; by default each one that schedules: names.")
+@click.option(
+    "--pipeline",
+    "-p",
+    "pipelines",
+    multiple=True,
+    help="Registered pipeline, also several times; by default each one that schedules: names.",
+)
 @click.option("--cron-expression", "-c", help="Five fields; or six, with 0 for the seconds.")
 @click.option("--timezone", "-t", help="Time zone of the cron expression, such as Europe/Warsaw.")
 @click.option("--start-time", help="First moment, ISO 8601; by default today.")
@@ -44,7 +50,7 @@ DEFAULT_SCHEDULE = "default_schedule"
 @click.pass_obj
 def command(
     metadata: Any,
-    pipeline: str | None,
+    pipelines: tuple[str, ...],
     cron_expression: str | None,
     timezone: str | None,
     start_time: str | None,
@@ -84,7 +90,7 @@ def command(
         text = _text(target) if not force else None
         before = {} if text is None else {entry.pipeline: entry for entry in dag_file.entries_of(text, str(target))}
         runtime_params = typed(params, manifest.parameters)
-        for name in _pipelines(manifest, pipeline):
+        for name in _pipelines(manifest, pipelines):
             schedule = _schedule(manifest, name, {key: value for key, value in given.items() if value is not None})
             before[name] = _entry(name, schedule, runtime_params, before.get(name))
         entries = tuple(before[name] for name in sorted(before))
@@ -97,9 +103,17 @@ def command(
         write(target, content, ", ".join(f"{entry.pipeline} {entry.schedule} {entry.timezone}" for entry in entries))
 
 
-def _pipelines(manifest: Manifest, pipeline: str | None) -> list[str]:
-    if pipeline is not None:
-        return [manifest.pipeline(pipeline).name]
+def _pipelines(manifest: Manifest, given: tuple[str, ...]) -> list[str]:
+    from airflow_provider_kedro_vertex.core.selection import pipeline_names
+
+    for name in given:
+        if len(several := pipeline_names(manifest, name)) > 1:
+            raise ConfigError(
+                f"--pipeline {name} names {len(several)} pipelines, and each DAG runs one. Give --pipeline for each of "
+                "them, or register one pipeline that has the nodes of all."
+            )
+    if given:
+        return [manifest.pipeline(name).name for name in given]
     named = [name for name in manifest.config.schedules if name != DEFAULT_SCHEDULE]
     for name in named:
         if name not in manifest.pipelines:
@@ -163,7 +177,7 @@ def _moment(text: str, where: str) -> str:
 
 def _text(target: Path) -> str | None:
     try:
-        return target.read_text(encoding="utf-8")
+        return target.read_bytes().decode("utf-8")  # with its own line ends
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

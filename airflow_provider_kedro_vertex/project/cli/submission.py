@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_kedro_vertex.core import identity
+from airflow_provider_kedro_vertex.core import identity, parameters
 from airflow_provider_kedro_vertex.core.errors import AlreadyExistsError
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
 
@@ -22,12 +22,16 @@ CALLER = "kedro-vertex-run-once"
 def submit(client: VertexClient, plan: Plan, runtime_params: str) -> dict[str, Any]:
     """Create a PipelineJob of a plan. A lost answer makes no second job, since the id is chosen here.
 
-    :param runtime_params: JSON text.
-    :raises VertexApiError: Vertex AI refuses it or cannot be reached.
+    :param runtime_params: JSON text; one that is too long for an argument is stored below ``root``.
+    :raises VertexApiError: Vertex AI or Cloud Storage refuses it or cannot be reached.
     """
     now = datetime.now(timezone.utc)
     run_id = f"{now:%Y-%m-%dt%H-%M-%S}-{uuid.uuid4().hex[:8]}"
     run_key = identity.run_key(plan.config.job_id_prefix or plan.config.experiment_name or plan.name, run_id)
+    if parameters.is_long(runtime_params):
+        url = parameters.stored_at(identity.temp_folder(plan.root, run_key), runtime_params)
+        client.write_object(url, runtime_params.encode())
+        runtime_params = f"@{url}"
     context = identity.RunContext(
         run_key=run_key,
         dag_id=CALLER,

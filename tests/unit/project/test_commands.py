@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import socket
 import threading
@@ -275,6 +276,28 @@ def test_run_once_submits_typed_parameters(make_project: MakeProject, vertex: Ve
     assert job["labels"]["kedro-project"] == "small-shop"
 
 
+def test_run_once_stores_parameters_that_no_argument_holds(
+    make_project: MakeProject,
+    vertex: Vertex,
+    emulator: VertexEmulator,
+    registry: tuple[str, list[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import requests
+
+    url, bodies = registry
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+    long = "x" * 300_000  # above what Linux takes for one argument
+    done = vertex(make_project(CONFIGURED), "run-once", "--api-endpoint", emulator.url, "--param", f"mode={long}")
+    assert (done.exit_code, done.stderr) == (0, "")
+    name = done.stdout.split()[1].rstrip(":")
+    given = requests.get(f"{emulator.url}/v1/{name}", timeout=60).json()["runtimeConfig"]["parameterValues"]
+    assert [json.loads(body) for body in bodies] == [{"mode": long}]
+    digest = hashlib.sha256(bodies[0]).hexdigest()
+    run_key = name.rpartition("/")[2]
+    assert given["runtime_params"] == f"@gs://shop/kedro-vertexai-temp/{run_key}/params-{digest}.json"
+
+
 @pytest.mark.parametrize(
     ("param", "said"),
     [
@@ -416,6 +439,10 @@ def test_schedule_writes_and_updates_a_dag_file(make_project: MakeProject, verte
     assert (default["params"], default["end"]) == ({"count": 9}, "2027-01-01")
     assert file.read_text().endswith("# my own line\n")
 
+    done = vertex(project, "schedule", "-p", "other", "-p", "__default__", "--param", "count=9")
+    assert (done.exit_code, [entry["params"] for entry in _schedules(file)]) == (0, [{"count": 9}, {"count": 9}])
+    vertex(project, "schedule", "-p", "__default__", "--end-time", "2027-01-01")
+
     # The same again changes nothing, not even the start.
     text = file.read_text().replace(default["start"], "2020-02-02")
     file.write_text(text)
@@ -443,6 +470,10 @@ def _schedules(file: Path) -> list[dict[str, Any]]:
         ),
         (("-c", "0 4 * * *", "--start-time", "soon"), "schedules.__default__.start_time must be ISO 8601"),
         (("-p", "othr", "-c", "0 4 * * *"), "has no registered pipeline 'othr'. Did you mean 'other'?"),
+        (
+            ("-p", "other, empty", "-c", "0 4 * * *"),
+            "--pipeline other, empty names 2 pipelines, and each DAG runs one. Give --pipeline for each of them",
+        ),
         ((), "Pipeline '__default__' has no schedule. Give --cron-expression, or set schedules.__default__"),
     ],
 )
