@@ -13,6 +13,8 @@ from airflow_provider_kedro_vertex.core.selection import pipeline_names
 
 #: Folders that Vertex AI mounts into every container that may have them: no disk of the container's own.
 _SHARED_FOLDERS = ("/gcs/", "/mnt/nfs/", "/mnt/lustre/")
+#: What to do about data that does not leave its container.
+_SHARE = "Give it a gs:// path, take it out of the catalog so that it is handed on below root, or group these nodes."
 
 
 def in_data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> Iterator[Finding]:
@@ -45,16 +47,14 @@ def _crossing(item: Dataset, maker: str | None, taker: str) -> Iterator[Finding]
             "KV001",
             "error",
             f"Dataset {item.name!r} at the local path {item.location!r} {between}.",
-            "Give it a gs:// path, take it out of the catalog so that it is handed on below root, or group these "
-            "nodes.",
+            _SHARE,
         )
     elif item.scope == "memory" and item.location is not None:
         yield Finding(
             "KV002",
             "error",
             f"Dataset {item.name!r} at {item.location!r}, in memory, {between}.",
-            "Give it a gs:// path, take it out of the catalog so that it is handed on below root, or group these "
-            "nodes.",
+            _SHARE,
         )
     elif item.scope == "memory" and item.type != UNDECLARED:
         yield Finding(

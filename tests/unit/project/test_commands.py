@@ -341,6 +341,11 @@ def test_run_once_without_credentials_or_place(
     project = make_project({**CONFIGURED, VERTEXAI: "run_config: {image: 'r.test/shop:1', root: shop}\n"})
     done = vertex(project, "run-once", "--api-endpoint", "http://127.0.0.1:1")
     assert done.stderr == "Error: No region is set. Set it in conf/base/vertexai.yml, or pass --region.\n"
+    done = vertex(project, "run-once", "--api-endpoint", "http://vertex.test", "--region", "r")
+    assert (done.exit_code, done.stderr.partition(" in plain text.")[0]) == (
+        1,
+        "Error: http://vertex.test would be sent your credentials",
+    )
     done = vertex(project, "run-once", "--api-endpoint", "http://127.0.0.1:1", "--region", "r")
     assert done.stderr == "Error: No project_id is set. Set it in conf/base/vertexai.yml, or pass --project-id.\n"
 
