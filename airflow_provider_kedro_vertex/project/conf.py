@@ -110,7 +110,7 @@ class Conf:
             return fault
         if isinstance(error, OmegaConfBaseException) and error.full_key:
             advice = _old_variable(error) if key in _PATTERNS else ""
-            return f"{self.locate(key, error.full_key.split('.'))}: {_unresolved(error)}{advice}"
+            return f"{self.locate(key, str(error.full_key).split('.'))}: {_unresolved(error)}{advice}"
         said = " ".join(str(error).split()).replace(f"{self._project_path}/", "")
         return f"The {key} configuration cannot be loaded: {said}"
 
@@ -271,7 +271,8 @@ def _unresolved(error: OmegaConfBaseException) -> str:
         advice = " Set it, or write a default: ${oc.env:NAME,default}."
     elif "Runtime parameter" in said:
         advice = " Write a default: ${runtime_params:NAME,default}."
-    return f"{error.full_key or 'a value'} cannot be resolved: {said}{advice}"
+    key = " ".join(str(error.full_key or "").split()) or "a value"
+    return f"{key} cannot be resolved: {said}{advice}"
 
 
 def _old_variable(error: Exception) -> str:

@@ -40,7 +40,7 @@ class ConfigWarning(UserWarning):
 
 def dotted(path: KeyPath) -> str:
     """Write a key's path as messages do, on one line: ``run_config.resources.train.cpu``."""
-    return " ".join(".".join(map(str, path)).split())
+    return ".".join(" ".join(str(part).split()) or repr(part) for part in path)
 
 
 def read_run_config(content: Mapping[str, Any], locate: Locate) -> RunConfig:

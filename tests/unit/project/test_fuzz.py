@@ -114,6 +114,9 @@ def is_read_or_refused(project: Path, text: str) -> None:
 
 @FUZZ
 @example(content="0")
+@example(content={" ": {None: None}})
+@example(content={7: {None: 1}})
+@example(content={" ": 1})
 @given(content=files)
 def test_any_content_of_vertexai_yml(project: Path, content: Any) -> None:
     is_read_or_refused(project, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
