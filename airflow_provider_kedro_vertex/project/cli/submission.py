@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_kedro_vertex.core import identity, parameters
 from airflow_provider_kedro_vertex.core.errors import AlreadyExistsError
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
+from airflow_provider_kedro_vertex.core.submission import RUN_LABEL
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.plan import Plan
@@ -46,15 +47,16 @@ def submit(client: VertexClient, plan: Plan, runtime_params: str) -> dict[str, A
         region=client.region,
     )
     title = f"{plan.config.experiment_name or plan.project} {plan.pipeline} {now:%Y-%m-%d %H:%M:%S}"
-    body = pipeline_job(plan, context, runtime_params, title, _labels(plan))
+    body = pipeline_job(plan, context, runtime_params, title, _labels(plan, run_key))
     try:
         return client.create_pipeline_job(run_key, body)
     except AlreadyExistsError:
         return client.get_job(f"{client.parent}/pipelineJobs/{run_key}")
 
 
-def _labels(plan: Plan) -> dict[str, str]:
+def _labels(plan: Plan, run_key: str) -> dict[str, str]:
     values = {
+        RUN_LABEL: run_key,  # by which the clean-up of intermediate data finds the job
         "kedro-project": plan.project,
         "kedro-pipeline": plan.pipeline,
         "kedro-env": plan.env,

@@ -280,6 +280,8 @@ def test_run_once_submits_typed_parameters(make_project: MakeProject, vertex: Ve
         "nothing": "x",
     }
     assert job["labels"]["kedro-project"] == "small-shop"
+    # Without it the clean-up of intermediate data keeps what this run stored for ever.
+    assert job["labels"]["airflow-run-key"] == name.rpartition("/")[2]
 
 
 def test_run_once_stores_parameters_that_no_argument_holds(
