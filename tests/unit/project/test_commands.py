@@ -210,8 +210,9 @@ def test_unknown_and_old_commands_are_answered(make_project: MakeProject, vertex
     assert (done.exit_code, "docker push IMAGE" in done.stderr) == (2, True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def emulator() -> Iterator[VertexEmulator]:
+    """One without any job, whatever ran before."""
     images = {"r.test/shop:1": Noop(0.05), "r.test/shop:bad": Noop(0.05, 1), "r.test/shop:slow": Noop(600)}
     with VertexEmulator(images) as running:
         yield running
