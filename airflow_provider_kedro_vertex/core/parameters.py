@@ -69,7 +69,7 @@ def to_json(parameters: Mapping[str, Any]) -> str:
     for name, value in parameters.items():
         try:
             json.dumps(value, sort_keys=True, default=_date)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ConfigError(f"Parameter {name!r} cannot be passed to the nodes: {error}.") from None
     text = json_argument(json.dumps(parameters, sort_keys=True, default=_date))
     if len(text) > MAX_LENGTH:
