@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ def command(
         raise click.BadParameter(f"{project_id!r} is no id of a Google Cloud project.", param_hint="PROJECT_ID")
     if not _REGION.fullmatch(region):
         raise click.BadParameter(f"{region!r} is no region such as europe-west1.", param_hint="REGION")
-    values = {"project_id": project_id, "region": region, "package": _image_name(metadata.package_name)}
+    package = metadata.package_name
+    values = {"project_id": project_id, "region": region, "package": package, "image_name": _image_name(package)}
     files = {**_CONFIG, **(_WORKFLOWS if with_github_actions else {})}
     root: Path = metadata.project_path
     with problems_as_lines():
@@ -55,7 +57,7 @@ def command(
     click.echo("Set the image, then: kedro vertex check")
 
 
-def _existing(targets: Any) -> list[Path]:
+def _existing(targets: Iterable[Path]) -> list[Path]:
     """The files that are there, also ``vertexai.yaml``, which the config loader would read beside ``vertexai.yml``."""
     return [found for target in targets for found in (target, target.with_suffix(".yaml")) if found.exists()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 import socket
 import threading
 import time
@@ -96,6 +97,15 @@ def test_init_writes_both_workflows(make_project: MakeProject, vertex: Vertex) -
         assert "docker push" in commands
         assert command in commands
         assert "@" not in workflow["env"]["IMAGE"].replace("@sha", "")
+    # What is copied is what was written, also for a package whose name no image could have.
+    assert "_" in project.name
+    assert f"kedro vertex schedule --output dags/{project.name}.py" in commands
+    assert (
+        vertex(project, "schedule", "-c", "@daily", "--output", str(project / f"dags/{project.name}.py")).exit_code == 0
+    )
+    copied = re.search(r"gcloud storage cp (\S+) (\S+) ", commands)
+    assert copied is not None
+    assert sorted(copied.groups()) == sorted(f"dags/{file.name}" for file in (project / "dags").iterdir())
 
 
 @pytest.mark.parametrize(
