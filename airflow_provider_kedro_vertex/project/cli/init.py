@@ -12,7 +12,7 @@ import click
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import problems_as_lines
+from airflow_provider_kedro_vertex.project.cli.output import make_folder_of, problems_as_lines, write_file
 
 #: File of the project to its template.
 _CONFIG = {"conf/{env}/vertexai.yml": "vertexai.yml"}
@@ -52,7 +52,8 @@ def command(
         if there and not force:
             raise ConfigError(f"{', '.join(there)}: already there. Write over it with --force.")
         for target, template in targets.items():
-            _write(target, _filled(template, values))
+            make_folder_of(target)
+            write_file(target, _filled(template, values))
             click.echo(f"Wrote {target.relative_to(root)}")
     click.echo("Set the image, then: kedro vertex check")
 
@@ -72,13 +73,3 @@ def _filled(template: str, values: dict[str, str]) -> str:
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text
-
-
-def _write(target: Path, text: str) -> None:
-    from airflow_provider_kedro_vertex.core.files import write_whole
-
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, text)
-    except OSError as error:
-        raise ConfigError(f"Cannot write {target}: {error.strerror or error}.") from error

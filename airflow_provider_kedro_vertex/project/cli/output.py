@@ -53,16 +53,35 @@ def write(output: Path, text: str, what: str) -> None:
     :param what: what the file holds.
     :raises ConfigError: the folder is missing or not writable.
     """
-    from airflow_provider_kedro_vertex.core.files import write_whole
-
     if output == STDOUT:
         click.echo(text, nl=False)
     else:
-        try:
-            write_whole(output, text)
-        except OSError as error:
-            raise ConfigError(f"Cannot write {output}: {error.strerror or error}.") from error
+        write_file(output, text)
     click.echo(f"Wrote {'stdout' if output == STDOUT else output}: {what}", err=output == STDOUT)
+
+
+def write_file(target: Path, text: str) -> None:
+    """Write a file, whole or not at all.
+
+    :raises ConfigError: the folder is missing or not writable.
+    """
+    from airflow_provider_kedro_vertex.core.files import write_whole
+
+    try:
+        write_whole(target, text)
+    except OSError as error:
+        raise ConfigError(f"Cannot write {target}: {error.strerror or error}.") from error
+
+
+def make_folder_of(target: Path) -> None:
+    """Make the folder that a file goes into.
+
+    :raises ConfigError: it cannot be made.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"Cannot make the folder {target.parent}: {error.strerror or error}.") from error
 
 
 def show(findings: Iterable[Finding]) -> None:

@@ -11,7 +11,7 @@ import click
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines, warn, write
+from airflow_provider_kedro_vertex.project.cli.output import inspected, make_folder_of, problems_as_lines, warn, write
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.config import Schedule
@@ -98,7 +98,7 @@ def command(
         content = (
             dag_file.new(manifest.project.name, data.name, entries) if text is None else dag_file.updated(text, entries)
         )
-        _make_folder(target)
+        make_folder_of(target)
         write(data, manifests.dumps(manifest), f"the manifest, {manifest.digest[:19]}")
         write(target, content, ", ".join(f"{entry.pipeline} {entry.schedule} {entry.timezone}" for entry in entries))
 
@@ -182,10 +182,3 @@ def _text(target: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"Cannot read {target}: {error}.") from error
-
-
-def _make_folder(target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"Cannot make the folder {target.parent}: {error.strerror or error}.") from error
