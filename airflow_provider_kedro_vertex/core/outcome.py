@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from airflow_provider_kedro_vertex.core.retention import moment
-from airflow_provider_kedro_vertex.core.states import ENDED_NODE_STATES, is_over, short, succeeded
+from airflow_provider_kedro_vertex.core.states import ENDED_NODE_STATES, short, succeeded
 
 #: Who has to act on a failure.
 FailureClass = Literal["user code", "permission", "request", "quota", "infrastructure", "cancelled"]
@@ -198,11 +198,6 @@ def _told(log: Sequence[str], *keys: str) -> dict[str, Any] | None:
             if isinstance(value, dict) and value.keys() >= set(keys):
                 return value
     return None
-
-
-def seconds_taken(job: Mapping[str, Any]) -> float | None:
-    """Seconds from a job's creation to its end; None until then."""
-    return _between(job.get("createTime"), job.get("endTime")) if is_over(job.get("state", "")) else None
 
 
 def is_success(job: Mapping[str, Any]) -> bool:
