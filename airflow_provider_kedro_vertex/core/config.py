@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.per_node import PerNode
-from airflow_provider_kedro_vertex.core.quantities import accelerators, cores, gigabytes, seconds, storage_root
+from airflow_provider_kedro_vertex.core.quantities import accelerators, cores, duration, gigabytes, storage_root
 from airflow_provider_kedro_vertex.core.sections import (
     Layer,
     Section,
@@ -44,14 +44,6 @@ _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
-def duration(said: str, where: str) -> str:
-    """Write a duration as Google's APIs do: ``"2h"`` is ``"7200s"``.
-
-    :raises ConfigError: it is none; see :func:`.quantities.seconds`.
-    """
-    return f"{seconds(said, where):.9f}".rstrip("0").rstrip(".") + "s"
-
-
 def secret_version(said: str, where: str) -> str:
     """Bring the name of a secret into the form ``projects/p/secrets/s/versions/v``; ``latest`` if it has no version.
 
@@ -74,7 +66,16 @@ def _matching(pattern: re.Pattern[str], example: str) -> Callable[[str, str], No
     return check
 
 
-def _ip(said: str, where: str) -> None:
+#: Check the dotted name of a function and of a class; :class:`.ConfigError` if it is none.
+function_name = _matching(_FUNCTION, "a function, as package.module:function")
+class_name = _matching(_CLASS, "a class, as package.module.Class")
+
+
+def ip_address(said: str, where: str) -> None:
+    """Check an IP address.
+
+    :raises ConfigError: it is none.
+    """
     import ipaddress  # costs as much as all of this module, and few have host aliases
 
     try:
@@ -200,7 +201,7 @@ class NfsMount(Section):
 class LustreMount(Section):
     """A Lustre file system, mounted at ``/mnt/lustre/<mount_point>`` (CustomJob mode)."""
 
-    instance_ip: str = setting(checked(_ip), MISSING)
+    instance_ip: str = setting(checked(ip_address), MISSING)
     volume_handle: str = setting(text, MISSING)
     filesystem: str = setting(text, MISSING)
     mount_point: str = setting(text, MISSING)
@@ -250,7 +251,7 @@ NO_RESOURCES, NO_SETTINGS = Resources(), NodeSettings()
 class HostAlias(Section):
     """Names that the containers find at an address, as a line of ``/etc/hosts``."""
 
-    ip: str = setting(checked(_ip), MISSING)
+    ip: str = setting(checked(ip_address), MISSING)
     hostnames: tuple[str, ...] = sequence(text)
 
 
@@ -302,7 +303,7 @@ class Grouping(Section):
     kind: str = setting(one_of(*GROUPINGS), MISSING)
     depth: int | None = setting(whole(1))
     tag_prefix: tuple[str, ...] = sequence(text)
-    callable: str | None = setting(checked(_matching(_FUNCTION, "a function, as package.module:function")))
+    callable: str | None = setting(checked(function_name))
     params: Mapping[str, Any] = mapping(json_value)
 
     @classmethod
@@ -335,7 +336,7 @@ class PersistentResource(Layer):
 class Provider(Section):
     """A class that a container makes an object of, with ``params`` as keyword arguments."""
 
-    cls: str = setting(checked(_matching(_CLASS, "a class, as package.module.Class")), MISSING)
+    cls: str = setting(checked(class_name), MISSING)
     params: Mapping[str, Any] = mapping(json_value)
 
 

@@ -127,7 +127,11 @@ def _only_in_custom_jobs(group: NodeGroup) -> Iterator[Finding]:
 
 
 def _only_in_pipeline_jobs(group: NodeGroup) -> Iterator[Finding]:
-    given = {"nodes.caching": group.settings.caching, "nodes.cache_key": group.settings.cache_key}
+    given = {
+        "nodes.caching": group.settings.caching,
+        "nodes.cache_key": group.settings.cache_key,
+        "retry_policy": group.retry and group.retry.num_retries,
+    }
     yield from _without_effect(given, "custom_job", "pipeline_job")
 
 

@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from airflow_provider_kedro_vertex.core.findings import Finding
 from airflow_provider_kedro_vertex.core.graph import dataset
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node
+from airflow_provider_kedro_vertex.core.manifest import UNDECLARED, Dataset, Manifest, Node
 from airflow_provider_kedro_vertex.core.plan import NodeGroup, Plan
+from airflow_provider_kedro_vertex.core.selection import pipeline_names
 
 #: Folders that Vertex AI mounts into every container that may have them: no disk of the container's own.
 _SHARED_FOLDERS = ("/gcs/", "/mnt/nfs/", "/mnt/lustre/")
-#: What Kedro makes of a dataset that the catalog does not name.
-_UNDECLARED = "kedro.io.MemoryDataset"
+#: What to do about data that does not leave its container.
+_SHARE = "Give it a gs:// path, take it out of the catalog so that it is handed on below root, or group these nodes."
 
 
 def in_data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> Iterator[Finding]:
@@ -34,7 +35,7 @@ def in_data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> Iter
 
 def _nodes(manifest: Manifest, plan: Plan) -> dict[str, Node]:
     """The nodes that a plan may name, those of its own pipelines before others of the same name."""
-    own = {part.strip() for part in plan.pipeline.split(",")} | {plan.pipeline, plan.config.on_exit_pipeline}
+    own = {*pipeline_names(manifest, plan.pipeline), plan.config.on_exit_pipeline}
     pipelines = sorted(manifest.pipelines.values(), key=lambda pipeline: pipeline.name in own)
     return {node.name: node for pipeline in pipelines for node in pipeline.nodes}
 
@@ -46,18 +47,16 @@ def _crossing(item: Dataset, maker: str | None, taker: str) -> Iterator[Finding]
             "KV001",
             "error",
             f"Dataset {item.name!r} at the local path {item.location!r} {between}.",
-            "Give it a gs:// path, take it out of the catalog so that it is handed on below root, or group these "
-            "nodes.",
+            _SHARE,
         )
     elif item.scope == "memory" and item.location is not None:
         yield Finding(
             "KV002",
             "error",
             f"Dataset {item.name!r} at {item.location!r}, in memory, {between}.",
-            "Give it a gs:// path, take it out of the catalog so that it is handed on below root, or group these "
-            "nodes.",
+            _SHARE,
         )
-    elif item.scope == "memory" and item.type != _UNDECLARED:
+    elif item.scope == "memory" and item.type != UNDECLARED:
         yield Finding(
             "KV002",
             "note",

@@ -19,7 +19,7 @@ Edges = Sequence[Sequence[int]]
 class Graph:
     """A pipeline's nodes with the edges between them.
 
-    :param nodes: in an order in which no node stands before one that it depends on.
+    :param nodes: in the order that was given.
     :param makers: the position of the node that makes a dataset, by the dataset's name without its transcoding.
     :param producers: for each node, the nodes that it depends on; ascending, each once.
     :param consumers: for each node, the nodes that depend on it; ascending, each once.
@@ -32,7 +32,7 @@ class Graph:
 
 
 def graph_of(nodes: Sequence[Node]) -> Graph:
-    """Work out the edges of nodes that stand in a topological order, as they do in a manifest's pipeline."""
+    """Work out the edges of nodes. A manifest's pipeline has them in a topological order, and the graph keeps it."""
     makers = {dataset(output): at for at, node in enumerate(nodes) for output in node.outputs}
     producers: list[tuple[int, ...]] = []
     consumers: list[list[int]] = [[] for _ in nodes]

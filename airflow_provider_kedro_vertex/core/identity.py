@@ -64,7 +64,7 @@ class RunContext:
         """
         try:
             value: Any = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"The run context is no JSON ({error}): {text[:200]!r}.") from None
         if not isinstance(value, dict):
             raise ConfigError(f"The run context must be a JSON object, not {text[:200]!r}.")

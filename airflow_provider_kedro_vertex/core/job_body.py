@@ -17,14 +17,6 @@ def environment(settings: NodeSettings) -> list[dict[str, str]]:
     return [{"name": name, "value": _REFERENCE.sub("$$", value)} for name, value in sorted(settings.env.items())]
 
 
-def json_argument(text: str) -> str:
-    """JSON text as an argument that a container gets unchanged.
-
-    ``$(NAME)`` in an argument may be looked up as in a variable, so the sign is written in JSON's own other way.
-    """
-    return text if text.startswith("@") else text.replace("$", "\\u0024")
-
-
 def connection(config: RunConfig) -> dict[str, Any]:
     """Whom the containers run as and how they reach private services.
 

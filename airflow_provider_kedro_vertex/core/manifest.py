@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -22,6 +22,9 @@ SCHEMA_VERSION = 1
 
 #: The name that Kedro gives to the pipeline of a project that is run when none is named.
 DEFAULT_PIPELINE = "__default__"
+
+#: The type of a dataset that the catalog does not name: what Kedro 1 makes of it.
+UNDECLARED = "kedro.io.MemoryDataset"
 
 #: A manifest holds names and settings; one beyond this is no manifest.
 MAX_BYTES = 256 * 1024 * 1024
@@ -87,7 +90,7 @@ class Manifest:
     parameters: Mapping[str, Any]
     datasets: Mapping[str, Dataset]
     pipelines: Mapping[str, Pipeline]
-    schema_version: int = field(default=SCHEMA_VERSION)
+    schema_version: int = SCHEMA_VERSION
 
     def pipeline(self, name: str) -> Pipeline:
         """Find a registered pipeline.

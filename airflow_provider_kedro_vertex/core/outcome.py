@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from airflow_provider_kedro_vertex.core.states import ENDED_NODE_STATES, is_over, short, succeeded
+from airflow_provider_kedro_vertex.core.states import ENDED_NODE_STATES, short, succeeded
 from airflow_provider_kedro_vertex.core.times import moment
 
 #: Who has to act on a failure.
@@ -193,16 +193,11 @@ def _told(log: Sequence[str], *keys: str) -> dict[str, Any] | None:
         if f'"{keys[-1]}"' in line and line.lstrip().startswith("{"):
             try:
                 value = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):  # a container's log may hold anything
                 continue
             if isinstance(value, dict) and value.keys() >= set(keys):
                 return value
     return None
-
-
-def seconds_taken(job: Mapping[str, Any]) -> float | None:
-    """Seconds from a job's creation to its end; None until then."""
-    return _between(job.get("createTime"), job.get("endTime")) if is_over(job.get("state", "")) else None
 
 
 def is_success(job: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date
@@ -47,6 +48,16 @@ def _place(branch: dict[str, Any], path: list[str], value: Any, name: str) -> No
         branch[last] = value
 
 
+def json_argument(text: str) -> str:
+    """JSON text as an argument that a container gets unchanged; written twice it is as written once.
+
+    ``$(NAME)`` in an argument may be looked up as in a variable, so the sign is written in JSON's own other way.
+
+    :param text: JSON, or ``@gs://...`` where it is stored.
+    """
+    return text if text.startswith("@") else text.replace("$", "\\u0024")
+
+
 def to_json(parameters: Mapping[str, Any]) -> str:
     """Write runtime parameters as JSON text that keeps their types; dates become ISO 8601.
 
@@ -58,16 +69,30 @@ def to_json(parameters: Mapping[str, Any]) -> str:
     for name, value in parameters.items():
         try:
             json.dumps(value, sort_keys=True, default=_date)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ConfigError(f"Parameter {name!r} cannot be passed to the nodes: {error}.") from None
-    # Written here as it will be an argument (see job_body.json_argument), so that its length is known.
-    text = json.dumps(parameters, sort_keys=True, default=_date).replace("$", "\\u0024")
+    text = json_argument(json.dumps(parameters, sort_keys=True, default=_date))
     if len(text) > MAX_LENGTH:
         raise ConfigError(
             f"The runtime parameters take {len(text):,} bytes, and {MAX_LENGTH:,} are taken at most. "
             "Put large values into a dataset, and pass where it is."
         )
     return text
+
+
+def is_long(text: str) -> bool:
+    """Whether JSON text is too long for an argument, so that it must be stored where the nodes read it."""
+    return len(text) > MAX_ARGUMENT_LENGTH
+
+
+def stored_at(folder: str, text: str) -> str:
+    """Where JSON text is stored that is too long for an argument, which then is ``@`` and this place.
+
+    The name has the digest of the text, so that it may be written again and is checked when it is read.
+
+    :param folder: of the run; see :func:`.identity.temp_folder`.
+    """
+    return f"{folder}/params-{hashlib.sha256(text.encode()).hexdigest()}.json"
 
 
 def _date(value: Any) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.config import Resources, RunConfig
 from airflow_provider_kedro_vertex.core.identity import DISPLAY_NAME_LENGTH, RunContext
-from airflow_provider_kedro_vertex.core.job_body import connection, encryption, environment, json_argument
+from airflow_provider_kedro_vertex.core.job_body import connection, encryption, environment
+from airflow_provider_kedro_vertex.core.parameters import json_argument
 from airflow_provider_kedro_vertex.core.plan import COMMAND, EXIT_HANDLER_ID, NodeGroup, Plan
 from airflow_provider_kedro_vertex.core.quantities import cores, gigabytes
 from airflow_provider_kedro_vertex.version import __version__
@@ -72,7 +73,9 @@ def pipeline_spec(plan: Plan) -> dict[str, Any]:
 def pipeline_job(
     plan: Plan, context: RunContext, runtime_params: str, display_name: str, labels: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Write the body of ``projects.locations.pipelineJobs.create``, in the version of :func:`api_version`.
+    """Write the body of ``projects.locations.pipelineJobs.create``, API v1.
+
+    With a persistent resource it has ``runtimeConfig.defaultRuntime``, which v1beta1 alone takes.
 
     :param runtime_params: JSON text, or ``@gs://...`` where it is stored; see :func:`.parameters.to_json`.
     :param display_name: cut to 128 characters.
@@ -102,11 +105,6 @@ def pipeline_job(
     if config.preflight_validations is not None:
         body["preflightValidations"] = config.preflight_validations
     return body
-
-
-def api_version(config: RunConfig) -> str:
-    """The API version that has every field of :func:`pipeline_job`: ``v1``, or ``v1beta1`` for persistent resources."""
-    return "v1beta1" if _persistent_resource(config) else "v1"
 
 
 def _container(group: NodeGroup, *more: str) -> dict[str, Any]:

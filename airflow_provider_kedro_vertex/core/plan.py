@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import reduce
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
-from airflow_provider_kedro_vertex.core.config import (
-    NO_RESOURCES,
-    NO_SETTINGS,
-    Grouping,
-    NodeSettings,
-    Resources,
-    RetryPolicy,
-    RunConfig,
-)
-from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
+from airflow_provider_kedro_vertex.core.config import Grouping, NodeSettings, Resources, RetryPolicy, RunConfig
+from airflow_provider_kedro_vertex.core.errors import PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.graph import Graph, dataset, graph_of
+from airflow_provider_kedro_vertex.core.group_settings import ContainerSettings, GroupSettings, required
 from airflow_provider_kedro_vertex.core.grouping import Group, grouped
 from airflow_provider_kedro_vertex.core.identity import slug
-from airflow_provider_kedro_vertex.core.job_body import json_argument
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest, Node
-from airflow_provider_kedro_vertex.core.per_node import DEFAULT, node_names
-from airflow_provider_kedro_vertex.core.quantities import accelerators
-from airflow_provider_kedro_vertex.core.sections import Layer
-from airflow_provider_kedro_vertex.core.selection import Selection, registered, select
-from airflow_provider_kedro_vertex.core.sharing import agreed, shared
+from airflow_provider_kedro_vertex.core.selection import Selection, pipeline_names, registered, select
 
 COMMAND = ("python", "-m", "airflow_provider_kedro_vertex.runtime", "run")
 
@@ -38,9 +24,6 @@ TASK_ID_LENGTH = 80
 #: The task of the pipeline that runs last, and the task that it waits for, which holds all others.
 EXIT_TASK_ID = "on-exit"
 EXIT_HANDLER_ID = "exit-handler-1"
-
-Entry = TypeVar("Entry")
-LayerType = TypeVar("LayerType", bound=Layer)
 
 
 @dataclass(frozen=True)
@@ -152,7 +135,7 @@ def build_plan(
     exit_group = _exit_group(manifest, pipeline, config)
     if exit_group is not None:
         _task_ids([*(group.name for group in groups), EXIT_TASK_ID, EXIT_HANDLER_ID], "Groups")
-    root = _required(config.root, "root", "the Cloud Storage place where runs keep their data, gs://bucket/prefix")
+    root = required(config.root, "root", "the Cloud Storage place where runs keep their data, gs://bucket/prefix")
     return Plan(
         name="-".join([slug(manifest.project.name), *([slug(pipeline)] if pipeline != DEFAULT_PIPELINE else [])]),
         project=manifest.project.name,
@@ -162,15 +145,6 @@ def build_plan(
         config=config,
         groups=groups,
         exit_group=exit_group,
-    )
-
-
-def _required(value: str | None, key: str, what: str) -> str:
-    if value:
-        return value
-    raise ConfigError(
-        f"No {key} is set: {what}. Set run_config.{key} in conf/base/vertexai.yml and write the manifest again, "
-        f"or pass run_config={{'{key}': ...}}."
     )
 
 
@@ -215,7 +189,7 @@ def _groups(
             f"The manifest has no groups of {grouping.callable}, since the project's own function is called when the "
             "manifest is written. Set run_config.grouping in conf/base/vertexai.yml and write the manifest again."
         )
-    settings = _Settings(config, graph.nodes, part.selection if part else None)
+    settings = GroupSettings(config, graph.nodes, part.selection if part else None)
     alike = settings.alike() if grouping.kind == "auto" else ()
     groups = grouped(graph, grouping, pipeline, in_memory, alike)
     task_ids = _task_ids([group.name for group in groups], "Nodes" if grouping.kind == "none" else "Groups")
@@ -234,13 +208,15 @@ def _groups(
         made = {dataset(output) for node in members for output in node.outputs}
         given = {name for at in given_to for name in map(dataset, graph.nodes[at].inputs)} & made
         found.append(
-            settings.group(
-                group,
+            _node_group(
+                group.name,
+                members,
+                settings.of(group),
+                command,
                 task_id=task_ids[index],
                 upstream=sorted({task_ids[owner[graph.makers[name]]] for name in taken}),
                 inputs=sorted(taken),
                 outputs=sorted(given),
-                command=command,
                 more=_given(members, part),
             )
         )
@@ -262,20 +238,47 @@ def _exit_group(manifest: Manifest, pipeline: str, config: RunConfig) -> NodeGro
     nodes = manifest.pipeline(name).nodes
     if not nodes:
         raise PlanError(f"The on_exit_pipeline {name!r} of project {manifest.project.name!r} has no nodes.")
-    return _Settings(config, nodes).group(
-        Group(name, tuple(range(len(nodes)))),
-        task_id=EXIT_TASK_ID,
-        upstream=(),
-        inputs=(),
-        outputs=(),
-        command=_command(name, manifest),
+    said = GroupSettings(config, nodes).of(Group(name, tuple(range(len(nodes)))))
+    return _node_group(name, nodes, said, _command(name, manifest), task_id=EXIT_TASK_ID)
+
+
+def _node_group(
+    name: str,
+    nodes: Sequence[Node],
+    said: ContainerSettings,
+    command: Iterable[str],
+    *,
+    task_id: str,
+    upstream: Iterable[str] = (),
+    inputs: Iterable[str] = (),
+    outputs: Iterable[str] = (),
+    more: Iterable[str] = (),
+) -> NodeGroup:
+    return NodeGroup(
+        name=name,
+        task_id=task_id,
+        nodes=tuple(node.name for node in nodes),
+        upstream=tuple(upstream),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        image=said.image,
+        resources=said.resources,
+        settings=said.settings,
+        retry=said.retry,
+        namespace=_common_namespace([node.namespace for node in nodes]),
+        tags=tuple(sorted({tag for node in nodes for tag in node.tags})),
+        arguments=(
+            *command,
+            *(argument for node in nodes for argument in ("--node", node.name)),
+            *more,
+            *said.arguments,
+        ),
     )
 
 
 def _command(pipeline: str, manifest: Manifest) -> tuple[str, ...]:
     """What is the same in each of a pipeline's commands."""
-    several = [pipeline] if pipeline in manifest.pipelines else [part.strip() for part in pipeline.split(",")]
-    names = (argument for part in dict.fromkeys(filter(None, several)) for argument in ("--pipeline", part))
+    names = (argument for name in pipeline_names(manifest, pipeline) for argument in ("--pipeline", name))
     return (*names, *(("--env", manifest.env) if manifest.env is not None else ()))
 
 
@@ -301,127 +304,7 @@ def _task_ids(names: Sequence[str], what: str) -> list[str]:
     return found
 
 
-class _Settings:
-    """What the settings say for each node, and for nodes that share a container."""
-
-    def __init__(self, config: RunConfig, nodes: Sequence[Node], selection: Selection | None = None) -> None:
-        self._config = config
-        self._nodes = nodes
-        self._inside = _inside(config, selection)
-        said = config.resources or config.nodes or config.retry_policy
-        called = [node_names(node.name) if said else () for node in nodes]
-        self._resources = [config.resources_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
-        self._settings = [config.settings_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
-        self._retries = [config.retry_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
-
-    def alike(self) -> list[str]:
-        """For each node a text that is equal for nodes which may share a container without asking for more."""
-        texts: dict[tuple[int, int, int], str] = {}
-        found = []
-        for parts in zip(self._resources, self._settings, self._retries, strict=True):
-            key = (id(parts[0]), id(parts[1]), id(parts[2]))
-            if key not in texts:
-                texts[key] = json.dumps([part and part.to_dict() for part in parts], sort_keys=True)
-            found.append(texts[key])
-        return found
-
-    def group(
-        self,
-        group: Group,
-        *,
-        task_id: str,
-        upstream: Iterable[str],
-        inputs: Iterable[str],
-        outputs: Iterable[str],
-        command: Iterable[str],
-        more: Iterable[str] = (),
-    ) -> NodeGroup:
-        """Describe a group.
-
-        :raises ConfigError: it has no image, or its nodes ask for things that one container cannot give.
-        """
-        members = [self._nodes[at] for at in group.nodes]
-        settings = self._shared(group, "nodes", self._settings, self._config.nodes, NO_SETTINGS)
-        resources = self._shared(group, "resources", self._resources, self._config.resources, NO_RESOURCES)
-        if resources.gpu and accelerators(resources.gpu, "gpu") and not resources.accelerator_type:
-            what = "Node" if len(members) == 1 else "Group"
-            raise ConfigError(
-                f"{what} {group.name!r} asks for {resources.gpu} gpu but names no accelerator_type. "
-                "Set resources.<node>.accelerator_type, such as NVIDIA_TESLA_T4."
-            )
-        return NodeGroup(
-            name=group.name,
-            task_id=task_id,
-            nodes=tuple(node.name for node in members),
-            upstream=tuple(upstream),
-            inputs=tuple(inputs),
-            outputs=tuple(outputs),
-            image=settings.image
-            or _required(self._config.image, "image", "the container image that holds the Kedro project"),
-            resources=resources,
-            settings=settings,
-            retry=self._retry(group),
-            namespace=_common_namespace([node.namespace for node in members]),
-            tags=tuple(sorted({tag for node in members for tag in node.tags})),
-            arguments=(
-                *command,
-                *(argument for node in members for argument in ("--node", node.name)),
-                *more,
-                *self._settings_argument(settings),
-            ),
-        )
-
-    def _own(self, group: Group, entries: Mapping[str, Entry]) -> list[Entry]:
-        """What is said for a group by its own name, the weakest first; a group without one is called like a node."""
-        if not entries or group.name == DEFAULT or any(self._nodes[at].name == group.name for at in group.nodes):
-            return []
-        return [entries[name] for name in dict.fromkeys(node_names(group.name)) if name in entries]
-
-    def _shared(
-        self,
-        group: Group,
-        section: str,
-        of_nodes: Sequence[LayerType],
-        entries: Mapping[str, LayerType],
-        none: LayerType,
-    ) -> LayerType:
-        own = self._own(group, entries)
-        if len(group.nodes) == 1 and not own:
-            return of_nodes[group.nodes[0]]
-        said = [(self._nodes[at].name, of_nodes[at]) for at in group.nodes]
-        return shared(group.name, section, said, reduce(lambda base, more: more.over(base), own, none))
-
-    def _retry(self, group: Group) -> RetryPolicy | None:
-        own = self._own(group, self._config.retry_policy)
-        said = [(self._nodes[at].name, retry) for at in group.nodes if (retry := self._retries[at]) is not None]
-        return own[-1] if own else agreed(group.name, "retry_policy", said)
-
-    def _settings_argument(self, settings: NodeSettings) -> tuple[str, ...]:
-        """``--settings`` with what the inside of a container must know; nothing if there is nothing to know."""
-        own = {"runner": settings.runner, "secret_env": dict(settings.secret_env)}
-        value = {**{key: item for key, item in own.items() if item}, **self._inside}
-        return ("--settings", json_argument(json.dumps(value, sort_keys=True))) if value else ()
-
-
-def _inside(config: RunConfig, selection: Selection | None) -> dict[str, Any]:
-    """What every container of a run must know: a part of ``--settings``."""
-    mlflow = replace(config.mlflow, tracking_uri=None).to_dict() if config.mlflow else {}
-    if config.mlflow and selection:
-        # So that they can tell when all of the run is done.
-        mlflow["selection"] = {key: list(names) for key, names in asdict(selection).items() if names}
-    network = config.network.to_dict() if config.network else {}
-    value = {
-        "host_aliases": network.get("host_aliases"),
-        "dynamic_config_providers": [provider.to_dict() for provider in config.dynamic_config_providers],
-        "mlflow": mlflow,
-    }
-    return {key: item for key, item in value.items() if item}
-
-
 def _common_namespace(namespaces: Sequence[str | None]) -> str | None:
-    if len(namespaces) == 1 or not all(namespaces):
-        return namespaces[0] if len(namespaces) == 1 else None
-    shortest, *others = sorted({tuple((namespace or "").split(".")) for namespace in namespaces}, key=len)
-    while not all(other[: len(shortest)] == shortest for other in others):
-        shortest = shortest[:-1]
-    return ".".join(shortest) or None
+    parts = [namespace.split(".") if namespace else [] for namespace in namespaces]
+    common = takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))
+    return ".".join(level[0] for level in common) or None

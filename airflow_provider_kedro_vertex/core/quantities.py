@@ -62,6 +62,14 @@ def seconds(text: str, where: str) -> float:
     raise ConfigError(f"{where} must be a duration such as 90s, 30m or 2h, not {text!r}.")
 
 
+def duration(text: str, where: str) -> str:
+    """Write a duration as Google's APIs do: ``"2h"`` is ``"7200s"``.
+
+    :raises ConfigError: see :func:`seconds`.
+    """
+    return f"{seconds(text, where):.9f}".rstrip("0").rstrip(".") + "s"
+
+
 def storage_root(text: str, where: str = "root") -> str:
     """Bring a storage root into the form ``gs://bucket/prefix``, without a slash at its end.
 

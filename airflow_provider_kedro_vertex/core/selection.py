@@ -53,6 +53,23 @@ class Selection:
         return cls(**{key: _names(names, key) for key, names in value.items()})
 
 
+def split(text: str) -> tuple[str, ...]:
+    """Split a list with commas, as ``kedro run`` does; commas inside brackets belong to a node's name."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth = max(depth + (letter in "[(") - (letter in "])"), 0)
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def pipeline_names(manifest: Manifest, given: str) -> tuple[str, ...]:
+    """What a text names: a registered pipeline, or several with commas between them; they may be unknown."""
+    return (given,) if given in manifest.pipelines else tuple(dict.fromkeys(split(given)))
+
+
 def registered(manifest: Manifest, name: str) -> Pipeline:
     """Find a registered pipeline, or put several together, as ``kedro run --pipelines a,b`` does.
 
@@ -60,9 +77,9 @@ def registered(manifest: Manifest, name: str) -> Pipeline:
     :raises PlanError: one is unknown, or they do not go together: two nodes of one name, two that make one dataset, or
         nodes that depend on each other in a circle.
     """
-    names = tuple(dict.fromkeys(part for given in name.split(",") if (part := given.strip())))
-    if name in manifest.pipelines or len(names) < 2:
-        return manifest.pipeline(name if name in manifest.pipelines else "".join(names))
+    names = pipeline_names(manifest, name)
+    if len(names) < 2:
+        return manifest.pipeline("".join(names))
     nodes: dict[str, Node] = {}
     makers: dict[str, str] = {}
     for part in names:
@@ -110,9 +127,7 @@ def in_order(nodes: Iterable[Node]) -> tuple[Node, ...]:
     :raises PlanError: they depend on each other in a circle.
     """
     given = tuple(nodes)
-    makers = {dataset(output): at for at, node in enumerate(given) for output in node.outputs}
-    producers = [{makers[name] for name in map(dataset, node.inputs) if name in makers} for node in given]
-    level = levels([sorted(before) for before in producers])
+    level = levels(graph_of(given).producers)
     if level is None:
         raise PlanError(f"Some of the nodes {', '.join(repr(node.name) for node in given[:10])} depend on each other.")
     return tuple(given[at] for at in sorted(range(len(given)), key=lambda at: (level[at], given[at].name)))
@@ -187,7 +202,7 @@ def _names(value: Any, key: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, str):
-        return tuple(name for part in value.split(",") if (name := part.strip()))
+        return split(value)
     if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
         return tuple(value)
     raise ConfigError(f"The filter {key} takes a list of names, or one string with commas between them, not {value!r}.")

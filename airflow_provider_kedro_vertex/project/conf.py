@@ -110,7 +110,7 @@ class Conf:
             return fault
         if isinstance(error, OmegaConfBaseException) and error.full_key:
             advice = _old_variable(error) if key in _PATTERNS else ""
-            return f"{self.locate(key, error.full_key.split('.'))}: {_unresolved(error)}{advice}"
+            return f"{self.locate(key, str(error.full_key).split('.'))}: {_unresolved(error)}{advice}"
         said = " ".join(str(error).split()).replace(f"{self._project_path}/", "")
         return f"The {key} configuration cannot be loaded: {said}"
 
@@ -129,7 +129,7 @@ class Conf:
         if file not in self._trees:
             try:
                 self._trees[file] = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-            except (yaml.YAMLError, UnicodeDecodeError):
+            except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
                 self._trees[file] = None  # libyaml, which reads the values, takes what PyYAML's own scanner does not
         return self._trees[file]
 
@@ -234,9 +234,11 @@ def _first_fault(files: Iterable[Path], project_path: Path) -> str | None:
         except yaml.MarkedYAMLError as fault:
             mark = fault.problem_mark
             place = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
-            return f"{place}: this is no valid YAML: {fault.problem or _first_line(fault)}."
+            return f"{place}: this is no valid YAML: {(fault.problem or _first_line(fault)).rstrip('.')}."
         except AssertionError:  # OmegaConf reads a text such as '0' once more and then asserts
             return f"{name}: the top level must be a mapping."
+        except RecursionError:
+            return f"{name}: its values are nested too deeply."
         except OmegaConfBaseException as fault:  # an interpolation that is none
             return f"{name}: {_unresolved(fault)}"
         except (OSError, ValueError, yaml.YAMLError) as fault:
@@ -269,7 +271,8 @@ def _unresolved(error: OmegaConfBaseException) -> str:
         advice = " Set it, or write a default: ${oc.env:NAME,default}."
     elif "Runtime parameter" in said:
         advice = " Write a default: ${runtime_params:NAME,default}."
-    return f"{error.full_key or 'a value'} cannot be resolved: {said}{advice}"
+    key = " ".join(str(error.full_key or "").split()) or "a value"
+    return f"{key} cannot be resolved: {said}{advice}"
 
 
 def _old_variable(error: Exception) -> str:

@@ -60,7 +60,7 @@ def _check(field: str, index: int, where: str) -> None:
         bounds = [] if span == "*" else span.split("-")
         numbers = [_number(bound, index) for bound in bounds]
         wrong = len(bounds) > 2 or any(number is None or not least <= number <= most for number in numbers)
-        if wrong or (slash and not (step.isdecimal() and int(step) > 0)):
+        if wrong or (slash and not _whole(step)):
             raise ConfigError(f"{where}: {part!r} is no {name}: numbers from {least} to {most}, ranges, steps or *.")
 
 
@@ -68,4 +68,8 @@ def _number(text: str, index: int) -> int | None:
     names = _NAMES.get(index, ())
     if text.lower() in names:
         return names.index(text.lower()) + _FIELDS[index][1]
-    return int(text) if text.isascii() and text.isdecimal() else None
+    return _whole(text)
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None

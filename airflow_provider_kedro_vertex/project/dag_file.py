@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -61,8 +62,11 @@ def entries_of(text: str, where: str) -> tuple[Entry, ...]:
     :raises ConfigError: the file has no such list, or not as it was written.
     """
     try:
-        return tuple(Entry(**entry) for entry in ast.literal_eval(_assignment(text).value))
-    except (SyntaxError, LookupError, TypeError, ValueError):
+        entries = tuple(Entry(**entry) for entry in ast.literal_eval(_assignment(text).value))
+        if not all(isinstance(each.pipeline, str) and isinstance(each.start, str) for each in entries):
+            raise TypeError
+        return entries
+    except (SyntaxError, LookupError, TypeError, ValueError, RecursionError):
         raise ConfigError(
             f"{where} is not a file that `kedro vertex schedule` wrote: it has no list {_NAME}. Choose another "
             f"file with "
@@ -73,7 +77,7 @@ def entries_of(text: str, where: str) -> tuple[Entry, ...]:
 def updated(text: str, entries: tuple[Entry, ...]) -> str:
     """Replace the schedules of a DAG file, and leave the rest of it as it is."""
     found = _assignment(text)
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=""))  # Python's lines; str.splitlines knows more ends than these
     return "".join([*lines[: found.lineno - 1], _list(entries), "\n", *lines[found.end_lineno or found.lineno :]])
 
 

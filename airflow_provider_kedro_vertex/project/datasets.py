@@ -12,11 +12,8 @@ from kedro.io import DatasetError
 from kedro.io.catalog_config_resolver import CatalogConfigResolver
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Scope
+from airflow_provider_kedro_vertex.core.manifest import UNDECLARED, Dataset, Scope
 from airflow_provider_kedro_vertex.project.vertexai_yml import Locate
-
-#: What Kedro makes of a dataset that the catalog does not name (Kedro 1).
-UNDECLARED = "kedro.io.MemoryDataset"
 
 _MEMORY_CLASSES = frozenset({"MemoryDataset", "SharedMemoryDataset"})
 

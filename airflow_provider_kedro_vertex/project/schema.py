@@ -16,7 +16,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from airflow_provider_kedro_vertex.core import config, sections
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.quantities import accelerators, cores, gigabytes, storage_root
+from airflow_provider_kedro_vertex.core.quantities import accelerators, cores, duration, gigabytes, storage_root
 
 #: kedro-vertexai 0.1 and 0.2 passed Kubernetes' own name through, and its documents still show it.
 OLD_GPU = "nvidia.com/gpu"
@@ -76,9 +76,10 @@ def _listed(value: Any) -> Any:
 
 Text = Annotated[str | None, _by(sections.text)]
 RequiredText = Annotated[str, _by(sections.text)]
+IpAddress = Annotated[str, _by(sections.checked(config.ip_address))]
 Flag = Annotated[bool | None, _by(sections.boolean)]
 Count = Annotated[int | None, _by(sections.whole(1))]
-Duration = Annotated[str | None, _by(sections.changed(config.duration))]
+Duration = Annotated[str | None, _by(sections.changed(duration))]
 Texts = Annotated[list[RequiredText], BeforeValidator(_listed)]
 Json = Annotated[Any, _by(sections.json_value)]
 
@@ -172,7 +173,7 @@ class NfsMountSection(Section):
 class LustreMountSection(Section):
     """A Lustre file system."""
 
-    instance_ip: RequiredText = Field(description="Address of the instance.")
+    instance_ip: IpAddress = Field(description="Address of the instance.")
     volume_handle: RequiredText = Field(description="Its unique id.")
     filesystem: RequiredText = Field(description="Its file system's name.")
     mount_point: RequiredText = Field(description="It appears at `/mnt/lustre/<mount_point>`.")
@@ -228,7 +229,7 @@ class RetryPolicySection(Section):
 class HostAliasSection(Section):
     """Names that the containers find at an address. It needs a container that runs as root."""
 
-    ip: RequiredText = Field(description="The address.")
+    ip: IpAddress = Field(description="The address.")
     hostnames: Texts = Field(description="Its names; one may be written without a list.")
 
 
@@ -268,7 +269,9 @@ class GroupingSection(Section):
     )
     depth: Count = _field(None, "With `namespace`: how many parts of it make a group; 1 by default.")
     tag_prefix: Texts = _list("With `tag`: how a tag starts that names a group; `group.` and `group:` by default.")
-    callable: Text = _field(None, "With `callable`: a function, as `package.module:function`.")
+    callable: Annotated[str | None, _by(sections.checked(config.function_name))] = _field(
+        None, "With `callable`: a function, as `package.module:function`."
+    )
     params: dict[str, Json] = _mapping("With `callable`: its keyword arguments. With kedro-vertexai's `cls`: its own.")
     cls: Text = _field(
         None, "kedro-vertexai's key: `kedro_vertexai.grouping.IdentityNodeGrouper` or `...TagNodeGrouper`."
@@ -286,6 +289,8 @@ class GroupingSection(Section):
                 f"names the class {self.cls}, and classes of kedro-vertexai's interface are not run here. Write a "
                 "function and name it: {kind: callable, callable: package.module:function}."
             )
+        elif isinstance(self.params.get("tag_prefix"), bool | list | dict):
+            raise ValueError("has params with a tag_prefix that is no string.")
         return self
 
 
@@ -302,7 +307,9 @@ class PersistentResourceSection(Section):
 class ProviderSection(Section):
     """A class that each container makes an object of."""
 
-    cls: RequiredText = Field(description="The class, as `package.module.Class`.")
+    cls: Annotated[str, _by(sections.checked(config.class_name))] = Field(
+        description="The class, as `package.module.Class`."
+    )
     params: dict[str, Json] = _mapping("Keyword arguments.")
 
 

@@ -39,8 +39,8 @@ class ConfigWarning(UserWarning):
 
 
 def dotted(path: KeyPath) -> str:
-    """Write a key's path as messages do: ``run_config.resources.train.cpu``."""
-    return ".".join(map(str, path))
+    """Write a key's path as messages do, on one line: ``run_config.resources.train.cpu``."""
+    return ".".join(" ".join(str(part).split()) or repr(part) for part in path)
 
 
 def read_run_config(content: Mapping[str, Any], locate: Locate) -> RunConfig:

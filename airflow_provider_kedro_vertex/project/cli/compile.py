@@ -13,7 +13,7 @@ from airflow_provider_kedro_vertex.project.cli.output import (
     STDOUT_HELP,
     inspected,
     problems_as_lines,
-    show,
+    refuse_errors,
     warn,
     write,
 )
@@ -69,15 +69,11 @@ def checked_plan(
     :return: the plan, and the manifest's digest.
     :raises KedroVertexError: it cannot be inspected or planned, or a check found an error.
     """
-    from airflow_provider_kedro_vertex.core.checks import check
-    from airflow_provider_kedro_vertex.core.findings import errors, refuse
     from airflow_provider_kedro_vertex.core.plan import build_plan
 
     manifest = inspected(project, env)
     plan = build_plan(manifest, pipeline, manifest.config.overridden({"image": image}), selection)
-    findings = check(manifest, plan)
-    show(finding for finding in findings if finding not in errors(findings))
-    refuse(findings)
+    refuse_errors(manifest, plan)
     return plan, manifest.digest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,7 +21,8 @@ def connect(config: RunConfig, api_endpoint: str | None, storage: str | None = N
 
     :param api_endpoint: another Vertex AI; one on this machine over plain http is an emulator and gets no credentials.
     :param storage: another Cloud Storage; the same holds for it.
-    :raises ConfigError: the project or region is not known, or google-auth or requests is not installed.
+    :raises ConfigError: the project or region is not known, an address is http:// and not of this machine, or
+        google-auth or requests is not installed.
     :raises PermissionDeniedError: there are no default credentials.
     """
     try:
@@ -34,6 +36,12 @@ def connect(config: RunConfig, api_endpoint: str | None, storage: str | None = N
     if not config.region:
         raise ConfigError("No region is set. Set it in conf/base/vertexai.yml, or pass --region.")
     given = [address for address in (api_endpoint, storage) if address]
+    for address in given:
+        if urlsplit(address).scheme == "http" and not _is_emulator(address):
+            raise ConfigError(
+                f"{address} would be sent your credentials in plain text. Give an https:// address; http:// is for an "
+                "emulator on this machine."
+            )
     credentials: Credentials
     if given and all(map(_is_emulator, given)):
         credentials, default_project_id = AnonymousCredentials(), None
@@ -48,6 +56,11 @@ def connect(config: RunConfig, api_endpoint: str | None, storage: str | None = N
     if not project_id:
         raise ConfigError("No project_id is set. Set it in conf/base/vertexai.yml, or pass --project-id.")
     return VertexClient(project_id, config.region, credentials, Endpoints(vertex=api_endpoint, storage=storage))
+
+
+def storage_endpoint() -> str | None:
+    """Another Cloud Storage than Google's: the variable that Google's own clients read for an emulator's address."""
+    return os.environ.get("STORAGE_EMULATOR_HOST")
 
 
 def _is_emulator(api_endpoint: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import click
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import problems_as_lines
+from airflow_provider_kedro_vertex.project.cli.output import make_folder_of, problems_as_lines, write_file
 
 #: File of the project to its template.
 _CONFIG = {"conf/{env}/vertexai.yml": "vertexai.yml"}
@@ -41,7 +42,8 @@ def command(
         raise click.BadParameter(f"{project_id!r} is no id of a Google Cloud project.", param_hint="PROJECT_ID")
     if not _REGION.fullmatch(region):
         raise click.BadParameter(f"{region!r} is no region such as europe-west1.", param_hint="REGION")
-    values = {"project_id": project_id, "region": region, "package": _image_name(metadata.package_name)}
+    package = metadata.package_name
+    values = {"project_id": project_id, "region": region, "package": package, "image_name": _image_name(package)}
     files = {**_CONFIG, **(_WORKFLOWS if with_github_actions else {})}
     root: Path = metadata.project_path
     with problems_as_lines():
@@ -50,12 +52,13 @@ def command(
         if there and not force:
             raise ConfigError(f"{', '.join(there)}: already there. Write over it with --force.")
         for target, template in targets.items():
-            _write(target, _filled(template, values))
+            make_folder_of(target)
+            write_file(target, _filled(template, values))
             click.echo(f"Wrote {target.relative_to(root)}")
     click.echo("Set the image, then: kedro vertex check")
 
 
-def _existing(targets: Any) -> list[Path]:
+def _existing(targets: Iterable[Path]) -> list[Path]:
     """The files that are there, also ``vertexai.yaml``, which the config loader would read beside ``vertexai.yml``."""
     return [found for target in targets for found in (target, target.with_suffix(".yaml")) if found.exists()]
 
@@ -70,13 +73,3 @@ def _filled(template: str, values: dict[str, str]) -> str:
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text
-
-
-def _write(target: Path, text: str) -> None:
-    from airflow_provider_kedro_vertex.core.files import write_whole
-
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, text)
-    except OSError as error:
-        raise ConfigError(f"Cannot write {target}: {error.strerror or error}.") from error

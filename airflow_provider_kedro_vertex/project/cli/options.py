@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
+
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.selection import Selection
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-DEFAULT_PIPELINE = "__default__"
 
 env = click.option(
     "--env", "-e", envvar="KEDRO_ENV", help="Kedro environment; by default $KEDRO_ENV, else the project's own default."
@@ -76,17 +76,5 @@ def slices(command: Function) -> Function:
 def _selection(given: dict[str, str | None]) -> Selection | None:
     from airflow_provider_kedro_vertex.core.selection import Selection
 
-    names = {key: tuple(split(text)) for key, text in given.items() if text}
-    return Selection(**names) if names else None
-
-
-def split(text: str) -> list[str]:
-    """Split a list with commas, as ``kedro run`` does; commas inside brackets belong to a node's name."""
-    parts, depth = [""], 0
-    for letter in text:
-        depth += (letter in "[(") - (letter in "])")
-        if letter == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [part.strip() for part in parts if part.strip()]
+    names = {key: text for key, text in given.items() if text}
+    return Selection.from_dict(names) if names else None

@@ -15,6 +15,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexEr
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.findings import Finding
     from airflow_provider_kedro_vertex.core.manifest import Manifest
+    from airflow_provider_kedro_vertex.core.plan import Plan
 
 STDOUT = Path("-")
 STDOUT_HELP = "- is stdout, where Kedro may log before (KEDRO_LOGGING_CONFIG)."
@@ -52,16 +53,35 @@ def write(output: Path, text: str, what: str) -> None:
     :param what: what the file holds.
     :raises ConfigError: the folder is missing or not writable.
     """
-    from airflow_provider_kedro_vertex.core.files import write_whole
-
     if output == STDOUT:
         click.echo(text, nl=False)
     else:
-        try:
-            write_whole(output, text)
-        except OSError as error:
-            raise ConfigError(f"Cannot write {output}: {error.strerror or error}.") from error
+        write_file(output, text)
     click.echo(f"Wrote {'stdout' if output == STDOUT else output}: {what}", err=output == STDOUT)
+
+
+def write_file(target: Path, text: str) -> None:
+    """Write a file, whole or not at all.
+
+    :raises ConfigError: the folder is missing or not writable.
+    """
+    from airflow_provider_kedro_vertex.core.files import write_whole
+
+    try:
+        write_whole(target, text)
+    except OSError as error:
+        raise ConfigError(f"Cannot write {target}: {error.strerror or error}.") from error
+
+
+def make_folder_of(target: Path) -> None:
+    """Make the folder that a file goes into.
+
+    :raises ConfigError: it cannot be made.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"Cannot make the folder {target.parent}: {error.strerror or error}.") from error
 
 
 def show(findings: Iterable[Finding]) -> None:
@@ -70,6 +90,19 @@ def show(findings: Iterable[Finding]) -> None:
         level = click.style(f"{finding.code} {finding.level}", fg=_COLORS[finding.level], bold=True)
         said = f"{finding.message} {finding.fix}".strip()
         click.echo(f"{level}: {said} ({finding.page})", err=True)
+
+
+def refuse_errors(manifest: Manifest, plan: Plan) -> None:
+    """Check a plan that is to become a PipelineJob; warnings and notes become lines on stderr.
+
+    :raises ConfigError: a check found an error.
+    """
+    from airflow_provider_kedro_vertex.core.checks import check
+    from airflow_provider_kedro_vertex.core.findings import errors, refuse
+
+    findings = check(manifest, plan)
+    show(finding for finding in findings if finding not in errors(findings))
+    refuse(findings)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def _value(name: str, text: str, old: Any) -> Any:
         return text
     try:
         value: Any = json.loads(text, parse_constant=lambda word: _MISSING)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = {"true": True, "false": False}.get(text.lower(), _MISSING)
     if old is None:
         return text if value is _MISSING else value

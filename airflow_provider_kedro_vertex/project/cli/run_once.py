@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines, show
+from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines, refuse_errors
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.selection import Selection
@@ -50,15 +50,14 @@ def command(
 ) -> None:
     """Run a registered pipeline, or a slice of it, once on Vertex AI, without Airflow.
 
-    The same checks as `kedro vertex check` run first. With --wait the exit code tells how the job ended: 0 succeeded,
+    The same checks as `kedro vertex check` run first. Parameters above 100 KiB are stored below root, where the nodes
+    read them. With --wait the exit code tells how the job ended: 0 succeeded,
     1 failed, 3 cancelled, 4 still running after --timeout-seconds.
     """
-    from airflow_provider_kedro_vertex.core.checks import check
     from airflow_provider_kedro_vertex.core.console import job_page
-    from airflow_provider_kedro_vertex.core.findings import errors, refuse
-    from airflow_provider_kedro_vertex.core.parameters import to_json
+    from airflow_provider_kedro_vertex.core.parameters import is_long, to_json
     from airflow_provider_kedro_vertex.core.plan import build_plan
-    from airflow_provider_kedro_vertex.project.cli.connection import connect
+    from airflow_provider_kedro_vertex.project.cli.connection import connect, storage_endpoint
     from airflow_provider_kedro_vertex.project.cli.parameters import typed
     from airflow_provider_kedro_vertex.project.cli.submission import submit
     from airflow_provider_kedro_vertex.project.cli.watching import watch
@@ -73,10 +72,8 @@ def command(
         config = manifest.config.overridden({"image": image, "project_id": project_id, "region": region})
         plan = build_plan(manifest, pipeline, config, selection)
         runtime_params = to_json(typed(params, manifest.parameters))
-        findings = check(manifest, plan)
-        show(finding for finding in findings if finding not in errors(findings))
-        refuse(findings)
-        client = connect(config, api_endpoint)
+        refuse_errors(manifest, plan)
+        client = connect(config, api_endpoint, storage=storage_endpoint() if is_long(runtime_params) else None)
         job = submit(client, plan, runtime_params)
         page = job_page(job["name"], api_endpoint)
         click.echo(f"Submitted {job['name']}: pipeline {pipeline!r} with {len(plan.groups)} tasks.\nSee {page}")

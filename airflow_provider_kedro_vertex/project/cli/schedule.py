@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
+from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines, warn, write
+from airflow_provider_kedro_vertex.project.cli.output import inspected, make_folder_of, problems_as_lines, warn, write
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.config import Schedule
@@ -21,7 +22,13 @@ DEFAULT_SCHEDULE = "default_schedule"
 
 
 @click.command(name="schedule")
-@click.option("--pipeline", "-p", help="Registered pipeline; by default each one that schedules: names.")
+@click.option(
+    "--pipeline",
+    "-p",
+    "pipelines",
+    multiple=True,
+    help="Registered pipeline, also several times; by default each one that schedules: names.",
+)
 @click.option("--cron-expression", "-c", help="Five fields; or six, with 0 for the seconds.")
 @click.option("--timezone", "-t", help="Time zone of the cron expression, such as Europe/Warsaw.")
 @click.option("--start-time", help="First moment, ISO 8601; by default today.")
@@ -43,7 +50,7 @@ DEFAULT_SCHEDULE = "default_schedule"
 @click.pass_obj
 def command(
     metadata: Any,
-    pipeline: str | None,
+    pipelines: tuple[str, ...],
     cron_expression: str | None,
     timezone: str | None,
     start_time: str | None,
@@ -83,7 +90,7 @@ def command(
         text = _text(target) if not force else None
         before = {} if text is None else {entry.pipeline: entry for entry in dag_file.entries_of(text, str(target))}
         runtime_params = typed(params, manifest.parameters)
-        for name in _pipelines(manifest, pipeline):
+        for name in _pipelines(manifest, pipelines):
             schedule = _schedule(manifest, name, {key: value for key, value in given.items() if value is not None})
             before[name] = _entry(name, schedule, runtime_params, before.get(name))
         entries = tuple(before[name] for name in sorted(before))
@@ -91,19 +98,27 @@ def command(
         content = (
             dag_file.new(manifest.project.name, data.name, entries) if text is None else dag_file.updated(text, entries)
         )
-        _make_folder(target)
+        make_folder_of(target)
         write(data, manifests.dumps(manifest), f"the manifest, {manifest.digest[:19]}")
         write(target, content, ", ".join(f"{entry.pipeline} {entry.schedule} {entry.timezone}" for entry in entries))
 
 
-def _pipelines(manifest: Manifest, pipeline: str | None) -> list[str]:
-    if pipeline is not None:
-        return [manifest.pipeline(pipeline).name]
+def _pipelines(manifest: Manifest, given: tuple[str, ...]) -> list[str]:
+    from airflow_provider_kedro_vertex.core.selection import pipeline_names
+
+    for name in given:
+        if len(several := pipeline_names(manifest, name)) > 1:
+            raise ConfigError(
+                f"--pipeline {name} names {len(several)} pipelines, and each DAG runs one. Give --pipeline for each of "
+                "them, or register one pipeline that has the nodes of all."
+            )
+    if given:
+        return [manifest.pipeline(name).name for name in given]
     named = [name for name in manifest.config.schedules if name != DEFAULT_SCHEDULE]
     for name in named:
         if name not in manifest.pipelines:
             raise ConfigError(f"schedules.{name} names no registered pipeline.{did_you_mean(name, manifest.pipelines)}")
-    return named or [options.DEFAULT_PIPELINE]
+    return named or [DEFAULT_PIPELINE]
 
 
 def _schedule(manifest: Manifest, pipeline: str, given: dict[str, Any]) -> Schedule:
@@ -162,15 +177,8 @@ def _moment(text: str, where: str) -> str:
 
 def _text(target: Path) -> str | None:
     try:
-        return target.read_text(encoding="utf-8")
+        return target.read_bytes().decode("utf-8")  # with its own line ends
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"Cannot read {target}: {error}.") from error
-
-
-def _make_folder(target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"Cannot make the folder {target.parent}: {error.strerror or error}.") from error

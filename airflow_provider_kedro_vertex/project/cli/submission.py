@@ -7,9 +7,10 @@ import uuid
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_kedro_vertex.core import identity
+from airflow_provider_kedro_vertex.core import identity, parameters
 from airflow_provider_kedro_vertex.core.errors import AlreadyExistsError
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
+from airflow_provider_kedro_vertex.core.submission import RUN_LABEL
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.plan import Plan
@@ -22,12 +23,16 @@ CALLER = "kedro-vertex-run-once"
 def submit(client: VertexClient, plan: Plan, runtime_params: str) -> dict[str, Any]:
     """Create a PipelineJob of a plan. A lost answer makes no second job, since the id is chosen here.
 
-    :param runtime_params: JSON text.
-    :raises VertexApiError: Vertex AI refuses it or cannot be reached.
+    :param runtime_params: JSON text; one that is too long for an argument is stored below ``root``.
+    :raises VertexApiError: Vertex AI or Cloud Storage refuses it or cannot be reached.
     """
     now = datetime.now(timezone.utc)
     run_id = f"{now:%Y-%m-%dt%H-%M-%S}-{uuid.uuid4().hex[:8]}"
     run_key = identity.run_key(plan.config.job_id_prefix or plan.config.experiment_name or plan.name, run_id)
+    if parameters.is_long(runtime_params):
+        url = parameters.stored_at(identity.temp_folder(plan.root, run_key), runtime_params)
+        client.write_object(url, runtime_params.encode())
+        runtime_params = f"@{url}"
     context = identity.RunContext(
         run_key=run_key,
         dag_id=CALLER,
@@ -42,15 +47,16 @@ def submit(client: VertexClient, plan: Plan, runtime_params: str) -> dict[str, A
         region=client.region,
     )
     title = f"{plan.config.experiment_name or plan.project} {plan.pipeline} {now:%Y-%m-%d %H:%M:%S}"
-    body = pipeline_job(plan, context, runtime_params, title, _labels(plan))
+    body = pipeline_job(plan, context, runtime_params, title, _labels(plan, run_key))
     try:
         return client.create_pipeline_job(run_key, body)
     except AlreadyExistsError:
         return client.get_job(f"{client.parent}/pipelineJobs/{run_key}")
 
 
-def _labels(plan: Plan) -> dict[str, str]:
+def _labels(plan: Plan, run_key: str) -> dict[str, str]:
     values = {
+        RUN_LABEL: run_key,  # by which the clean-up of intermediate data finds the job
         "kedro-project": plan.project,
         "kedro-pipeline": plan.pipeline,
         "kedro-env": plan.env,

@@ -61,12 +61,9 @@ def command(
 
 
 def _to_storage(plan: Plan, target: str, text: str) -> str:
-    import os
+    from airflow_provider_kedro_vertex.project.cli.connection import connect, storage_endpoint
 
-    from airflow_provider_kedro_vertex.project.cli.connection import connect
-
-    # The variable that Google's own clients read for the address of a storage emulator.
-    connect(plan.config, None, storage=os.environ.get("STORAGE_EMULATOR_HOST")).write_object(target, text.encode())
+    connect(plan.config, None, storage=storage_endpoint()).write_object(target, text.encode())
     return target
 
 

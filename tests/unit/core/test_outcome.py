@@ -117,7 +117,10 @@ def test_a_job_that_failed_before_its_nodes_says_so() -> None:
     )
 
 
-@pytest.mark.parametrize("line", ["", "{", "[1]", '{"error": 1}', '{"node": 1, "error": 2', "error"])
+NESTED = '{"seconds": ' + "[" * 9999  # what a node prints is anything
+
+
+@pytest.mark.parametrize("line", ["", "{", "[1]", '{"error": 1}', '{"node": 1, "error": 2', "error", NESTED])
 def test_other_lines_are_no_containers_error(line: str) -> None:
     assert outcome.container_error([line]) is None
 

@@ -98,6 +98,14 @@ def test_what_is_no_json_is_told_by_its_name(value: Any, said: str) -> None:
     assert str(caught.value) == f"Parameter 'day' cannot be passed to the nodes: {said}."
 
 
+def test_a_value_that_is_nested_too_deeply_is_told_by_its_name() -> None:
+    deep: list[Any] = []
+    for _ in range(99_999):
+        deep = [deep]
+    with pytest.raises(ConfigError, match=r"^Parameter 'day' cannot be passed to the nodes: "):
+        to_json({"ok": 1, "day": deep})
+
+
 def test_parameters_that_are_data_are_refused() -> None:
     fits = {"text": "x" * (MAX_LENGTH - len('{"text": ""}'))}
 

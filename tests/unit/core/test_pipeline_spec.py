@@ -22,7 +22,6 @@ from airflow_provider_kedro_vertex.core.identity import RunContext
 from airflow_provider_kedro_vertex.core.job_body import environment
 from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.pipeline_spec import (
-    api_version,
     pipeline_job,
     pipeline_spec,
 )
@@ -259,7 +258,8 @@ def body(manifest: Manifest, **config: Any) -> dict[str, Any]:
     plan = build_plan(manifest, config=manifest.config.overridden(config))
     context = RunContext("key", "dag", "run", None, None, None, plan.root, "version", "key-run-1")
     job = pipeline_job(plan, context, "{}", "d", {"dag": "x"})
-    api = aiplatform_v1beta1 if api_version(plan.config) == "v1beta1" else aiplatform_v1
+    # By the same field VertexClient chooses the version that it calls.
+    api = aiplatform_v1beta1 if "defaultRuntime" in job["runtimeConfig"] else aiplatform_v1
     without_spec = {key: value for key, value in job.items() if key != "pipelineSpec"}
     # The type of Google's client takes every field: one that it does not know raises.
     json_format.ParseDict(without_spec, api.PipelineJob.pb(api.PipelineJob()))

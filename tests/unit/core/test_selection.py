@@ -96,6 +96,11 @@ def test_every_filter_alone() -> None:
     assert names(namespaces=["area.deep", "area"]) == ["area.clean", "area.deep.count"]
 
 
+def test_a_comma_in_brackets_belongs_to_a_name() -> None:
+    assert Selection.from_dict({"node_names": "f([a,b]) -> [c], g,,"}).node_names == ("f([a,b]) -> [c]", "g")
+    assert Selection.from_dict({"node_names": "a),b"}).node_names == ("a)", "b")
+
+
 @pytest.mark.parametrize(
     ("filters", "message"),
     [

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
+import re
 import socket
 import threading
+import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -94,6 +97,15 @@ def test_init_writes_both_workflows(make_project: MakeProject, vertex: Vertex) -
         assert "docker push" in commands
         assert command in commands
         assert "@" not in workflow["env"]["IMAGE"].replace("@sha", "")
+    # What is copied is what was written, also for a package whose name no image could have.
+    assert "_" in project.name
+    assert f"kedro vertex schedule --output dags/{project.name}.py" in commands
+    assert (
+        vertex(project, "schedule", "-c", "@daily", "--output", str(project / f"dags/{project.name}.py")).exit_code == 0
+    )
+    copied = re.search(r"gcloud storage cp (\S+) (\S+) ", commands)
+    assert copied is not None
+    assert sorted(copied.groups()) == sorted(f"dags/{file.name}" for file in (project / "dags").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -208,8 +220,9 @@ def test_unknown_and_old_commands_are_answered(make_project: MakeProject, vertex
     assert (done.exit_code, "docker push IMAGE" in done.stderr) == (2, True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def emulator() -> Iterator[VertexEmulator]:
+    """One without any job, whatever ran before."""
     images = {"r.test/shop:1": Noop(0.05), "r.test/shop:bad": Noop(0.05, 1), "r.test/shop:slow": Noop(600)}
     with VertexEmulator(images) as running:
         yield running
@@ -247,10 +260,15 @@ def test_run_once_waits_and_its_exit_code_tells_the_end(
     )
     assert (done.exit_code, done.stderr.startswith("Stopped waiting after 1 s; the job goes on: ")) == (4, True)
 
-    done = vertex(project, "list-pipelines", "--api-endpoint", emulator.url, "--format", "json")
-    assert done.stderr == ""
-    rows = json.loads(done.stdout)
-    assert [row["state"] for row in rows] == ["RUNNING", "FAILED", "SUCCEEDED"]
+    def states() -> list[str]:
+        done = vertex(project, "list-pipelines", "--api-endpoint", emulator.url, "--format", "json")
+        assert done.stderr == ""
+        return [row["state"] for row in json.loads(done.stdout)]
+
+    give_up = time.monotonic() + 60
+    while states()[0] == "PENDING" and time.monotonic() < give_up:
+        pass  # a busy machine may take longer than the second to start it
+    assert states() == ["RUNNING", "FAILED", "SUCCEEDED"]
     lines = vertex(project, "list-pipelines", "--api-endpoint", emulator.url, "--limit", "1").stdout.splitlines()
     assert [lines[0].split(), len(lines)] == [["CREATED", "STATE", "PIPELINE", "ID"], 2]
     none = vertex(project, "list-pipelines", "--api-endpoint", emulator.url, "--project-id", "other-project")
@@ -273,6 +291,30 @@ def test_run_once_submits_typed_parameters(make_project: MakeProject, vertex: Ve
         "nothing": "x",
     }
     assert job["labels"]["kedro-project"] == "small-shop"
+    # Without it the clean-up of intermediate data keeps what this run stored for ever.
+    assert job["labels"]["airflow-run-key"] == name.rpartition("/")[2]
+
+
+def test_run_once_stores_parameters_that_no_argument_holds(
+    make_project: MakeProject,
+    vertex: Vertex,
+    emulator: VertexEmulator,
+    registry: tuple[str, list[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import requests
+
+    url, bodies = registry
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+    long = "x" * 300_000  # above what Linux takes for one argument
+    done = vertex(make_project(CONFIGURED), "run-once", "--api-endpoint", emulator.url, "--param", f"mode={long}")
+    assert (done.exit_code, done.stderr) == (0, "")
+    name = done.stdout.split()[1].rstrip(":")
+    given = requests.get(f"{emulator.url}/v1/{name}", timeout=60).json()["runtimeConfig"]["parameterValues"]
+    assert [json.loads(body) for body in bodies] == [{"mode": long}]
+    digest = hashlib.sha256(bodies[0]).hexdigest()
+    run_key = name.rpartition("/")[2]
+    assert given["runtime_params"] == f"@gs://shop/kedro-vertexai-temp/{run_key}/params-{digest}.json"
 
 
 @pytest.mark.parametrize(
@@ -288,6 +330,10 @@ def test_run_once_submits_typed_parameters(make_project: MakeProject, vertex: Ve
         ("count=1.5", "Parameter 'count' is 3 in the project: give a number for it, not '1.5'."),
         ("nested.flag=yes", "Parameter 'nested.flag' is true in the project: give true or false for it, not 'yes'."),
         ("nested.deep={}", "Parameter 'nested.deep' is [1] in the project: give a JSON list for it, not '{}'."),
+        (
+            "nested.deep=" + "[" * 9999,
+            "Parameter 'nested.deep' is [1] in the project: give a JSON list for it, not '" + "[" * 59 + ".",
+        ),
         ("ratio=NaN", "Parameter 'ratio' is 0.25 in the project: give a number for it, not 'NaN'."),
     ],
 )
@@ -308,6 +354,11 @@ def test_run_once_without_credentials_or_place(
     project = make_project({**CONFIGURED, VERTEXAI: "run_config: {image: 'r.test/shop:1', root: shop}\n"})
     done = vertex(project, "run-once", "--api-endpoint", "http://127.0.0.1:1")
     assert done.stderr == "Error: No region is set. Set it in conf/base/vertexai.yml, or pass --region.\n"
+    done = vertex(project, "run-once", "--api-endpoint", "http://vertex.test", "--region", "r")
+    assert (done.exit_code, done.stderr.partition(" in plain text.")[0]) == (
+        1,
+        "Error: http://vertex.test would be sent your credentials",
+    )
     done = vertex(project, "run-once", "--api-endpoint", "http://127.0.0.1:1", "--region", "r")
     assert done.stderr == "Error: No project_id is set. Set it in conf/base/vertexai.yml, or pass --project-id.\n"
 
@@ -412,6 +463,10 @@ def test_schedule_writes_and_updates_a_dag_file(make_project: MakeProject, verte
     assert (default["params"], default["end"]) == ({"count": 9}, "2027-01-01")
     assert file.read_text().endswith("# my own line\n")
 
+    done = vertex(project, "schedule", "-p", "other", "-p", "__default__", "--param", "count=9")
+    assert (done.exit_code, [entry["params"] for entry in _schedules(file)]) == (0, [{"count": 9}, {"count": 9}])
+    vertex(project, "schedule", "-p", "__default__", "--end-time", "2027-01-01")
+
     # The same again changes nothing, not even the start.
     text = file.read_text().replace(default["start"], "2020-02-02")
     file.write_text(text)
@@ -439,6 +494,10 @@ def _schedules(file: Path) -> list[dict[str, Any]]:
         ),
         (("-c", "0 4 * * *", "--start-time", "soon"), "schedules.__default__.start_time must be ISO 8601"),
         (("-p", "othr", "-c", "0 4 * * *"), "has no registered pipeline 'othr'. Did you mean 'other'?"),
+        (
+            ("-p", "other, empty", "-c", "0 4 * * *"),
+            "--pipeline other, empty names 2 pipelines, and each DAG runs one. Give --pipeline for each of them",
+        ),
         ((), "Pipeline '__default__' has no schedule. Give --cron-expression, or set schedules.__default__"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import shutil
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ entries = st.lists(
 
 @given(first=entries, second=entries)
 def test_what_is_written_is_read_again_and_the_rest_stays(first: tuple[Entry, ...], second: tuple[Entry, ...]) -> None:
-    file = "# mine\nbefore = 1\n" + new("Shop", "m.json", first) + "\nafter = 2\n"
+    # Ends of lines that Python does not know for such, and Windows' own.
+    file = "# mine\f \x85 \u2028 \r\nbefore = '\x0b'\r\n" + new("Shop", "m.json", first) + "\nafter = 2\n"
     assert entries_of(file, "x.py") == first
     again = updated(file, second)
     assert entries_of(again, "x.py") == second
@@ -59,7 +61,11 @@ def test_what_is_written_is_read_again_and_the_rest_stays(first: tuple[Entry, ..
 
 
 @pytest.mark.parametrize(
-    "content", ["", "SCHEDULES = 1\n", "SCHEDULES = [{'a': 1}]\n", "def (:\n", "SCHEDULES = f()\n"]
+    "content",
+    [
+        *("", "SCHEDULES = 1\n", "SCHEDULES = [{'a': 1}]\n", "def (:\n", "SCHEDULES = f()\n"),
+        f"SCHEDULES = [{ {**asdict(ORDERS), 'pipeline': None} }]\n",
+    ],
 )
 def test_another_file_is_refused(content: str) -> None:
     with pytest.raises(ConfigError, match=r"^x.py is not a file that `kedro vertex schedule` wrote"):
@@ -84,7 +90,8 @@ def test_cron_expressions(written: str, expression: str, timezone: str | None) -
 @pytest.mark.parametrize(
     "written",
     ["", "* * * *", "1 0 4 * * *", "* * * * * *", "60 * * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "a * * * *",
-     "1-2-3 * * * *", "*/0 * * * *", "*/x * * * *", "@sometimes", "0 4 * * *; rm", "* * * foo *"],
+     "1-2-3 * * * *", "*/0 * * * *", "*/x * * * *", "*/\u0663 * * * *", "* * * */jan *", "@sometimes",
+     "0 4 * * *; rm", "* * * foo *", "9" * 5000 + " * * * *", "*/" + "9" * 5000 + " * * * *"],
 )  # fmt: skip
 def test_what_is_no_cron_expression(written: str) -> None:
     with pytest.raises(ConfigError, match=r"^schedules.x: "):

@@ -187,6 +187,11 @@ def test_inspecting_costs_little_more_than_importing(make_project: MakeProject, 
     project = make_project(HEAVY)
 
     def cost(what: str) -> float:
-        return min(float(run("-W", "ignore", "-c", SPEED, str(project), what, cwd=project).stdout) for _ in range(3))
+        return float(run("-W", "ignore", "-c", SPEED, str(project), what, cwd=project).stdout)
 
-    assert cost("inspect") <= 1.2 * cost("import")
+    # Noise only ever adds, so the least of several comes nearest to the true cost; a busy machine needs more of them.
+    inspecting, importing = [cost("inspect")], [cost("import")]
+    while len(importing) < 3 or (min(inspecting) > 1.2 * min(importing) and len(importing) < 10):
+        inspecting.append(cost("inspect"))
+        importing.append(cost("import"))
+    assert min(inspecting) <= 1.2 * min(importing)

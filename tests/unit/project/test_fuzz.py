@@ -114,12 +114,17 @@ def is_read_or_refused(project: Path, text: str) -> None:
 
 @FUZZ
 @example(content="0")
+@example(content={" ": {None: None}})
+@example(content={7: {None: 1}})
+@example(content={" ": 1})
 @given(content=files)
 def test_any_content_of_vertexai_yml(project: Path, content: Any) -> None:
     is_read_or_refused(project, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
 @FUZZ
+@example(text="1\n\n\n1")
+@example(text="run_config: " + "[" * 900 + "]" * 900)
 @given(text=st.text(st.sampled_from("run_config: {}[]\n -image|>&*!%@`\"'#$,.?\t\0\ufeff\udcff1é"), max_size=80))
 def test_any_text_as_vertexai_yml(project: Path, text: str) -> None:
     is_read_or_refused(project, text)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,7 +31,7 @@ from airflow_provider_kedro_vertex.core.config import (
     Scheduling,
 )
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.project.schema import GKE_ACCELERATOR, Ignored, RunConfigSection, Section
+from airflow_provider_kedro_vertex.project.schema import GKE_ACCELERATOR, GROUPERS, Ignored, RunConfigSection, Section
 from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning, KeyPath, nested, read_run_config
 
 # The files that kedro-vertexai's documents and templates show, by release: their keys and oddities, other values.
@@ -426,6 +428,7 @@ def test_the_word_none_is_null(word: str | None) -> None:
             "run_config.root must be a Cloud Storage place such as gs://bucket/prefix, not 's3://x'.",
         ),
         ({"run_config": {5: "x"}}, "the key run_config.5 must be a string."),
+        ({"run_config": {"a\n\nb": "x"}}, "unknown key run_config.a b."),
         ({"run_config": {"resources": {5: {}}}}, "the key run_config.resources.5 must be a string."),
         (
             {"run_config": {"nodes": {"scheduling": {"imgae": 1}}}},
@@ -475,6 +478,10 @@ def test_the_word_none_is_null(word: str | None) -> None:
             "run_config.grouping has both kind and kedro-vertexai's cls. Remove cls.",
         ),
         (
+            {"run_config": {"grouping": {"cls": next(reversed(GROUPERS)), "params": {"tag_prefix": []}}}},
+            "run_config.grouping has params with a tag_prefix that is no string.",
+        ),
+        (
             {"run_config": {"grouping": {"cls": "my.Grouper"}}},
             "run_config.grouping names the class my.Grouper, and classes of kedro-vertexai's interface are not "
             "run here. Write a function and name it: {kind: callable, callable: package.module:function}.",
@@ -495,6 +502,82 @@ def test_a_wrong_key_or_value_is_one_line_with_its_place(content: dict[str, Any]
     with pytest.raises(ConfigError) as caught:
         read(content)
     assert str(caught.value) == f"conf/base/vertexai.yml, line 7: {said}"
+
+
+#: Each key with a value that is right for it.
+RIGHT = yaml.safe_load(
+    EVERYTHING
+    + """
+  description: d
+  experiment_name: e
+  experiment_description: e
+  scheduled_run_name: r
+  service_account: s
+  ttl: 60
+  dynamic_config_providers: [{cls: package.module.Class, params: {a: 1}}]
+  mlflow: {request_header_provider: {cls: package.module.Class}, request_header_provider_params: {a: 1}}
+  schedules:
+    default_schedule:
+      cron_expression: "@daily"
+      timezone: Etc/UTC
+      start_time: "2026-01-01"
+      end_time: "2027-01-01"
+      max_run_count: 1
+      max_concurrent_run_count: 1
+      allow_queueing: true
+"""
+)
+RIGHT["run_config"]["grouping"] = {
+    "kind": "callable",
+    "callable": "package.module:function",
+    "params": {"a": 1},
+    "depth": 2,
+    "tag_prefix": ["group."],
+}
+RIGHT["run_config"]["network"] |= {"vpc": "v", "host_aliases": [{"ip": "10.0.0.1", "hostnames": ["a"]}]}
+RIGHT["run_config"]["retry_policy"]["train"] |= {"backoff_factor": 2, "backoff_max_duration": "1h"}
+RIGHT["run_config"]["resources"]["train"] |= {"cpu": 1, "memory": "1Gi", "gpu": 1, "accelerator_type": "NVIDIA_L4"}
+RIGHT["run_config"]["nodes"]["train"]["scheduling"] |= {"restart_job_on_worker_restart": True}
+WRONG: tuple[Any, ...] = ([1], [[]], {"a": []}, True, -1, 0.5, "", "no such: thing")
+
+
+def places(value: Any, at: KeyPath = ()) -> Iterator[KeyPath]:
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in children:
+        yield (*at, key)
+        yield from places(item, (*at, key))
+
+
+def schema_keys(section: type[Section]) -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        if not _is_ignored(field):
+            yield name
+        inner, _ = nested(field.annotation)
+        if inner is not None:
+            yield from schema_keys(inner)
+
+
+@pytest.mark.filterwarnings("ignore::airflow_provider_kedro_vertex.project.vertexai_yml.ConfigWarning")
+def test_no_wrong_value_passes_the_schema_and_is_then_refused_without_a_place() -> None:
+    assert read(RIGHT).schedules
+    everywhere = list(places(RIGHT))
+    assert set(schema_keys(RunConfigSection)) - {str(path[-1]) for path in everywhere} == {
+        *("node_selectors", "max_cache_staleness", "node_merge_strategy"),  # old forms
+    }
+    refusals: list[str] = []
+    for path in everywhere:
+        for wrong in WRONG:
+            content = copy.deepcopy(RIGHT)
+            target = content
+            for key in path[:-1]:
+                target = target[key]
+            target[path[-1]] = wrong
+            try:
+                read(content)
+            except ConfigError as error:
+                refusals.append(str(error))
+    assert [said for said in refusals if not all(line.startswith(place(())) for line in said.splitlines())] == []
+    assert len(refusals) > 3 * len(everywhere)
 
 
 def test_every_problem_is_told_at_once() -> None:
