@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 import requests
 from google.auth.credentials import AnonymousCredentials, Credentials
@@ -26,6 +26,7 @@ from google.auth.transport.requests import AuthorizedSession
 from airflow_provider_kedro_vertex.core.errors import (
     AlreadyExistsError,
     BadRequestError,
+    ConfigError,
     NotFoundError,
     PermissionDeniedError,
     QuotaExceededError,
@@ -41,6 +42,8 @@ DEADLINE = 60.0
 BACKOFF, MAX_BACKOFF = 1.0, 16.0
 #: Log entries on one page (the largest that Cloud Logging gives), and jobs on one page (the largest of Vertex AI).
 LOG_PAGE, JOB_PAGE = 1000, 100
+
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 #: The kinds of job, as their resource names have them.
 Collection = Literal["pipelineJobs", "customJobs"]
@@ -79,6 +82,24 @@ class Endpoints:
     logging: str | None = None
     storage: str | None = None
 
+    def refuse_plain_text(self) -> None:
+        """Let no credentials travel in plain text to another machine.
+
+        :raises ConfigError: one of the addresses is ``http://`` and not of this machine.
+        """
+        for address in filter(None, (self.vertex, self.logging, self.storage)):
+            if urlsplit(address).scheme == "http" and not is_emulator(address):
+                raise ConfigError(
+                    f"{address} would be sent your credentials in plain text. Give an https:// address; http:// is "
+                    "for an emulator on this machine."
+                )
+
+
+def is_emulator(address: str) -> bool:
+    """Whether an address is of this machine, over plain http."""
+    parts = urlsplit(address)
+    return parts.scheme == "http" and parts.hostname in _THIS_MACHINE
+
 
 class VertexClient:
     """The jobs of one project and region.
@@ -89,9 +110,10 @@ class VertexClient:
 
     :param project_id: Google Cloud project.
     :param region: location such as ``europe-west1``.
-    :param credentials: google-auth credentials.
+    :param credentials: google-auth credentials; they go nowhere in plain text but to this machine.
     :param endpoints: where the services are.
     :param deadline: seconds; see above.
+    :raises ConfigError: credentials would be sent in plain text.
     :raises BadRequestError, PermissionDeniedError, NotFoundError, AlreadyExistsError, QuotaExceededError,
         UnavailableError: see :mod:`airflow_provider_kedro_vertex.core.errors`.
     """
@@ -105,6 +127,9 @@ class VertexClient:
         deadline: float = DEADLINE,
     ) -> None:
         given = endpoints or Endpoints()
+        anonymous = isinstance(credentials, AnonymousCredentials)
+        if not anonymous:
+            given.refuse_plain_text()
         universe = getattr(credentials, "universe_domain", "googleapis.com")
         service = "aiplatform" if region == "global" else f"{region}-aiplatform"
         self.project_id = project_id
@@ -114,7 +139,7 @@ class VertexClient:
         self.deadline = deadline
         self._logging = _address(given.logging, f"logging.{universe}")
         self._storage = _address(given.storage, f"storage.{universe}")
-        self._logging_takes_us = given.logging is not None or not isinstance(credentials, AnonymousCredentials)
+        self._logging_takes_us = given.logging is not None or not anonymous
         self._session = AuthorizedSession(credentials)
 
     def create_pipeline_job(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PermissionDeniedError
 
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
 def connect(config: RunConfig, api_endpoint: str | None, storage: str | None = None) -> VertexClient:
@@ -30,20 +28,16 @@ def connect(config: RunConfig, api_endpoint: str | None, storage: str | None = N
         from google.auth.credentials import AnonymousCredentials, Credentials
         from google.auth.exceptions import DefaultCredentialsError
 
-        from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
+        from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient, is_emulator
     except ModuleNotFoundError as error:
         raise ConfigError(f"{error}. Install google-auth and requests beside the project.") from error
     if not config.region:
         raise ConfigError("No region is set. Set it in conf/base/vertexai.yml, or pass --region.")
     given = [address for address in (api_endpoint, storage) if address]
-    for address in given:
-        if urlsplit(address).scheme == "http" and not _is_emulator(address):
-            raise ConfigError(
-                f"{address} would be sent your credentials in plain text. Give an https:// address; http:// is for an "
-                "emulator on this machine."
-            )
+    endpoints = Endpoints(vertex=api_endpoint, storage=storage)
+    endpoints.refuse_plain_text()
     credentials: Credentials
-    if given and all(map(_is_emulator, given)):
+    if given and all(map(is_emulator, given)):
         credentials, default_project_id = AnonymousCredentials(), None
     else:
         try:
@@ -55,14 +49,9 @@ def connect(config: RunConfig, api_endpoint: str | None, storage: str | None = N
     project_id = config.project_id or default_project_id
     if not project_id:
         raise ConfigError("No project_id is set. Set it in conf/base/vertexai.yml, or pass --project-id.")
-    return VertexClient(project_id, config.region, credentials, Endpoints(vertex=api_endpoint, storage=storage))
+    return VertexClient(project_id, config.region, credentials, endpoints)
 
 
 def storage_endpoint() -> str | None:
     """Another Cloud Storage than Google's: the variable that Google's own clients read for an emulator's address."""
     return os.environ.get("STORAGE_EMULATOR_HOST")
-
-
-def _is_emulator(api_endpoint: str) -> bool:
-    address = urlsplit(api_endpoint)
-    return address.scheme == "http" and address.hostname in _THIS_MACHINE

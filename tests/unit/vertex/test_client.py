@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 import requests
 from google.auth.credentials import AnonymousCredentials
+from google.oauth2.credentials import Credentials
 
 from airflow_provider_kedro_vertex.core.errors import (
     AlreadyExistsError,
     BadRequestError,
+    ConfigError,
     NotFoundError,
     PermissionDeniedError,
     QuotaExceededError,
@@ -269,6 +271,16 @@ def test_a_job_on_a_persistent_resource_is_created_by_the_version_that_knows_it(
             client.create_pipeline_job("x", {"runtimeConfig": runtime})
 
     assert asked == [f"/{version}/projects/p/locations/r/pipelineJobs?pipelineJobId=x" for version in ("v1", "v1beta1")]
+
+
+@pytest.mark.parametrize("service", ["vertex", "logging", "storage"])
+def test_credentials_do_not_travel_in_plain_text(service: str) -> None:
+    token = Credentials("token")
+    with pytest.raises(ConfigError, match=r"http://vertex\.test:80 would be sent your credentials in plain text"):
+        VertexClient("p", "r", token, Endpoints(**{service: "http://vertex.test:80"}))
+    for address in ("https://vertex.test", "vertex.test", "http://127.0.0.1:8787", "http://[::1]:8787"):
+        VertexClient("p", "r", token, Endpoints(**{service: address}))
+    VertexClient("p", "r", AnonymousCredentials(), Endpoints(**{service: "http://vertex.test"}))
 
 
 def test_a_private_endpoint_may_be_a_bare_host() -> None:
