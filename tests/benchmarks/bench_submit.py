@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -17,7 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from gcp_storage_emulator.server import create_server
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.storage import storage_emulator
 
 RUNS = 5
 EXAMPLE = Path(__file__).parents[2] / "dags_examples" / "flights" / "flights.manifest.json"
@@ -99,12 +100,9 @@ def main() -> None:
                 address = home / "v" / "url"
                 while not address.exists() or not address.read_text():
                     time.sleep(0.1)
-                with socket.socket() as free:
-                    free.bind(("127.0.0.1", 0))
-                    port = free.getsockname()[1]
                 # Google's operator looks whether its bucket is there.
-                with create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket"):
-                    _print(_measure(home, address.read_text().strip(), f"http://127.0.0.1:{port}"))
+                with storage_emulator("bucket") as storage:
+                    _print(_measure(home, address.read_text().strip(), storage))
             finally:
                 emulator.terminate()
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from gcp_storage_emulator.server import create_server
 from google.auth.credentials import AnonymousCredentials
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
@@ -20,8 +19,8 @@ from airflow_provider_kedro_vertex.core.states import is_over, short
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.images import read_image
 from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
-from dags_examples.demo.ports import Ports
 from tests.mlflow.servers import PYTHON, Mlflow
+from tests.storage import storage_emulator
 from tests.unit.runtime.containers import Project
 
 IMAGE = "example/tracked:1"
@@ -55,20 +54,17 @@ def plan(tracked: Project) -> Plan:
 
 @pytest.fixture
 def client(tracked: Project) -> Iterator[VertexClient]:
-    port = Ports().take()
-    env = {
-        **tracked.variables,
-        "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}",
-        "FSSPEC_GS_TOKEN": "anon",
-        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-        "PYTHONWARNINGS": "ignore",
-    }
     images = {IMAGE: read_image(tracked.path, PYTHON)}
-    with (
-        create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket"),
-        VertexEmulator(images, env=env, data=tracked.path.parent / "vertex") as emulator,
-    ):
-        yield VertexClient("demo-project", "europe-west1", AnonymousCredentials(), Endpoints(vertex=emulator.url))
+    with storage_emulator("bucket") as storage:
+        env = {
+            **tracked.variables,
+            "STORAGE_EMULATOR_HOST": storage,
+            "FSSPEC_GS_TOKEN": "anon",
+            "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+            "PYTHONWARNINGS": "ignore",
+        }
+        with VertexEmulator(images, env=env, data=tracked.path.parent / "vertex") as emulator:
+            yield VertexClient("demo-project", "europe-west1", AnonymousCredentials(), Endpoints(vertex=emulator.url))
 
 
 def run(client: VertexClient, plan: Plan, context: RunContext) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -12,9 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 from flights.pipeline_registry import register_pipelines
-from gcp_storage_emulator.server import create_server
 from kedro.config import OmegaConfigLoader
 from kedro.io import CatalogConfigResolver
+
+from tests.storage import storage_emulator
 
 RUN_DATE = "2013-06-02"
 BUCKET = "flights-demo"
@@ -31,11 +31,8 @@ def laptop_run(kedro_run: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="module")
 def storage() -> Iterator[str]:
     """The URL of a storage emulator that has the project's bucket."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with create_server("127.0.0.1", port, in_memory=True, default_bucket=BUCKET):
-        yield f"http://127.0.0.1:{port}"
+    with storage_emulator(BUCKET) as url:
+        yield url
 
 
 def catalog_of(project: Path, env: str | None, run_date: str) -> CatalogConfigResolver:

@@ -12,11 +12,10 @@ from typing import Any
 
 import fsspec
 import pytest
-from gcp_storage_emulator.server import create_server
 
 from airflow_provider_kedro_vertex.runtime.agreement import agree
 from airflow_provider_kedro_vertex.runtime.store import StorageError
-from dags_examples.demo.ports import Ports
+from tests.storage import storage_emulator
 
 
 class Container:
@@ -61,11 +60,10 @@ def test_all_agree_and_each_loser_withdraws(tmp_path: Path, number: int) -> None
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A bucket of a storage emulator, which gcsfs in this process finds."""
-    port = Ports().take()
     # Else gcsfs 2026 asks the bucket for its kind, over an API that the emulator lacks.
     monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-    monkeypatch.setitem(fsspec.config.conf, "gs", {"endpoint_url": f"http://127.0.0.1:{port}", "token": "anon"})
-    with create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket"):
+    with storage_emulator("bucket") as url:
+        monkeypatch.setitem(fsspec.config.conf, "gs", {"endpoint_url": url, "token": "anon"})
         yield "gs://bucket"
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import click
 import pytest
 import yaml
-from gcp_storage_emulator.server import create_server
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from kedro.framework.cli.utils import _split_params
@@ -27,7 +26,7 @@ from airflow_provider_kedro_vertex.hooks import KedroVertexHook
 from airflow_provider_kedro_vertex.submitting import rendered
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
 from airflow_provider_kedro_vertex.vertex.submission import submit_job
-from dags_examples.demo.ports import Ports
+from tests.storage import storage_emulator
 from tests.unit.runtime.containers import Project
 
 # Values that are asked for by name; each run has many more.
@@ -74,21 +73,18 @@ def vertex(shop: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexEmu
     """Vertex AI and Cloud Storage, which Airflow's connection and the containers reach."""
     catalog = shop.path / "conf" / "base" / "catalog.yml"
     catalog.write_text(catalog.read_text().replace("data/seen.json", f"{shop.path}/data/${{airflow:dag_id,seen}}.json"))
-    port = Ports().take()
-    storage = f"http://127.0.0.1:{port}"
-    variables = {
-        "STORAGE_EMULATOR_HOST": storage,
-        "FSSPEC_GS_TOKEN": "anon",
-        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-    }
-    with (
-        create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket"),
-        VertexEmulator({"shop": shop.path}, env={**variables, "PYTHONWARNINGS": "ignore"}) as emulator,
-    ):
-        extra = {"is_anonymous": True, "api_endpoint": emulator.url, "logging_endpoint": emulator.url}
-        connection = {"conn_type": "google_cloud_platform", "extra": {**extra, "storage_endpoint": storage}}
-        monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", json.dumps(connection))
-        yield emulator
+    with storage_emulator("bucket") as storage:
+        variables = {
+            "STORAGE_EMULATOR_HOST": storage,
+            "FSSPEC_GS_TOKEN": "anon",
+            "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+            "PYTHONWARNINGS": "ignore",
+        }
+        with VertexEmulator({"shop": shop.path}, env=variables) as emulator:
+            extra = {"is_anonymous": True, "api_endpoint": emulator.url, "logging_endpoint": emulator.url}
+            connection = {"conn_type": "google_cloud_platform", "extra": {**extra, "storage_endpoint": storage}}
+            monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", json.dumps(connection))
+            yield emulator
 
 
 @pytest.fixture
