@@ -38,8 +38,8 @@ _SAMPLE_ROWS = 2048
 _FEW = 256
 #: More digits than this are rarely those of a decimal.
 _DIGITS = 7
-#: The least integer, and how many doubles are no decimals.
-_DECIMAL = struct.Struct("<qI")
+#: The least integer, how many doubles are no decimals, and the bytes of each integer, less the least.
+_DECIMAL = struct.Struct("<qIB")
 #: The bytes of a column's item, its form, its parameter, and how many bytes the column takes in this form.
 _COLUMN = struct.Struct("<IBII")
 
@@ -58,10 +58,7 @@ def layout(array: memoryview, side_by_side: int) -> tuple[int, ...]:
 def _fields(array: memoryview) -> tuple[int, ...]:
     import numpy as np
 
-    try:
-        kind = np.asarray(array).dtype
-    except ValueError:  # the format tells no fields when a field's name has a colon
-        return (array.itemsize,)
+    kind = np.asarray(array).dtype
     edges = {0, kind.itemsize}
     for field, offset, *_ in (kind.fields or {}).values():
         edges |= {offset, offset + field.itemsize}
@@ -211,27 +208,27 @@ def _decimal(np: Any, data: Any, digits: int) -> Any:
         return None
     integers[others] = 0
     least = int(integers.min())
-    integers -= least  # without signs, whose bits would spread over all high bytes
+    integers -= least
     del scaled, other  # what follows is as large
-    content = np.empty(_DECIMAL.size + len(data) + 12 * len(others), "u1")
-    head, planes, places, rest = np.split(content, np.cumsum([_DECIMAL.size, len(data), 4 * len(others)]))
-    head[:] = np.frombuffer(_DECIMAL.pack(least, len(others)), "u1")
-    planes.reshape(8, -1)[:] = integers.view("u1").reshape(-1, 8).T
-    places[:] = others.astype("<u4").view("u1")
-    rest[:] = values[others].view("u1")
-    return memoryview(content)
+    above = integers.view("<u8")
+    width = next(width for width in (1, 2, 4, 8) if int(above.max()) < 256**width)
+    narrow = above.astype(f"<u{width}")
+    parts = (
+        np.ascontiguousarray(narrow.view("u1").reshape(-1, width).T),
+        others.astype("<u4"),
+        values[others],
+    )
+    return b"".join((_DECIMAL.pack(least, len(others), width), *parts))
 
 
 def _from_decimal(np: Any, data: Any, digits: int, target: Any) -> None:
-    least, count = _DECIMAL.unpack(data[: _DECIMAL.size])
-    rest = data[_DECIMAL.size :]
-    length = len(target)
-    _unshuffle(np, rest[:length], 8, target)
-    values, integers = np.frombuffer(target, "<f8"), np.frombuffer(target, "<i8")
-    integers += least
-    np.divide(integers, 10.0**digits, out=values)
-    places = np.frombuffer(rest[length : length + 4 * count], "<u4")
-    values[places] = np.frombuffer(rest[length + 4 * count :], "<f8")
+    least, count, width = _DECIMAL.unpack(data[: _DECIMAL.size])
+    values = np.frombuffer(target, "<f8")
+    narrow = np.empty(len(values), f"<u{width}")
+    places, rest = (_DECIMAL.size + step for step in (narrow.nbytes, narrow.nbytes + 4 * count))
+    _unshuffle(np, data[_DECIMAL.size : places], width, narrow.view("u1"))
+    np.divide(narrow.astype("<i8") + least, 10.0**digits, out=values)
+    values[np.frombuffer(data[places:rest], "<u4")] = np.frombuffer(data[rest:], "<f8")
 
 
 def _columns(data: Any, widths: tuple[int, ...]) -> Iterator[Any]:

@@ -59,6 +59,15 @@ def test_floats_of_any_kind_come_back(values: list[float], times: int, widths: t
     stored(np.array(values * times, "f8"), *widths)
 
 
+@pytest.mark.parametrize("most", [0.0, 255.0, 256.0, 65_535.0, 65_536.0, 4294967295.0, 4294967296.0, 9e18])
+@pytest.mark.parametrize("least", [0.0, -9e18])
+def test_decimals_of_any_range_come_back(least: float, most: float) -> None:
+    data = memoryview(np.resize([least, most], 99).tobytes())
+    form, parameter, content = filters.done(data, (8,), ((filters.DECIMAL, 0),))
+    assert form == filters.DECIMAL
+    assert came_back(data, form, parameter, content)
+
+
 NUMBERS = np.random.default_rng(7)
 DECIMALS = NUMBERS.normal(size=50_000).round(2)
 
