@@ -1,22 +1,24 @@
-"""The file format of stored datasets: a pickled value in compressed blocks, each with a digest.
+"""The file format of stored datasets: a pickled value in compressed blocks, each with its digests.
 
 ::
 
     file   = magic  id (16 random bytes)  block*  end
-    block  = header  (ordinal, length) * begun  content  digest
-    header = kind  codec  form  parameter  row  begun  size of the bytes  size of the content
+    block  = head  seal  content
+    head   = kind  codec  form  parameter  stream  begun  size of the bytes  size of the content  digest of the content
+             (ordinal, length) * begun
     end    = a block of kind "e" without content
 
-All integers are little-endian. A digest is the SHA-256 of the file's id, the block's place in the file, and the block;
-it is checked before the block is used. So a file that is cut short, damaged, out of order or put together from two
-is refused: its bytes never reach the unpickler.
+All integers are little-endian, all digests SHA-256. A seal is the digest of the file's id, the block's place in the
+file, and the head. It is checked before anything in the head is used, and the digest of the content before the content
+is. So a file that is cut short, damaged, out of order or put together from two is refused: its bytes never reach the
+unpickler.
 
 A block of kind "p" holds a piece of the pickle (protocol 5), one of kind "b" the memory of arrays, the pickle's
 out-of-band buffers: the ordinals and lengths of the buffers that begin in it, and their bytes, in one of the forms of
-:mod:`.filters`. Buffers whose items are alike share blocks; ``row`` tells which block goes on with which. A buffer
-comes before the piece of the pickle that refers to it. So both directions are streams: a value is never held a second
-time in its pickled form, and an array is read into the memory that it then keeps. What is held besides the value are a
-few blocks of 1 MiB. Blocks are made and read on all processors.
+:mod:`.filters`. Buffers whose items are alike share blocks, which follow each other in a stream of their own. A
+buffer comes before the piece of the pickle that refers to it. So a value is never held a second time in its pickled
+form, neither when it is written nor when it is read, and an array is read into the memory that it then keeps. What is
+held besides the value are a few blocks of 1 MiB. Blocks are made and read on all processors.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import pickle
 import struct
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -39,8 +41,8 @@ import zstandard
 from airflow_provider_kedro_vertex.runtime import filters
 
 #: The last byte is the version of the format.
-MAGIC = b"kvds\x02"
-#: Higher ones make tables and models a few percent smaller and take twice the time (tests/benchmarks/bench_store.py).
+MAGIC = b"kvds\x03"
+#: Higher ones make tables and models a few percent smaller and take up to twice the time (tests/benchmarks/bench_store.py).
 LEVEL = 1
 
 _BLOCK = 1 << 20
@@ -48,12 +50,14 @@ _BLOCK = 1 << 20
 _LARGE = 64 << 10
 #: The most buffers that begin in one block.
 _COUNT = 1 << 16
+#: So many blocks of alike items are stored in the forms that suit the first of them.
+_ALIKE = 8
 #: Pickling gives bytes no faster than a few cores compress them.
 _WORKERS = min(4, os.cpu_count() or 1)
 #: One block for each worker and one that waits keep the workers busy, and bound the memory.
 _AHEAD = _WORKERS + 1
 _ID = 16
-_HEADER = struct.Struct("<ccBIIIII")
+_HEADER = struct.Struct(f"<ccBIIIII{hashlib.sha256().digest_size}s")
 _BUFFER = struct.Struct("<QQ")
 _NUMBER = struct.Struct("<Q")
 _DIGEST = hashlib.sha256().digest_size
@@ -109,33 +113,71 @@ class _Header(NamedTuple):
     codec: bytes
     form: int
     parameter: int
-    row: int
+    stream: int
     begun: int
     size: int
     stored: int
+    digest: bytes
+
+
+class _Choice:
+    """The forms of alike blocks: whichever thread needs them first chooses, the others wait for it."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        self.widths = widths
+        self._forms: tuple[filters.Form, ...] = ()
+        self._lock = threading.Lock()
+
+    def forms(self, data: Any, size: Callable[[Any], int]) -> tuple[filters.Form, ...]:
+        """Give the forms, which suit these bytes if none are chosen yet.
+
+        :param size: how small bytes become.
+        """
+        with self._lock:
+            if not self._forms:  # none are chosen for next to nothing
+                self._forms = filters.chosen(data, self.widths, size)
+            return self._forms
 
 
 @dataclass(frozen=True)
 class _Block:
     """A block before it is compressed: pieces of memory that follow each other, and what is known of them.
 
-    :param row: how many bytes of an array belong together.
+    :param stream: which blocks this one goes on with.
+    :param choice: the forms of an array's block.
     :param buffers: the ordinals and lengths of the buffers that begin in the block.
     """
 
     kind: bytes
     pieces: tuple[Any, ...] = ()
-    row: int = 1
+    stream: int = 0
+    choice: _Choice | None = None
     buffers: tuple[tuple[int, int], ...] = ()
 
 
-class _Compression(threading.local):
+class _Compressor(threading.local):
     """zstd's state, which threads must not share; making it anew for each block would cost as much as the block."""
 
     def __init__(self, level: int) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=level)
-        self.decompressor = zstandard.ZstdDecompressor()
-        self.sampler = zstandard.ZstdCompressor(level=1)
+        self._zstd = zstandard.ZstdCompressor(level=level)
+
+    def compress(self, data: Any) -> bytes:
+        """Compress in steps, since at once takes memory for what the bytes might at worst become."""
+        steps = self._zstd.compressobj(size=len(data))
+        return steps.compress(data) + steps.flush()
+
+
+class _Decompressor(threading.local):
+    """The same for the other direction."""
+
+    def __init__(self) -> None:
+        self._zstd = zstandard.ZstdDecompressor()
+        self.decompress: Callable[[Any], bytes] = self._zstd.decompress
+
+    def into(self, content: bytes, target: memoryview) -> None:
+        """Decompress to where the bytes belong."""
+        if self._zstd.stream_reader(content).readinto(target) != len(target):
+            raise DamagedError("a block has fewer bytes than its buffers")
 
 
 class _Writer:
@@ -148,11 +190,12 @@ class _Writer:
         self._file = file
         self._pool = pool
         self._id = os.urandom(_ID)
-        self._compression = None if level is None else _Compression(level)
+        self._compressor = None if level is None else _Compressor(level)
         self._number = 0
         self._making: deque[Future[tuple[Any, ...]]] = deque()
-        self._pickle = _Pending(_PICKLE, 1)
-        self._buffers: dict[int, _Pending] = {}
+        self._pickle = _Pending(_PICKLE)
+        self._pending: dict[tuple[int, ...], _Pending] = {}
+        self._streams: dict[tuple[str, int, int], _Pending] = {}
         self._buffer_count = 0
         file.write(MAGIC + self._id)
 
@@ -166,20 +209,40 @@ class _Writer:
 
     def write_buffer(self, buffer: pickle.PickleBuffer) -> None:
         """Take the memory of an array."""
-        row = _row(memoryview(buffer))
-        pending = self._buffers.setdefault(row, _Pending(_BUFFERS, row))
-        view = buffer.raw()
+        array, view = memoryview(buffer), buffer.raw()
+        side_by_side = array.shape[1 if array.c_contiguous else 0] if array.ndim == 2 and array.shape else 1
+        pending = self._stream(array, side_by_side)
+        run = side_by_side * array.itemsize
         large = view.nbytes >= _LARGE
         if large:
             self._flush(pending)
         pending.buffers.append((self._buffer_count, view.nbytes))
         self._buffer_count += 1
+        if large:
+            length = run if run >= _LARGE else view.nbytes
+            for begin in range(0, view.nbytes, length):  # a table's columns may be unlike each other, too
+                pending.choose_anew()
+                self._write_memory(view[begin : begin + length], pending)
+                self._flush(pending)
+        else:
+            self._write_memory(view, pending)
+            if len(pending.buffers) == _COUNT:
+                self._flush(pending)
+
+    def _stream(self, array: memoryview, side_by_side: int) -> _Pending:
+        """What the array shares blocks with."""
+        kind = (array.format, array.itemsize, side_by_side)
+        if kind not in self._streams:
+            widths = filters.layout(array, side_by_side)
+            of_widths = self._pending.setdefault(widths, _Pending(_BUFFERS, len(self._pending), widths))
+            self._streams[kind] = of_widths
+        return self._streams[kind]
+
+    def _write_memory(self, view: memoryview, pending: _Pending) -> None:
         while view:
             view = pending.take(view)
             if pending.room == 0:
                 self._flush(pending)
-        if large or len(pending.buffers) == _COUNT:
-            self._flush(pending)
 
     def end(self) -> None:
         """Write what is left, and the end."""
@@ -189,7 +252,7 @@ class _Writer:
             self._write_oldest()
 
     def _flush_pickle(self) -> None:
-        for pending in self._buffers.values():  # a buffer comes before the piece that refers to it
+        for pending in self._pending.values():  # a buffer comes before the piece that refers to it
             self._flush(pending)
         self._flush(self._pickle)
 
@@ -200,7 +263,7 @@ class _Writer:
     def _add(self, block: _Block) -> None:
         seal = hashlib.sha256(self._id + _NUMBER.pack(self._number))
         self._number += 1
-        self._making.append(self._pool.submit(_made, block, self._compression, seal))
+        self._making.append(self._pool.submit(_made, block, self._compressor, seal))
         if len(self._making) > _AHEAD:
             self._write_oldest()
 
@@ -210,17 +273,24 @@ class _Writer:
 
 
 class _Pending:
-    """What the next block of a kind will hold."""
+    """What the next block of a stream will hold."""
 
-    def __init__(self, kind: bytes, row: int) -> None:
+    def __init__(self, kind: bytes, stream: int = 0, widths: tuple[int, ...] = (1,)) -> None:
         self._kind = kind
-        self._row = row
+        self._stream = stream
+        self._widths = widths
+        self.choose_anew()
         self._begin()
 
+    def choose_anew(self) -> None:
+        """Find forms for what comes, since it may be unlike what came."""
+        self._choice, self._alike = _Choice(self._widths), _ALIKE
+
     def _begin(self) -> None:
+        row = sum(self._widths)
         self.pieces: list[Any] = []
         self.buffers: list[tuple[int, int]] = []
-        self.room = _BLOCK // self._row * self._row or _BLOCK
+        self.room = _BLOCK // row * row
 
     def take(self, view: Any) -> Any:
         """Take as much as there is room for.
@@ -234,32 +304,35 @@ class _Pending:
 
     def block(self) -> _Block:
         """Hand it over and begin anew."""
-        block = _Block(self._kind, tuple(self.pieces), self._row, tuple(self.buffers))
+        choice = self._choice if self._kind == _BUFFERS else None
+        block = _Block(self._kind, tuple(self.pieces), self._stream, choice, tuple(self.buffers))
+        self._alike -= 1
+        if not self._alike:
+            self.choose_anew()
         self._begin()
         return block
 
 
-def _row(array: memoryview) -> int:
-    """How many bytes of an array belong together: a row's of a table that lies row by row, else an item's."""
-    row = array.itemsize
-    if array.ndim == 2 and array.shape is not None and array.c_contiguous:
-        row *= array.shape[1]
-    return row if 0 < row <= filters.LONGEST_ROW else max(1, min(array.itemsize, filters.LONGEST_ROW))
-
-
-def _made(block: _Block, compression: _Compression | None, seal: Any) -> tuple[Any, ...]:
-    data = block.pieces[0] if len(block.pieces) == 1 else memoryview(b"".join(block.pieces))
-    form, parameter, content, codec = filters.PLAIN, 0, data, _AS_IT_IS
-    if compression is not None:
-        if block.kind == _BUFFERS:
-            sampler = compression.sampler
-            form, parameter, content = filters.chosen(data, block.row, lambda sample: len(sampler.compress(sample)))
-        content, codec = compression.compressor.compress(content), _ZSTD
-    header = _Header(block.kind, codec, form, parameter, block.row, len(block.buffers), len(data), len(content))
+def _made(block: _Block, compressor: _Compressor | None, seal: Any) -> tuple[Any, ...]:
+    form, parameter, size, content = _arranged(block, compressor)
+    codec = _AS_IT_IS
+    if compressor is not None:
+        content, codec = compressor.compress(content), _ZSTD
+    digest = hashlib.sha256(content).digest()
+    counts = len(block.buffers), size, len(content)
+    header = _Header(block.kind, codec, form, parameter, block.stream, *counts, digest)
     head = _HEADER.pack(*header) + b"".join(_BUFFER.pack(*buffer) for buffer in block.buffers)
     seal.update(head)
-    seal.update(content)
-    return head, content, seal.digest()
+    return head, seal.digest(), content
+
+
+def _arranged(block: _Block, compressor: _Compressor | None) -> tuple[int, int, int, Any]:
+    data = block.pieces[0] if len(block.pieces) == 1 else memoryview(b"".join(block.pieces))
+    if compressor is None or block.choice is None:
+        return filters.PLAIN, 0, len(data), data
+    forms = block.choice.forms(data, lambda sample: len(compressor.compress(sample)))
+    form, parameter, content = filters.done(data, block.choice.widths, forms)
+    return form, parameter, len(data), content
 
 
 class _Reader:
@@ -270,8 +343,8 @@ class _Reader:
         self._pool = pool
         self._number = 0
         self._ended = False
-        self._compression = _Compression(LEVEL)
-        self._reading: deque[tuple[_Header, bytes, Future[Any]]] = deque()
+        self._decompressor = _Decompressor()
+        self._reading: deque[tuple[_Header, Future[Any]]] = deque()
         self._waiting: dict[int, bytearray] = {}
         self._filling: defaultdict[int, deque[memoryview]] = defaultdict(deque)
         self._pickle = memoryview(b"")
@@ -317,49 +390,55 @@ class _Reader:
             raise DamagedError("it goes on after its value")
         if not self._ended or self._reading:
             self._read_ahead()
-        if [header.kind for header, _, _ in self._reading] != [_END]:
+        if [header.kind for header, _ in self._reading] != [_END]:
             raise DamagedError("it goes on after its value")
-        self._reading.popleft()[2].result()
+        self._reading.popleft()[1].result()
 
     def _next(self) -> None:
         self._read_ahead()
-        header, table, reading = self._reading.popleft()
+        header, reading = self._reading.popleft()
         data = reading.result()
         if header.kind == _END:
             raise DamagedError("it ends before its value does")
         if header.kind == _PICKLE:
-            self._pickle = memoryview(data)
-            return
-        filling = self._filling[header.row]
-        for ordinal, length in _BUFFER.iter_unpack(table):
-            self._waiting[ordinal] = bytearray(length)
-            filling.append(memoryview(self._waiting[ordinal]))
-        left = memoryview(data)
-        while left:
-            if not filling:
-                raise DamagedError("a block has more bytes than its buffers")
-            target = filling.popleft()
-            size = min(len(target), len(left))
-            target[:size] = left[:size]
-            left = left[size:]
-            if size < len(target):
-                filling.appendleft(target[size:])
+            self._pickle = data
 
     def _read_ahead(self) -> None:
         while not self._ended and len(self._reading) < _AHEAD:
             head = self._get(_HEADER.size)
             header = _Header(*_HEADER.unpack(head))
-            if header.size > 2 * _BLOCK or header.stored > 4 * _BLOCK or header.begun > _COUNT:
-                raise DamagedError(f"a block claims {header.stored} bytes")
+            if header.begun > _COUNT:
+                raise DamagedError(f"a block claims {header.begun} buffers")
             table = self._get(_BUFFER.size * header.begun)
-            content = self._get(header.stored)
-            digest = self._get(_DIGEST)
-            seal = hashlib.sha256(self._id + _NUMBER.pack(self._number))
-            seal.update(head + table)
-            reading = self._pool.submit(_read, header, content, seal, digest, self._compression)
-            self._reading.append((header, table, reading))
+            seal = hashlib.sha256(self._id + _NUMBER.pack(self._number) + head + table)
+            if self._get(_DIGEST) != seal.digest():
+                self._reading.append((header, self._pool.submit(_refuse)))
+                self._ended = True
+                return
             self._number += 1
             self._ended = header.kind == _END
+            content = self._get(header.stored)
+            targets = self._targets(header, table)
+            self._reading.append((header, self._pool.submit(_read, header, content, targets, self._decompressor)))
+
+    def _targets(self, header: _Header, table: bytes) -> list[memoryview]:
+        """Where a block's bytes go: a piece of the pickle into memory of its own, the rest into the buffers."""
+        if header.kind != _BUFFERS:
+            return [memoryview(bytearray(header.size))]
+        filling = self._filling[header.stream]
+        for ordinal, length in _BUFFER.iter_unpack(table):
+            self._waiting[ordinal] = bytearray(length)
+            filling.append(memoryview(self._waiting[ordinal]))
+        targets, left = [], header.size
+        while left:
+            if not filling:
+                raise DamagedError("a block has more bytes than its buffers")
+            target = filling.popleft()
+            targets.append(target[:left])
+            left -= len(targets[-1])
+            if len(targets[-1]) < len(target):
+                filling.appendleft(target[len(targets[-1]) :])
+        return targets
 
     def _get(self, size: int) -> bytes:
         data = self._file.read(size)
@@ -368,9 +447,24 @@ class _Reader:
         return data
 
 
-def _read(header: _Header, content: bytes, seal: Any, digest: bytes, compression: _Compression) -> Any:
-    seal.update(content)
-    if seal.digest() != digest:
+def _refuse() -> memoryview:
+    raise DamagedError("a seal does not match")
+
+
+def _read(header: _Header, content: bytes, targets: list[memoryview], decompressor: _Decompressor) -> memoryview:
+    if hashlib.sha256(content).digest() != header.digest:
         raise DamagedError("a digest does not match")
-    data: Any = content if header.codec == _AS_IT_IS else compression.decompressor.decompress(content)
-    return filters.undone(header.form, header.parameter, memoryview(data), header.size)
+    whole = targets[0] if len(targets) == 1 else memoryview(bytearray(header.size))
+    if header.codec == _AS_IT_IS:
+        whole[:] = content
+    elif header.form == filters.PLAIN:
+        decompressor.into(content, whole)
+    else:
+        data = memoryview(decompressor.decompress(content))
+        filters.undone(header.form, header.parameter, data, whole)
+    if len(targets) != 1:
+        place = 0
+        for target in targets:
+            target[:] = whole[place : place + len(target)]
+            place += len(target)
+    return whole

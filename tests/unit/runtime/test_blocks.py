@@ -25,10 +25,11 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
     max_leaves=20,
 )
+RECORD = np.dtype([("number", "i4"), ("value", "f8"), ("flag", "u1"), ("text", "S3"), ("pair", "2f4")], align=True)
 ARRAYS = st.builds(
     lambda shape, kind, order: np.asarray(np.arange(int(np.prod(shape))).reshape(shape), dtype=kind, order=order),
     st.lists(st.integers(0, 5), max_size=3),
-    st.sampled_from(["int8", "float64", "complex128", "datetime64[s]", "U3", "object"]),
+    st.sampled_from(["int8", "float64", "complex128", "datetime64[s]", "U3", "object", RECORD, RECORD["pair"].base]),
     st.sampled_from(["C", "F"]),
 )
 
@@ -79,6 +80,28 @@ def test_what_is_larger_than_a_block() -> None:
     assert back == value
 
 
+def test_small_arrays_that_share_blocks() -> None:
+    arrays = [np.arange(start, start + 1000).astype(RECORD) for start in range(150)]
+    arrays += [np.arange(start, dtype=kind) for start in range(300) for kind in ("f4", "f8", "i8")]
+    for back, array in zip(loaded(dumped(arrays)), arrays, strict=True):
+        assert np.array_equal(back, array)
+
+
+def test_records_whose_fields_have_any_names() -> None:
+    array = np.arange(1000).astype([("a:b", "f8"), ("ć d", "i4")])
+    back = loaded(dumped(array))
+    assert back.dtype == array.dtype
+    assert np.array_equal(back, array)
+
+
+def test_numbers_that_change_their_nature_on_the_way() -> None:
+    random = np.random.default_rng(1)
+    column = np.concatenate([np.arange(200_000) / 10, random.random(200_000), np.zeros(1000), random.random(200_000)])
+    table = np.stack([column, column[::-1], np.arange(len(column))])
+    for value in (column, table, table.T, np.ascontiguousarray(table.T)):
+        assert np.array_equal(loaded(dumped(value)), value)
+
+
 def test_code_of_the_project_comes_back() -> None:
     factor = 3
     back = loaded(dumped(lambda value: value * factor))
@@ -103,9 +126,14 @@ def _owner(array: Any) -> Any:
     return array.obj if isinstance(array, memoryview) else array
 
 
+DAMAGEABLE = st.sampled_from(
+    [list(range(100)), [np.arange(300).astype(RECORD), np.arange(100.0), np.arange(9)], np.zeros(200_000)]
+)
+
+
 @given(st.data())
 def test_a_file_that_is_cut_short_is_refused(data: st.DataObject) -> None:
-    whole = dumped(list(range(100)), data.draw(LEVELS))
+    whole = dumped(data.draw(DAMAGEABLE), data.draw(LEVELS))
     length = data.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(blocks.DamagedError):
         loaded(whole[:length])
@@ -113,11 +141,28 @@ def test_a_file_that_is_cut_short_is_refused(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_a_file_that_is_damaged_is_refused(data: st.DataObject) -> None:
-    whole = bytearray(dumped(list(range(100)), data.draw(LEVELS)))
+    whole = bytearray(dumped(data.draw(DAMAGEABLE), data.draw(LEVELS)))
     place = data.draw(st.integers(0, len(whole) - 1))
     whole[place] ^= data.draw(st.integers(1, 255))
     with pytest.raises(blocks.DamagedError):
         loaded(bytes(whole))
+
+
+def test_a_file_out_of_order_or_put_together_from_two_is_refused() -> None:
+    for kind in (bytes, np.zeros):
+        one, other = dumped(kind(4 << 20), None), dumped(kind(4 << 20), None)
+        size = (len(dumped(kind(16 << 20), None)) - len(dumped(kind(8 << 20), None))) // (64 if kind is np.zeros else 8)
+        begin = len(blocks.MAGIC) + 16 + size
+        first, second = slice(begin, begin + size), slice(begin + size, begin + 2 * size)
+        assert loaded(one[: first.start] + one[first] + one[second] + one[second.stop :]) is not None
+        for wrong in (
+            one[second] + one[first],
+            one[first] + one[first],
+            one[second],
+            other[first] + one[second],
+        ):
+            with pytest.raises(blocks.DamagedError):
+                loaded(one[: first.start] + wrong + one[second.stop :])
 
 
 def test_a_file_of_another_kind_or_with_more_in_it_is_refused() -> None:
