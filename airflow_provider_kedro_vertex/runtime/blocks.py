@@ -42,7 +42,7 @@ from airflow_provider_kedro_vertex.runtime import filters
 
 #: The last byte is the version of the format.
 MAGIC = b"kvds\x03"
-#: Higher ones make tables and models a few percent smaller and take up to twice the time (tests/benchmarks/bench_store.py).
+#: Higher ones make tables and models a few percent smaller and take up to twice the time: bench_store.py.
 LEVEL = 1
 
 _BLOCK = 1 << 20
