@@ -12,6 +12,7 @@ through the entry point ``kedro.hooks``.
 
 from __future__ import annotations
 
+import inspect
 import os
 
 from kedro.framework.hooks import hook_impl
@@ -28,7 +29,11 @@ _VARIABLES = {
 
 def register() -> None:
     """Let every configuration that is read from now on use ``${airflow:...}``; a second call changes nothing."""
-    OmegaConf.register_new_resolver("airflow", _airflow, replace=True)
+    # OmegaConf 2.4 renames the method, and warns in each container's log of the old name. Before, the new name was
+    # that of an even older method, which replaces nothing.
+    renamed = "replace" in inspect.signature(OmegaConf.register_resolver).parameters
+    register_resolver = OmegaConf.register_resolver if renamed else OmegaConf.register_new_resolver
+    register_resolver("airflow", _airflow, replace=True)
 
 
 class ResolverHooks:
