@@ -249,6 +249,8 @@ class VertexEmulator:
             ws="none",
             lifespan="on",
             log_config=None,
+            # Whoever uses the emulator as a library has a log of their own, which is not for each start and request.
+            log_level="warning",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=3,

@@ -213,6 +213,7 @@ def vertex(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         with monkeypatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
+            capsys.readouterr()  # what was written before is not the command's
             with pytest.raises(SystemExit) as caught:
                 commands.main(["vertex", *arguments], obj=SimpleNamespace(project_path=project, package_name=package))
         return Result(caught.value.code, *capsys.readouterr())
