@@ -31,6 +31,10 @@ def find() -> str | None:
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
+class NavigatedError(Exception):
+    """The page that was asked gave way to another before it answered."""
+
+
 class Browser:
     """One page of a headless Chromium with a profile of its own."""
 
@@ -84,7 +88,10 @@ class Browser:
         return self._port_file.exists() and len(self._port_file.read_text().split()) == 2
 
     def _text(self) -> str:
-        return str(self.evaluate("document.body ? document.body.innerText : ''"))
+        try:
+            return str(self.evaluate("document.body ? document.body.innerText : ''"))
+        except NavigatedError:
+            return ""
 
     def picture(self, file: Path) -> None:
         """Write what is in the window as a PNG; 256 colours are enough for a page, and half of the bytes."""
@@ -98,6 +105,8 @@ class Browser:
         while True:
             message = json.loads(self._socket.recv())
             if message.get("id") == self._last_id:
+                if "navigated" in message.get("error", {}).get("message", ""):
+                    raise NavigatedError(message)
                 assert "error" not in message, message
                 result: dict[str, Any] = message["result"]
                 return result

@@ -18,6 +18,10 @@ PROGRAM = next(
 )
 
 
+class NavigatedError(Exception):
+    """The page that was asked gave way to another before it answered."""
+
+
 class Chromium:
     """One browser with one page.
 
@@ -63,6 +67,8 @@ class Chromium:
         while True:
             message = json.loads(self._socket.recv())
             if message.get("id") == self._next:
+                if "navigated" in message.get("error", {}).get("message", ""):
+                    raise NavigatedError(message)
                 assert "error" not in message, message
                 return dict(message["result"])
             self.events.append(message)
@@ -78,8 +84,15 @@ class Chromium:
         return answer["result"].get("value")
 
     def wait_for(self, expression: str) -> None:
-        """Wait until an expression is true."""
-        self.until(lambda: self.value(f"Boolean({expression})"), expression)
+        """Wait until an expression is true, perhaps in a page that comes meanwhile."""
+
+        def holds() -> bool:
+            try:
+                return bool(self.value(f"Boolean({expression})"))
+            except NavigatedError:
+                return False
+
+        self.until(holds, expression)
 
     def until(self, condition: Any, what: str = "") -> None:
         """Wait until something is true."""
