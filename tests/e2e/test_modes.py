@@ -18,11 +18,10 @@ import pytest
 from dags_examples.demo.__main__ import DAG_ID, FIRST_DAY, MODES, Mode
 from dags_examples.demo.airflow import Run
 from dags_examples.demo.stack import Stack
-from tests.e2e import browser
+from tests.chromium import CHROMIUM, Chromium
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser]
 
-CHROMIUM = browser.find()
 RUN_ID = f"backfill__{FIRST_DAY}T00:00:00+00:00"
 #: All results but the plot and the model, whose bytes tell their versions.
 FILES = ("metrics.json", "airline_errors.json", "baseline.json", "predictions.parquet", "flight_features.parquet")
@@ -92,14 +91,14 @@ class Looker:
         if sum(state != "none" for state in states(self._stack, self._dag_id).values()) < 5:
             return
         address = f"{self._stack.airflow.url}/dags/{self._dag_id}/runs/{quote(RUN_ID)}"
-        with browser.Browser(CHROMIUM, self._folder, width=1600, height=820) as page:
+        with Chromium(self._folder, width=1600, height=820) as page:
             page.open(address, "features", "model", "evaluate")
             for view in ("grid", "graph"):
-                page.evaluate(f"localStorage.setItem('default_dag_view', JSON.stringify('{view}'))")
+                page.value(f"localStorage.setItem('default_dag_view', JSON.stringify('{view}'))")
                 groups = json.dumps(["features", "model"])
-                page.evaluate(f"localStorage.setItem('{self._dag_id}/open-groups', JSON.stringify({groups}))")
+                page.value(f"localStorage.setItem('{self._dag_id}/open-groups', JSON.stringify({groups}))")
                 page.open(address, "weather_features", "predict_delays", "plot_delays")
-                self.texts[view] = str(page.evaluate("document.body.innerText"))
+                self.texts[view] = str(page.value("document.body.innerText"))
             pictures = Path(os.environ.get("PICTURES", self._folder)).absolute()
             page.picture(pictures / PICTURES[self._dag_id])
 

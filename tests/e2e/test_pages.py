@@ -16,9 +16,7 @@ import pytest
 from dags_examples.demo.__main__ import FLIGHTS
 from dags_examples.demo.airflow import Run
 from dags_examples.demo.stack import Stack
-from tests.e2e import browser
-
-CHROMIUM = browser.find()
+from tests.chromium import CHROMIUM, Chromium
 
 pytestmark = [
     pytest.mark.airflow,
@@ -28,9 +26,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[browser.Browser]:
-    assert CHROMIUM
-    with browser.Browser(CHROMIUM, tmp_path, width=1600, height=820) as opened:
+def page(tmp_path: Path) -> Iterator[Chromium]:
+    with Chromium(tmp_path, width=1600, height=820) as opened:
         yield opened
 
 
@@ -39,7 +36,7 @@ def pictures(tmp_path: Path) -> Path:
     return Path(os.environ.get("PICTURES", tmp_path)).absolute()
 
 
-def test_the_page_of_an_airflow_run(stack: Stack, runs: list[Run], page: browser.Browser, pictures: Path) -> None:
+def test_the_page_of_an_airflow_run(stack: Stack, runs: list[Run], page: Chromium, pictures: Path) -> None:
     if not stack.airflow.url:
         # Its web server would be one more of Airflow 2's processes, for a page that is looked at on Airflow 3.
         pytest.skip("on Airflow 2 the stack has no web server")
@@ -48,12 +45,12 @@ def test_the_page_of_an_airflow_run(stack: Stack, runs: list[Run], page: browser
     page.picture(pictures / "airflow.png")
 
 
-def test_the_page_of_a_vertex_job(stack: Stack, runs: list[Run], page: browser.Browser, pictures: Path) -> None:
+def test_the_page_of_a_vertex_job(stack: Stack, runs: list[Run], page: Chromium, pictures: Path) -> None:
     job = next(job for job in stack.vertex.jobs() if job.run_id == runs[-1].run_id)
     page.open(job.url, job.job_id, "14 of 14 ended")
-    labels = page.evaluate("[...document.querySelectorAll('.node')].map((node) => node.ariaLabel)")
+    labels = page.value("[...document.querySelectorAll('.node')].map((node) => node.ariaLabel)")
     nodes = json.loads((FLIGHTS.folder / FLIGHTS.manifest).read_text())["pipelines"]["__default__"]["nodes"]
     assert sorted(label.partition(":")[0] for label in labels) == sorted(node["name"] for node in nodes)
-    page.evaluate("document.querySelector('.node[data-task=model-train-regressor]').dispatchEvent(new Event('click'))")
-    page.wait_for("Completed node: model.train_regressor")
+    page.value("document.querySelector('.node[data-task=model-train-regressor]').dispatchEvent(new Event('click'))")
+    page.wait_for_texts("Completed node: model.train_regressor")
     page.picture(pictures / "vertex.png")

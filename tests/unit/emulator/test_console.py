@@ -10,12 +10,12 @@ import pytest
 import requests
 
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from tests.chromium import CHROMIUM, Chromium
 
-from .chromium import PROGRAM, Chromium
 from .command import JOBS
 from .specs import body, container_spec, nested_spec
 
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(PROGRAM is None, reason="needs Chromium, and none is installed")]
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, and none is installed")]
 
 SEARCH = """(() => {
   const search = document.querySelector("input");
@@ -39,8 +39,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexEmulato
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with Chromium(tmp_path_factory.mktemp("chromium")) as browser:
-        browser.send("Emulation.setDeviceMetricsOverride", width=1440, height=900, deviceScaleFactor=1, mobile=False)
+    with Chromium(tmp_path_factory.mktemp("chromium"), width=1440, height=900) as browser:
         yield browser
 
 

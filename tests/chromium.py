@@ -1,21 +1,30 @@
-"""A headless Chromium, driven over its DevTools protocol."""
+"""A headless Chromium, driven over its DevTools protocol.
+
+https://chromedevtools.github.io/devtools-protocol/ (Page, Runtime, Emulation), tried with Chromium 130 and newer.
+"""
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import requests
 import websocket
+from PIL import Image
 
-PROGRAM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+#: None where there is none.
+CHROMIUM = next((found for name in NAMES if (found := shutil.which(name))), None)
+#: How long to wait for anything.
+SECONDS = 60
 
 
 class NavigatedError(Exception):
@@ -26,29 +35,36 @@ class Chromium:
     """One browser with one page.
 
     :param folder: where its profile goes.
+    :param width: of the page, in pixels.
+    :param height: of the page, in pixels.
     """
 
-    def __init__(self, folder: Path) -> None:
-        flags = [
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--remote-debugging-port=0",
-            f"--user-data-dir={folder}",
-        ]
+    def __init__(self, folder: Path, *, width: int, height: int) -> None:
+        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0"]
         self._process = subprocess.Popen(
-            [str(PROGRAM), *flags, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [str(CHROMIUM), *flags, f"--user-data-dir={folder / 'profile'}", "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         self._next = 0
         self.events: list[dict[str, Any]] = []
-        port_file = folder / "DevToolsActivePort"
-        self.until(lambda: port_file.exists() and port_file.read_text().count("\n") >= 1)
-        port = port_file.read_text().splitlines()[0]
-        pages = requests.get(f"http://127.0.0.1:{port}/json/list", timeout=30).json()
-        url = next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page")
-        self._socket = websocket.create_connection(url, timeout=30, suppress_origin=True)
+        try:
+            self._socket = websocket.create_connection(
+                self._page(folder / "profile" / "DevToolsActivePort"), timeout=30, suppress_origin=True
+            )
+        except BaseException:
+            self._end()
+            raise
         for domain in ("Page", "Runtime", "Log"):
             self.send(f"{domain}.enable")
+        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def _page(self, port_file: Path) -> str:
+        # Two lines, the port and a path: the file is there before its content.
+        self.until(lambda: port_file.exists() and len(port_file.read_text().split()) == 2, "port of Chromium")
+        port = port_file.read_text().split()[0]
+        pages = requests.get(f"http://127.0.0.1:{port}/json/list", timeout=30).json()
+        return next(str(page["webSocketDebuggerUrl"]) for page in pages if page["type"] == "page")
 
     def __enter__(self) -> Chromium:
         return self
@@ -57,6 +73,9 @@ class Chromium:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._socket.close()
+        self._end()
+
+    def _end(self) -> None:
         self._process.terminate()
         self._process.wait(30)
 
@@ -73,9 +92,23 @@ class Chromium:
                 return dict(message["result"])
             self.events.append(message)
 
-    def open(self, url: str) -> None:
-        """Go to a page."""
+    def open(self, url: str, *texts: str) -> None:
+        """Go to a page, and return once all of these texts are in it."""
         self.send("Page.navigate", url=url)
+        self.wait_for_texts(*texts)
+
+    def wait_for_texts(self, *texts: str) -> None:
+        """Wait until all of these texts are in the page."""
+        deadline = time.monotonic() + SECONDS
+        while missing := [text for text in texts if text not in (shown := self._shown())]:
+            assert time.monotonic() < deadline, f"the page does not show {missing}; it shows:\n{shown}"
+            time.sleep(0.05)
+
+    def _shown(self) -> str:
+        try:
+            return str(self.value("document.body ? document.body.innerText : ''"))
+        except NavigatedError:
+            return ""
 
     def value(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
@@ -94,11 +127,11 @@ class Chromium:
 
         self.until(holds, expression)
 
-    def until(self, condition: Any, what: str = "") -> None:
+    def until(self, condition: Callable[[], object], what: str) -> None:
         """Wait until something is true."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + SECONDS
         while not condition():
-            assert time.monotonic() < deadline, f"not within 60 seconds: {what}"
+            assert time.monotonic() < deadline, f"not within {SECONDS} seconds: {what}"
             time.sleep(0.05)
 
     def click(self, selector: str) -> None:
@@ -114,6 +147,12 @@ class Chromium:
     def text(self, selector: str) -> str:
         """What an element shows."""
         return str(self.value(f"(document.querySelector({selector!r}) || {{}}).innerText || ''"))
+
+    def picture(self, file: Path) -> None:
+        """Write what is in the window as a PNG; 256 colours are enough for a page, and half of the bytes."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        png = base64.b64decode(self.send("Page.captureScreenshot", format="png")["data"])
+        Image.open(io.BytesIO(png)).convert("RGB").quantize(256).save(file, optimize=True)
 
     def faults(self) -> list[str]:
         """Errors, warnings and dialogs since the start; a broken content security policy is among them."""
