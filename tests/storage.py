@@ -17,3 +17,13 @@ def storage_emulator(bucket: str) -> Iterator[str]:
     """
     with create_server("127.0.0.1", 0, in_memory=True, default_bucket=bucket) as server:
         yield f"http://127.0.0.1:{server._api._httpd.server_port}"
+
+
+def storage_variables(url: str) -> dict[str, str]:
+    """What a container's environment has, so that gcsfs in it reaches the emulator at this address."""
+    return {
+        "STORAGE_EMULATOR_HOST": url,
+        "FSSPEC_GS_TOKEN": "anon",
+        # Else gcsfs 2026 asks the bucket for its kind, over an API that the emulator lacks.
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+    }

@@ -20,7 +20,7 @@ from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.images import read_image
 from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
 from tests.mlflow.servers import PYTHON, Mlflow
-from tests.storage import storage_emulator
+from tests.storage import storage_emulator, storage_variables
 from tests.unit.runtime.containers import Project
 
 IMAGE = "example/tracked:1"
@@ -56,13 +56,7 @@ def plan(tracked: Project) -> Plan:
 def client(tracked: Project) -> Iterator[VertexClient]:
     images = {IMAGE: read_image(tracked.path, PYTHON)}
     with storage_emulator("bucket") as storage:
-        env = {
-            **tracked.variables,
-            "STORAGE_EMULATOR_HOST": storage,
-            "FSSPEC_GS_TOKEN": "anon",
-            "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-            "PYTHONWARNINGS": "ignore",
-        }
+        env = {**tracked.variables, **storage_variables(storage), "PYTHONWARNINGS": "ignore"}
         with VertexEmulator(images, env=env, data=tracked.path.parent / "vertex") as emulator:
             yield VertexClient("demo-project", "europe-west1", AnonymousCredentials(), Endpoints(vertex=emulator.url))
 

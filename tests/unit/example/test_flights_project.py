@@ -14,7 +14,7 @@ from flights.pipeline_registry import register_pipelines
 from kedro.config import OmegaConfigLoader
 from kedro.io import CatalogConfigResolver
 
-from tests.storage import storage_emulator
+from tests.storage import storage_emulator, storage_variables
 
 RUN_DATE = "2013-06-02"
 BUCKET = "flights-demo"
@@ -136,11 +136,7 @@ def test_a_run_on_a_laptop_makes_every_file(laptop_run: Path) -> None:
 def test_pipelines_run_one_after_another_in_fresh_copies_give_the_same_bytes_from_a_bucket(
     laptop_run: Path, storage: str, kedro_run: Callable[..., Path]
 ) -> None:
-    environ = {
-        "STORAGE_EMULATOR_HOST": storage,
-        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-        "FSSPEC_GS_TOKEN": "anon",
-    }
+    environ = storage_variables(storage)
     for pipeline in ("features", "training", "reporting"):
         folder = kedro_run("--pipelines", pipeline, "--params", f"run_date={RUN_DATE}", environ=environ)
         assert not (folder / "data").exists()

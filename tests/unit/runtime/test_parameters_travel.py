@@ -26,7 +26,7 @@ from airflow_provider_kedro_vertex.hooks import KedroVertexHook
 from airflow_provider_kedro_vertex.submitting import rendered
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
 from airflow_provider_kedro_vertex.vertex.submission import submit_job
-from tests.storage import storage_emulator
+from tests.storage import storage_emulator, storage_variables
 from tests.unit.runtime.containers import Project
 
 # Values that are asked for by name; each run has many more.
@@ -74,12 +74,7 @@ def vertex(shop: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexEmu
     catalog = shop.path / "conf" / "base" / "catalog.yml"
     catalog.write_text(catalog.read_text().replace("data/seen.json", f"{shop.path}/data/${{airflow:dag_id,seen}}.json"))
     with storage_emulator("bucket") as storage:
-        variables = {
-            "STORAGE_EMULATOR_HOST": storage,
-            "FSSPEC_GS_TOKEN": "anon",
-            "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-            "PYTHONWARNINGS": "ignore",
-        }
+        variables = {**storage_variables(storage), "PYTHONWARNINGS": "ignore"}
         with VertexEmulator({"shop": shop.path}, env=variables) as emulator:
             extra = {"is_anonymous": True, "api_endpoint": emulator.url, "logging_endpoint": emulator.url}
             connection = {"conn_type": "google_cloud_platform", "extra": {**extra, "storage_endpoint": storage}}
