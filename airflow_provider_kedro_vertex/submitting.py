@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -124,21 +123,14 @@ def checked(manifest: Manifest, plan: Plan, mode: Mode, log: Log) -> None:
 
 
 def params_argument(client: VertexClient, plan: Plan, run_key: str, params: Mapping[str, Any]) -> str:
-    """What follows ``--params``: JSON text, or ``@gs://..`` of an object with it if it is too long for an argument.
-
-    The object's name has the digest of its content, so that it may be written again and is checked when it is read.
+    """Runtime parameters as an argument; see :func:`.vertex.submission.params_argument`.
 
     :raises ConfigError: a value cannot be passed, or all of them are too long.
     :raises VertexApiError: the object cannot be written.
     """
-    text = parameters.to_json(params)
-    if len(text) <= parameters.MAX_ARGUMENT_LENGTH:
-        return text
-    data = text.encode()
-    digest = hashlib.sha256(data).hexdigest()
-    url = f"{identity.temp_folder(plan.root, run_key)}/params-{digest}.json"
-    client.write_object(url, data)
-    return f"@{url}"
+    from airflow_provider_kedro_vertex.vertex import submission
+
+    return submission.params_argument(client, identity.temp_folder(plan.root, run_key), parameters.to_json(params))
 
 
 def run_context(context: Context, plan: Plan, client: VertexClient, run_key: str, job_id: str) -> identity.RunContext:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_kedro_vertex.core import parameters
 from airflow_provider_kedro_vertex.core.errors import (
     AlreadyExistsError,
     JobError,
@@ -216,3 +217,16 @@ def _pause(error: QuotaExceededError | UnavailableError, deadline: float) -> Non
 
 def _too_many(attempts: Attempts) -> JobError:
     return JobError(f"Task {attempts.task_id!r} has made {MAX_ATTEMPTS} jobs in this DAG run; it makes no more.")
+
+
+def params_argument(client: VertexClient, folder: str, text: str) -> str:
+    """What follows ``--params``: JSON text, or ``@gs://..`` of an object with it if it is too long for an argument.
+
+    :param folder: the run's, in Cloud Storage; see :func:`~airflow_provider_kedro_vertex.core.identity.temp_folder`.
+    :raises VertexApiError: the object cannot be written.
+    """
+    if not parameters.is_long(text):
+        return text
+    url = parameters.stored_at(folder, text)
+    client.write_object(url, text.encode())
+    return f"@{url}"

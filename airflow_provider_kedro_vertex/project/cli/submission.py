@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_kedro_vertex.core import identity, parameters
+from airflow_provider_kedro_vertex.core import identity
 from airflow_provider_kedro_vertex.core.errors import AlreadyExistsError
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.submission import RUN_LABEL
@@ -26,13 +26,12 @@ def submit(client: VertexClient, plan: Plan, runtime_params: str) -> dict[str, A
     :param runtime_params: JSON text; one that is too long for an argument is stored below ``root``.
     :raises VertexApiError: Vertex AI or Cloud Storage refuses it or cannot be reached.
     """
+    from airflow_provider_kedro_vertex.vertex.submission import params_argument
+
     now = datetime.now(timezone.utc)
     run_id = f"{now:%Y-%m-%dt%H-%M-%S}-{uuid.uuid4().hex[:8]}"
     run_key = identity.run_key(plan.config.job_id_prefix or plan.config.experiment_name or plan.name, run_id)
-    if parameters.is_long(runtime_params):
-        url = parameters.stored_at(identity.temp_folder(plan.root, run_key), runtime_params)
-        client.write_object(url, runtime_params.encode())
-        runtime_params = f"@{url}"
+    argument = params_argument(client, identity.temp_folder(plan.root, run_key), runtime_params)
     context = identity.RunContext(
         run_key=run_key,
         dag_id=CALLER,
@@ -47,7 +46,7 @@ def submit(client: VertexClient, plan: Plan, runtime_params: str) -> dict[str, A
         region=client.region,
     )
     title = f"{plan.config.experiment_name or plan.project} {plan.pipeline} {now:%Y-%m-%d %H:%M:%S}"
-    body = pipeline_job(plan, context, runtime_params, title, _labels(plan, run_key))
+    body = pipeline_job(plan, context, argument, title, _labels(plan, run_key))
     try:
         return client.create_pipeline_job(run_key, body)
     except AlreadyExistsError:
