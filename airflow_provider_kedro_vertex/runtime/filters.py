@@ -10,7 +10,8 @@ stored in the one of these forms that makes a sample of it smallest:
 ``DECIMAL``  doubles that are decimals of few digits, as integers, shuffled; and the doubles that are not
 ===========  ===============================================================================
 
-Rows, of a table or of records, are first turned into ``COLUMNS``, each in a form of its own.
+Rows, of a table or of records, are shuffled whole, or turned into ``COLUMNS``, each in a form of its own. Before, they
+are ``PARTED`` where rows of two kinds take turns, as the leaves of a tree and its branches do.
 
 NumPy is needed for everything but ``PLAIN``; what is stored in another form is the memory of arrays, which need it too.
 """
@@ -19,21 +20,35 @@ from __future__ import annotations
 
 import struct
 import sys
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
-PLAIN, SHUFFLE, DELTA, DECIMAL, COLUMNS = range(5)
+PLAIN, SHUFFLE, DELTA, DECIMAL, COLUMNS, PARTED = range(6)
 
-#: A form of a column and its parameter, see :func:`undone`.
-Form = tuple[int, int]
-
+#: The bytes of numbers.
+_NUMBERS = (2, 4, 8)
 #: Rows longer than this have too many columns to look at one by one.
-LONGEST_ROW = 256
+_LONGEST_ROW = 256
+#: Items longer than this are seen as bytes.
+_LONGEST_ITEM = 64 << 10
 
 #: Enough to tell the forms apart, little beside the blocks that they are chosen for.
 _SAMPLE = 8 << 10
-_SAMPLE_ROWS = 2048
+_SAMPLE_ROWS = 1024
+#: A form that saves less than this is not worth its time.
+_WORTH = 0.99
+#: Columns, many short steps, must save this much of what rows that are shuffled whole take.
+_WORTH_COLUMNS = 0.95
+#: Rows of one kind are at least and at most so many of all, if they are worth to be put apart.
+_PART = 1 / 4, 3 / 4
+#: So many ways to put them apart are tried.
+_WAYS = 4
+_of_thread = threading.local()
+#: So many rows are shuffled at a time: they stay in the processor's cache.
+_CACHED = 512
 #: So many items show whether they are decimals.
 _FEW = 256
 #: More digits than this are rarely those of a decimal.
@@ -42,17 +57,57 @@ _DIGITS = 7
 _DECIMAL = struct.Struct("<qIB")
 #: The bytes of a column's item, its form, its parameter, and how many bytes the column takes in this form.
 _COLUMN = struct.Struct("<IBII")
+#: The form of parted rows, and its parameter.
+_PARTED = struct.Struct("<BI")
 
 
-def layout(array: memoryview, side_by_side: int) -> tuple[int, ...]:
-    """How many bytes belong together: those of each field of a record, each item of a short row, or each item.
+class Layout(NamedTuple):
+    """How an array's bytes belong together.
+
+    :param widths: the bytes of each of a row's columns.
+    :param records: whether they are fields of records.
+    """
+
+    widths: tuple[int, ...]
+    records: bool = False
+
+    @property
+    def row(self) -> int:
+        """The bytes of a row."""
+        return sum(self.widths)
+
+
+class Form(NamedTuple):
+    """How a column, or all bytes, are stored.
+
+    :param parameter: see :func:`undone`.
+    """
+
+    form: int
+    parameter: int = 0
+
+
+class Choice(NamedTuple):
+    """How rows are stored.
+
+    :param forms: one for each column, or a single one for all bytes; none if they stay as they are.
+    :param key: the place of a byte in a row, and a number: the rows in which it is that number come first.
+    """
+
+    forms: tuple[Form, ...] = ()
+    key: tuple[int, int] | None = None
+
+
+def layout(array: memoryview, side_by_side: int) -> Layout:
+    """How an array's bytes belong together: the fields of a record, the items of a short row, or each item.
 
     :param side_by_side: how many items make a row.
     """
-    fields = _fields(array) if array.format[:1] == "T" and "numpy" in sys.modules else (array.itemsize,)
-    if 0 < array.itemsize * side_by_side <= LONGEST_ROW:
-        return fields * side_by_side
-    return (array.itemsize,) if 0 < array.itemsize <= LONGEST_ROW else (1,)
+    records = array.format[:1] == "T" and "numpy" in sys.modules
+    fields = _fields(array) if records else (array.itemsize,)
+    if 0 < array.itemsize * side_by_side <= _LONGEST_ROW:
+        return Layout(fields * side_by_side, records)
+    return Layout((array.itemsize,)) if 0 < array.itemsize <= _LONGEST_ITEM else Layout((1,))
 
 
 def _fields(array: memoryview) -> tuple[int, ...]:
@@ -66,45 +121,61 @@ def _fields(array: memoryview) -> tuple[int, ...]:
     return tuple(end - begin for begin, end in pairwise(ordered))
 
 
-def chosen(data: Any, widths: tuple[int, ...], size: Callable[[Any], int]) -> tuple[Form, ...]:
-    """Find the best form for each column of a piece of an array, or none if nothing is to be gained.
+def chosen(data: Any, layout: Layout, size: Callable[[Any], int]) -> Choice:
+    """Find the best forms for a piece of an array.
 
     :param data: the bytes.
-    :param widths: how many of them belong together, see :func:`layout`.
     :param size: how small bytes become.
     """
-    if "numpy" not in sys.modules or len(data) < 64 or len(data) % sum(widths):
-        return ()
-    if len(widths) == 1:
-        return (_best(_sample(data, 8, _SAMPLE), widths[0], size),)
-    middle = _sample(data, sum(widths), _SAMPLE_ROWS * sum(widths))
-    return tuple(_best(memoryview(column.view("u1")), column.itemsize, size) for column in _columns(middle, widths))
+    if "numpy" not in sys.modules or len(data) < 64 or len(data) % layout.row:
+        return Choice()
+    if len(layout.widths) == 1:
+        # Bytes, and the letters of texts, may be numbers of any kind.
+        width = layout.row
+        items = (width,) if width in _NUMBERS else (8, 4) if width == 1 or not width % 4 else ()
+        return Choice((_best(_sample(data, 8, _SAMPLE), items, size)[0],))
+    sample = _sample(data, layout.row, _SAMPLE_ROWS * layout.row)
+    key, sample, whole = _key(sample, layout.row, size)
+    best = [
+        _best(memoryview(column.view("u1")), (width,) if width in _NUMBERS else (), size)
+        for width, column in zip(layout.widths, _columns(sample, layout.widths), strict=True)
+    ]
+    if sum(smaller for _, smaller in best) > _WORTH_COLUMNS * whole:
+        return Choice((Form(SHUFFLE, layout.row),), key)
+    return Choice(tuple(form for form, _ in best), key)
 
 
-def done(data: Any, widths: tuple[int, ...], forms: tuple[Form, ...]) -> tuple[int, int, Any]:
+def done(data: Any, layout: Layout, choice: Choice) -> tuple[int, int, Any]:
     """Bring bytes into forms.
 
-    :param forms: the columns' forms, as chosen for these bytes or for others like them.
+    :param choice: the forms, as chosen for these bytes or for others like them.
     :return: the form, its parameter (see :func:`undone`), and the bytes in this form.
     """
-    if not forms or not len(data):
+    if not choice.forms or not len(data):
         return PLAIN, 0, data
-    if len(widths) == 1:
-        return _done(*forms[0], data)
-    table, content = bytearray(), bytearray(_COLUMN.size * len(widths))
-    for width, column, wanted in zip(widths, _columns(data, widths), forms, strict=True):
-        form, parameter, stored = _done(*wanted, memoryview(column.view("u1")))
-        table += _COLUMN.pack(width, form, parameter, len(stored))
-        content += stored
-    content[: len(table)] = table
-    return COLUMNS, len(widths), content
+    if choice.key is None:
+        return _formed(data, layout, choice.forms)
+    mask, parted = _parted(data, layout.row, choice.key)
+    form, parameter, content = _formed(parted, layout, choice.forms)
+    return PARTED, layout.row, b"".join((_PARTED.pack(form, parameter), mask, content))
+
+
+def _formed(data: Any, layout: Layout, forms: tuple[Form, ...]) -> tuple[int, int, Any]:
+    if len(forms) == 1:
+        return _done(forms[0], data)
+    table, contents = [], []
+    for width, column, wanted in zip(layout.widths, _columns(data, layout.widths), forms, strict=True):
+        form, parameter, content = _done(wanted, memoryview(column.view("u1")))
+        table.append(_COLUMN.pack(width, form, parameter, len(content)))
+        contents.append(content)
+    return COLUMNS, len(forms), b"".join(table + contents)
 
 
 def undone(form: int, parameter: int, data: Any, target: memoryview) -> None:
     """Bring bytes back from a form.
 
     :param parameter: ``SHUFFLE`` the bytes of an item; ``DELTA`` those of an integer; ``DECIMAL`` the number of decimal
-        digits; ``COLUMNS`` the number of columns.
+        digits; ``COLUMNS`` the number of columns; ``PARTED`` the bytes of a row.
     :param target: where to put them.
     """
     if form == PLAIN:
@@ -112,7 +183,9 @@ def undone(form: int, parameter: int, data: Any, target: memoryview) -> None:
         return
     import numpy as np
 
-    if form == COLUMNS:
+    if form == PARTED:
+        _from_parted(np, data, parameter, target)
+    elif form == COLUMNS:
         _from_columns(np, data, parameter, target)
     elif form == DECIMAL:
         _from_decimal(np, data, parameter, target)
@@ -131,23 +204,56 @@ def _sample(data: Any, unit: int, length: int) -> Any:
     return data[start : start + length]
 
 
-def _best(sample: Any, width: int, size: Callable[[Any], int]) -> Form:
-    best, smallest = (PLAIN, 0), size(sample)
-    for form in _candidates(sample, width):
-        smaller = size(_done(*form, sample)[2])
-        if smaller < smallest:
+def _key(sample: Any, row: int, size: Callable[[Any], int]) -> tuple[tuple[int, int] | None, Any, int]:
+    """Find what tells rows of two kinds from each other: a byte that often is the same, as others are in these rows.
+
+    :return: the key, if there is one; the sample, with its rows put apart; and how small it becomes, shuffled.
+    """
+    import numpy as np
+
+    ways: dict[bytes, tuple[int, int]] = {}
+    often: Counter[bytes] = Counter()
+    items = np.frombuffer(sample, "u1").reshape(-1, row)
+    for place in range(row):
+        counts = np.bincount(items[:, place], minlength=256)
+        number = int(counts.argmax())
+        if _PART[0] <= counts[number] / len(items) <= _PART[1]:
+            alike = items[:, place] == number
+            mask = np.packbits(alike if alike[0] else ~alike).tobytes()
+            ways.setdefault(mask, (place, number))
+            often[mask] += 1
+    best, apart, smallest = None, sample, size(_done(Form(SHUFFLE, row), sample)[2])
+    for way, _ in often.most_common(_WAYS):
+        mask, parted = _parted(sample, row, ways[way])
+        smaller = size(_done(Form(SHUFFLE, row), parted)[2]) + size(mask)
+        if smaller < _WORTH * smallest:
+            best, apart, smallest = ways[way], bytes(parted), smaller
+    return best, apart, smallest
+
+
+def _best(sample: Any, items: tuple[int, ...], size: Callable[[Any], int]) -> tuple[Form, int]:
+    """Find the best form for a column, and how small it becomes.
+
+    :param items: the bytes that its numbers may have.
+    """
+    best, smallest = Form(PLAIN), size(sample)
+    for form in _candidates(sample, items):
+        smaller = size(_done(form, sample)[2])
+        if smaller < _WORTH * smallest:
             best, smallest = form, smaller
-    return best
+    return best, smallest
 
 
-def _candidates(sample: Any, width: int) -> Iterator[Form]:
-    for item in (width,) if width in (2, 4, 8) else (8, 4) if width == 1 else ():
-        yield SHUFFLE, item
-        yield DELTA, item
-    if width in (1, 8) and len(sample) % 8 == 0:
+def _candidates(sample: Any, items: tuple[int, ...]) -> Iterator[Form]:
+    if not len(sample):
+        return
+    for item in items:
+        yield Form(SHUFFLE, item)
+        yield Form(DELTA, item)
+    if 8 in items and len(sample) % 8 == 0:
         digits = _digits(sample)
         if digits is not None:
-            yield DECIMAL, digits
+            yield Form(DECIMAL, digits)
 
 
 def _digits(sample: Any) -> int | None:
@@ -162,28 +268,81 @@ def _digits(sample: Any) -> int | None:
     return int(enough[0]) if len(enough) else None
 
 
-def _done(form: int, parameter: int, data: Any) -> tuple[int, int, Any]:
+def _done(wanted: Form, data: Any) -> tuple[int, int, Any]:
     """Bring bytes into a form, or into the next best if they have no such form."""
     import numpy as np
 
+    form, parameter = wanted
     if form == PLAIN:
         return form, parameter, data
     if form == DECIMAL:
         content = _decimal(np, data, parameter)
-        return _done(SHUFFLE, 8, data) if content is None else (form, parameter, content)
+        return _done(Form(SHUFFLE, 8), data) if content is None else (form, parameter, content)
     whole = len(data) // parameter * parameter
     main = np.frombuffer(data[:whole], "u1")
     if form == DELTA:
         main = _differences(np, main.view(f"<u{parameter}")).view("u1")
-    planes = np.ascontiguousarray(main.reshape(-1, parameter).T).reshape(-1)
+    planes = _shuffled(np, main, parameter)
     rest = data[whole:]
     return form, parameter, (np.concatenate([planes, np.frombuffer(rest, "u1")]) if rest else planes).data
 
 
+def _parted(data: Any, row: int, key: tuple[int, int]) -> tuple[bytes, Any]:
+    """Put the rows with the key first.
+
+    :return: which rows these are; and the rows, in memory that the thread's next call uses again.
+    """
+    import numpy as np
+
+    place, number = key
+    alike = np.frombuffer(data, "u1")[place::row] == number
+    rows = np.frombuffer(data, f"V{row}")
+    parted = _scratch(np, len(data))
+    rows.take(_order(np, alike), out=parted.view(rows.dtype), mode="clip")
+    return np.packbits(alike).tobytes(), parted.data
+
+
+def _scratch(np: Any, size: int) -> Any:
+    """Memory for what is soon copied: new memory for each block would take longer than the copies."""
+    if len(getattr(_of_thread, "memory", b"")) < size:
+        _of_thread.memory = np.empty(size, "u1")
+    return _of_thread.memory[:size]
+
+
+def _order(np: Any, alike: Any) -> Any:
+    return np.concatenate([np.flatnonzero(alike), np.flatnonzero(~alike)])
+
+
+def _from_parted(np: Any, data: Any, row: int, target: memoryview) -> None:
+    form, parameter = _PARTED.unpack(data[: _PARTED.size])
+    rows = np.frombuffer(target, f"V{row}")
+    begin = _PARTED.size + (len(rows) + 7) // 8
+    alike = np.unpackbits(np.frombuffer(data[_PARTED.size : begin], "u1"), count=len(rows)).view(bool)
+    parted = _scratch(np, len(target))
+    undone(form, parameter, data[begin:], parted.data)
+    rows[_order(np, alike)] = parted.view(f"V{row}")
+
+
+def _shuffled(np: Any, data: Any, width: int) -> Any:
+    planes = np.empty((width, len(data) // width), "u1")
+    if width in _NUMBERS:
+        numbers = data.view(f"<u{width}")
+        for place, plane in enumerate(planes):
+            plane[:] = numbers >> 8 * place
+    else:
+        rows = data.reshape(-1, width)
+        for begin in range(0, len(rows), _CACHED):
+            planes[:, begin : begin + _CACHED] = rows[begin : begin + _CACHED].T
+    return planes.reshape(-1)
+
+
 def _unshuffle(np: Any, data: Any, width: int, target: Any) -> None:
-    items = np.frombuffer(target, "u1").reshape(-1, width)
-    for index, plane in enumerate(np.frombuffer(data, "u1").reshape(width, -1)):
-        items[:, index] = plane  # twice as fast as a copy of the transposed array
+    items, planes = np.frombuffer(target, "u1").reshape(-1, width), np.frombuffer(data, "u1").reshape(width, -1)
+    if width > 8:
+        items[:] = planes.T
+    else:  # twice as fast for few
+        for index, plane in enumerate(planes):
+            items[:, index] = plane
 
 
 def _differences(np: Any, numbers: Any) -> Any:
@@ -194,7 +353,7 @@ def _differences(np: Any, numbers: Any) -> Any:
 
 
 def _decimal(np: Any, data: Any, digits: int) -> Any:
-    if len(data) % 8:
+    if not len(data) or len(data) % 8:
         return None
     values = np.frombuffer(data, "<f8")
     scale = 10.0**digits
@@ -214,7 +373,7 @@ def _decimal(np: Any, data: Any, digits: int) -> Any:
     width = next(width for width in (1, 2, 4, 8) if int(above.max()) < 256**width)
     narrow = above.astype(f"<u{width}")
     parts = (
-        np.ascontiguousarray(narrow.view("u1").reshape(-1, width).T),
+        _shuffled(np, narrow.view("u1"), width),
         others.astype("<u4"),
         values[others],
     )

@@ -16,7 +16,9 @@ from kedro.io import AbstractDataset, DatasetError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
-from airflow_provider_kedro_vertex.runtime import blocks
+from airflow_provider_kedro_vertex.runtime.blocks import DamagedError
+from airflow_provider_kedro_vertex.runtime.dumping import LEVEL, dump
+from airflow_provider_kedro_vertex.runtime.loading import load
 
 #: How much goes over the network at once: fewer requests than with fsspec's 5 MiB, still little memory.
 _TRANSFER = 8 << 20
@@ -46,7 +48,7 @@ def compression(text: str) -> int | None:
     if text == "none":
         return None
     try:
-        level = int(text or blocks.LEVEL)
+        level = int(text or LEVEL)
     except ValueError:
         level = sys.maxsize
     if not -7 <= level <= 22:
@@ -83,7 +85,7 @@ class StoredDataset(AbstractDataset[Any, Any]):
     :param level: zstd's compression level; None stores without compression.
     """
 
-    def __init__(self, name: str, url: str, level: int | None = blocks.LEVEL) -> None:
+    def __init__(self, name: str, url: str, level: int | None = LEVEL) -> None:
         self._name = name
         self._url = url
         self._level = level
@@ -101,8 +103,8 @@ class StoredDataset(AbstractDataset[Any, Any]):
             file = filesystem.open(path, "rb", block_size=_TRANSFER)
         with file:
             try:
-                return blocks.load(_Reached(file, self._url))
-            except blocks.DamagedError as error:
+                return load(_Reached(file, self._url))
+            except DamagedError as error:
                 raise DamagedDatasetError(
                     f"Dataset {self._name!r} at {self._url} is damaged: {error}. Run the node that makes it again."
                 ) from None
@@ -122,7 +124,7 @@ class StoredDataset(AbstractDataset[Any, Any]):
         """
         with _reaching(self._url, DatasetError), _whole_file(self._url) as file:
             try:
-                blocks.dump(data, _Reached(file, self._url), self._level)
+                dump(data, _Reached(file, self._url), self._level)
             except StorageError:
                 raise
             except Exception as error:
