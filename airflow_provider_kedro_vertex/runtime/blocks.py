@@ -37,6 +37,8 @@ ID = 16
 SIZE = 1 << 20
 #: No block is larger in its form.
 LARGEST = 2 * SIZE
+#: Less than this is done before another thread would begin with it.
+SMALL = 64 << 10
 #: The most buffers that begin in one block.
 COUNT = 1 << 16
 DIGEST = hashlib.sha256().digest_size

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import cloudpickle
 import zstandard
 
-from airflow_provider_kedro_vertex.runtime import blocks, filters
+from airflow_provider_kedro_vertex.runtime import blocks, choosing, filters
 
 #: Higher ones make tables and models a few percent smaller and take up to twice the time: bench_store.py.
 LEVEL = 1
@@ -165,9 +165,10 @@ class _Writer:
             self._add(block)
 
     def _add(self, block: _Block) -> None:
+        # What would soon be done, and what would wait long, is done here.
         work = partial(_made, block, self._compressor, self._id, self._number)
         self._number += 1
-        if sum(not made.done() for made in self._making) > _WORKERS:  # they have enough to do
+        if block.size < blocks.SMALL or sum(not made.done() for made in self._making) > _WORKERS:
             made: Future[tuple[Any, ...]] = Future()
             made.set_result(work())
         else:
@@ -233,8 +234,8 @@ class _Stream:
         if self._alike:
             self._alike -= 1
         elif self._compressor is not None:
-            self._choice = filters.chosen(data, self.layout, self._compressor.size)
-            if self._choice.forms:  # none are chosen for next to nothing
+            self._choice = choosing.chosen(data, self.layout, self._compressor.size)
+            if len(data) > blocks.SIZE // 2:  # others would be chosen for less
                 self._alike = _ALIKE_RECORDS if self.layout.records else _ALIKE
         arranged = partial(filters.done, data, self.layout, self._choice)
         if len(self.layout.widths) > 1:  # many short steps, for which threads would wait on each other

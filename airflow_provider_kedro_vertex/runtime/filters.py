@@ -1,7 +1,7 @@
 """Reversible rearrangements of numbers, after which zstd finds what they have in common.
 
 Numbers as they lie in an array hide it: the high bytes of neighbours are alike, but eight bytes apart. So an array is
-stored in the one of these forms that makes a sample of it smallest:
+stored in one of these forms (:mod:`.choosing` finds which):
 
 ===========  ===============================================================================
 ``PLAIN``    as it is
@@ -21,44 +21,28 @@ from __future__ import annotations
 import struct
 import sys
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 PLAIN, SHUFFLE, DELTA, DECIMAL, COLUMNS, PARTED = range(6)
 
 #: The bytes of numbers.
-_NUMBERS = (2, 4, 8)
+NUMBERS = (2, 4, 8)
 #: Rows longer than this have too many columns to look at one by one.
 _LONGEST_ROW = 256
 #: Items longer than this are seen as bytes.
 _LONGEST_ITEM = 64 << 10
 
-#: Enough to tell the forms apart, little beside the blocks that they are chosen for.
-_SAMPLE = 8 << 10
-_SAMPLE_ROWS = 1024
-#: A form that saves less than this is not worth its time.
-_WORTH = 0.99
-#: Columns, many short steps, must save this much of what rows that are shuffled whole take.
-_WORTH_COLUMNS = 0.95
-#: Rows of one kind are at least and at most so many of all, if they are worth to be put apart.
-_PART = 1 / 4, 3 / 4
-#: So many ways to put them apart are tried.
-_WAYS = 4
-_of_thread = threading.local()
 #: So many rows are shuffled at a time: they stay in the processor's cache.
 _CACHED = 512
-#: So many items show whether they are decimals.
-_FEW = 256
-#: More digits than this are rarely those of a decimal.
-_DIGITS = 7
 #: The least integer, how many doubles are no decimals, and the bytes of each integer, less the least.
 _DECIMAL = struct.Struct("<qIB")
 #: The bytes of a column's item, its form, its parameter, and how many bytes the column takes in this form.
 _COLUMN = struct.Struct("<IBII")
 #: The form of parted rows, and its parameter.
 _PARTED = struct.Struct("<BI")
+_of_thread = threading.local()
 
 
 class Layout(NamedTuple):
@@ -121,30 +105,6 @@ def _fields(array: memoryview) -> tuple[int, ...]:
     return tuple(end - begin for begin, end in pairwise(ordered))
 
 
-def chosen(data: Any, layout: Layout, size: Callable[[Any], int]) -> Choice:
-    """Find the best forms for a piece of an array.
-
-    :param data: the bytes.
-    :param size: how small bytes become.
-    """
-    if "numpy" not in sys.modules or len(data) < 64 or len(data) % layout.row:
-        return Choice()
-    if len(layout.widths) == 1:
-        # Bytes, and the letters of texts, may be numbers of any kind.
-        width = layout.row
-        items = (width,) if width in _NUMBERS else (8, 4) if width == 1 or not width % 4 else ()
-        return Choice((_best(_sample(data, 8, _SAMPLE), items, size)[0],))
-    sample = _sample(data, layout.row, _SAMPLE_ROWS * layout.row)
-    key, sample, whole = _key(sample, layout.row, size)
-    best = [
-        _best(memoryview(column.view("u1")), (width,) if width in _NUMBERS else (), size)
-        for width, column in zip(layout.widths, _columns(sample, layout.widths), strict=True)
-    ]
-    if sum(smaller for _, smaller in best) > _WORTH_COLUMNS * whole:
-        return Choice((Form(SHUFFLE, layout.row),), key)
-    return Choice(tuple(form for form, _ in best), key)
-
-
 def done(data: Any, layout: Layout, choice: Choice) -> tuple[int, int, Any]:
     """Bring bytes into forms.
 
@@ -154,18 +114,18 @@ def done(data: Any, layout: Layout, choice: Choice) -> tuple[int, int, Any]:
     if not choice.forms or not len(data):
         return PLAIN, 0, data
     if choice.key is None:
-        return _formed(data, layout, choice.forms)
-    mask, parted = _parted(data, layout.row, choice.key)
-    form, parameter, content = _formed(parted, layout, choice.forms)
+        return _in_columns(data, layout, choice.forms)
+    mask, rows = parted(data, layout.row, choice.key)
+    form, parameter, content = _in_columns(rows, layout, choice.forms)
     return PARTED, layout.row, b"".join((_PARTED.pack(form, parameter), mask, content))
 
 
-def _formed(data: Any, layout: Layout, forms: tuple[Form, ...]) -> tuple[int, int, Any]:
+def _in_columns(data: Any, layout: Layout, forms: tuple[Form, ...]) -> tuple[int, int, Any]:
     if len(forms) == 1:
-        return _done(forms[0], data)
+        return formed(forms[0], data)
     table, contents = [], []
-    for width, column, wanted in zip(layout.widths, _columns(data, layout.widths), forms, strict=True):
-        form, parameter, content = _done(wanted, memoryview(column.view("u1")))
+    for width, column, wanted in zip(layout.widths, columns(data, layout.widths), forms, strict=True):
+        form, parameter, content = formed(wanted, memoryview(column.view("u1")))
         table.append(_COLUMN.pack(width, form, parameter, len(content)))
         contents.append(content)
     return COLUMNS, len(forms), b"".join(table + contents)
@@ -198,77 +158,7 @@ def undone(form: int, parameter: int, data: Any, target: memoryview) -> None:
         target[whole:] = data[whole:]
 
 
-def _sample(data: Any, unit: int, length: int) -> Any:
-    """Some whole units from the middle."""
-    start = max(len(data) - length, 0) // 2 // unit * unit
-    return data[start : start + length]
-
-
-def _key(sample: Any, row: int, size: Callable[[Any], int]) -> tuple[tuple[int, int] | None, Any, int]:
-    """Find what tells rows of two kinds from each other: a byte that often is the same, as others are in these rows.
-
-    :return: the key, if there is one; the sample, with its rows put apart; and how small it becomes, shuffled.
-    """
-    import numpy as np
-
-    ways: dict[bytes, tuple[int, int]] = {}
-    often: Counter[bytes] = Counter()
-    items = np.frombuffer(sample, "u1").reshape(-1, row)
-    for place in range(row):
-        counts = np.bincount(items[:, place], minlength=256)
-        number = int(counts.argmax())
-        if _PART[0] <= counts[number] / len(items) <= _PART[1]:
-            alike = items[:, place] == number
-            mask = np.packbits(alike if alike[0] else ~alike).tobytes()
-            ways.setdefault(mask, (place, number))
-            often[mask] += 1
-    best, apart, smallest = None, sample, size(_done(Form(SHUFFLE, row), sample)[2])
-    for way, _ in often.most_common(_WAYS):
-        mask, parted = _parted(sample, row, ways[way])
-        smaller = size(_done(Form(SHUFFLE, row), parted)[2]) + size(mask)
-        if smaller < _WORTH * smallest:
-            best, apart, smallest = ways[way], bytes(parted), smaller
-    return best, apart, smallest
-
-
-def _best(sample: Any, items: tuple[int, ...], size: Callable[[Any], int]) -> tuple[Form, int]:
-    """Find the best form for a column, and how small it becomes.
-
-    :param items: the bytes that its numbers may have.
-    """
-    best, smallest = Form(PLAIN), size(sample)
-    for form in _candidates(sample, items):
-        smaller = size(_done(form, sample)[2])
-        if smaller < _WORTH * smallest:
-            best, smallest = form, smaller
-    return best, smallest
-
-
-def _candidates(sample: Any, items: tuple[int, ...]) -> Iterator[Form]:
-    if not len(sample):
-        return
-    for item in items:
-        yield Form(SHUFFLE, item)
-        yield Form(DELTA, item)
-    if 8 in items and len(sample) % 8 == 0:
-        digits = _digits(sample)
-        if digits is not None:
-            yield Form(DECIMAL, digits)
-
-
-def _digits(sample: Any) -> int | None:
-    """How many digits the decimals have that most of the doubles are."""
-    import numpy as np
-
-    with np.errstate(all="ignore"):
-        values = np.frombuffer(sample, "<f8", min(_FEW, len(sample) // 8))
-        scales = 10.0 ** np.arange(_DIGITS)[:, None]
-        exact = np.count_nonzero(np.rint(values * scales) / scales == values, axis=1)
-    enough = np.flatnonzero(8 * exact >= 7 * len(values))
-    return int(enough[0]) if len(enough) else None
-
-
-def _done(wanted: Form, data: Any) -> tuple[int, int, Any]:
+def formed(wanted: Form, data: Any) -> tuple[int, int, Any]:
     """Bring bytes into a form, or into the next best if they have no such form."""
     import numpy as np
 
@@ -277,7 +167,7 @@ def _done(wanted: Form, data: Any) -> tuple[int, int, Any]:
         return form, parameter, data
     if form == DECIMAL:
         content = _decimal(np, data, parameter)
-        return _done(Form(SHUFFLE, 8), data) if content is None else (form, parameter, content)
+        return formed(Form(SHUFFLE, 8), data) if content is None else (form, parameter, content)
     whole = len(data) // parameter * parameter
     main = np.frombuffer(data[:whole], "u1")
     if form == DELTA:
@@ -287,7 +177,7 @@ def _done(wanted: Form, data: Any) -> tuple[int, int, Any]:
     return form, parameter, (np.concatenate([planes, np.frombuffer(rest, "u1")]) if rest else planes).data
 
 
-def _parted(data: Any, row: int, key: tuple[int, int]) -> tuple[bytes, Any]:
+def parted(data: Any, row: int, key: tuple[int, int]) -> tuple[bytes, Any]:
     """Put the rows with the key first.
 
     :return: which rows these are; and the rows, in memory that the thread's next call uses again.
@@ -297,9 +187,9 @@ def _parted(data: Any, row: int, key: tuple[int, int]) -> tuple[bytes, Any]:
     place, number = key
     alike = np.frombuffer(data, "u1")[place::row] == number
     rows = np.frombuffer(data, f"V{row}")
-    parted = _scratch(np, len(data))
-    rows.take(_order(np, alike), out=parted.view(rows.dtype), mode="clip")
-    return np.packbits(alike).tobytes(), parted.data
+    apart = _scratch(np, len(data))
+    rows.take(_order(np, alike), out=apart.view(rows.dtype), mode="clip")
+    return np.packbits(alike).tobytes(), apart.data
 
 
 def _scratch(np: Any, size: int) -> Any:
@@ -318,14 +208,14 @@ def _from_parted(np: Any, data: Any, row: int, target: memoryview) -> None:
     rows = np.frombuffer(target, f"V{row}")
     begin = _PARTED.size + (len(rows) + 7) // 8
     alike = np.unpackbits(np.frombuffer(data[_PARTED.size : begin], "u1"), count=len(rows)).view(bool)
-    parted = _scratch(np, len(target))
-    undone(form, parameter, data[begin:], parted.data)
-    rows[_order(np, alike)] = parted.view(f"V{row}")
+    apart = _scratch(np, len(target))
+    undone(form, parameter, data[begin:], apart.data)
+    rows[_order(np, alike)] = apart.view(f"V{row}")
 
 
 def _shuffled(np: Any, data: Any, width: int) -> Any:
     planes = np.empty((width, len(data) // width), "u1")
-    if width in _NUMBERS:
+    if width in NUMBERS:
         numbers = data.view(f"<u{width}")
         for place, plane in enumerate(planes):
             plane[:] = numbers >> 8 * place
@@ -390,7 +280,8 @@ def _from_decimal(np: Any, data: Any, digits: int, target: Any) -> None:
     values[np.frombuffer(data[places:rest], "<u4")] = np.frombuffer(data[rest:], "<f8")
 
 
-def _columns(data: Any, widths: tuple[int, ...]) -> Iterator[Any]:
+def columns(data: Any, widths: tuple[int, ...]) -> Iterator[Any]:
+    """Give the columns of rows, each an array of its own."""
     for column in _strided(data, widths):
         yield column.copy()
 

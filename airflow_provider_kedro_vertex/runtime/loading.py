@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import pickle
 import threading
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from typing import Any, Protocol
 
@@ -33,11 +36,23 @@ def load(file: Readable) -> Any:
     :raises DamagedError: the bytes are not whole or not right. Nothing of the wrong ones was unpickled.
     :raises Exception: whatever unpickling raises, for example because a class cannot be imported here.
     """
-    with ThreadPoolExecutor(max_workers=blocks.WORKERS, thread_name_prefix="decompress") as pool:
+    with ThreadPoolExecutor(max_workers=blocks.WORKERS, thread_name_prefix="decompress") as pool, _no_collection():
         reader = _Reader(file, pool)
         value = pickle.Unpickler(reader, buffers=reader.buffers()).load()  # noqa: S301 - written by this run's nodes
         reader.end()
         return value
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Let no garbage be looked for meanwhile: unpickling makes many objects, and no garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Decompressor(threading.local):
@@ -72,7 +87,7 @@ class _Reader:
         self._number = 0
         self._ended = False
         self._decompressor = _Decompressor()
-        self._reading: deque[tuple[bytes, Future[memoryview]]] = deque()
+        self._reading: deque[tuple[bytes, Callable[[], memoryview]]] = deque()
         self._waiting: dict[int, memoryview] = {}
         self._filling = memoryview(b"")
         self._pickle = memoryview(b"")
@@ -120,12 +135,12 @@ class _Reader:
             self._read_ahead()
         if [kind for kind, _ in self._reading] != [blocks.END]:
             raise DamagedError("it goes on after its value")
-        self._reading.popleft()[1].result()
+        self._reading.popleft()[1]()
 
     def _next(self) -> None:
         self._read_ahead()
         kind, reading = self._reading.popleft()
-        data = reading.result()
+        data = reading()
         if kind == blocks.END:
             raise DamagedError("it ends before its value does")
         if kind == blocks.PICKLE:
@@ -139,14 +154,16 @@ class _Reader:
                 raise DamagedError(f"a block claims {header.begun} buffers")
             table = self._get(blocks.BUFFER.size * header.begun)
             if self._get(blocks.DIGEST) != blocks.seal(self._id, self._number, head + table):
-                self._reading.append((header.kind, self._pool.submit(_refuse)))
+                self._reading.append((header.kind, _refuse))
                 self._ended = True
                 return
             self._number += 1
             self._ended = header.kind == blocks.END
             content = self._get(header.stored)
             target = self._target(header, list(blocks.BUFFER.iter_unpack(table)))
-            self._reading.append((header.kind, self._pool.submit(_read, header, content, target, self._decompressor)))
+            work = partial(_read, header, content, target, self._decompressor)
+            # What will soon be done is done when it is due.
+            self._reading.append((header.kind, work if header.size < blocks.SMALL else self._pool.submit(work).result))
 
     def _target(self, header: blocks.Header, begun: list[tuple[int, int]]) -> memoryview:
         """Where a block's bytes go: into memory that its buffers share, or into a large buffer."""

@@ -10,8 +10,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_kedro_vertex.runtime import filters
-from airflow_provider_kedro_vertex.runtime.filters import Form, Layout
+from airflow_provider_kedro_vertex.runtime import choosing, filters
+from airflow_provider_kedro_vertex.runtime.filters import Choice, Form, Layout
 
 
 def size(data: Any) -> int:
@@ -22,7 +22,7 @@ def stored(array: np.ndarray, *widths: int) -> tuple[int, int]:
     """The form of an array and its size in it, after a check that it comes back."""
     data = memoryview(array.tobytes())
     layout = Layout(widths)
-    form, parameter, content = filters.done(data, layout, filters.chosen(data, layout, size))
+    form, parameter, content = filters.done(data, layout, choosing.chosen(data, layout, size))
     assert came_back(data, form, parameter, content)
     return form, size(content)
 
@@ -48,9 +48,9 @@ def test_forms_that_were_chosen_for_other_bytes_lose_nothing(
     one: bytes, other: bytes, widths: tuple[int, ...], times: int
 ) -> None:
     layout = Layout(widths)
-    forms = filters.chosen(memoryview(one * times * layout.row), layout, size)
+    choice = choosing.chosen(memoryview(one * times * layout.row), layout, size)
     data = memoryview(other * times * layout.row)
-    assert came_back(data, *filters.done(data, layout, forms))
+    assert came_back(data, *filters.done(data, layout, choice))
 
 
 FLOATS = st.floats() | st.decimals(-1000, 1000, places=2, allow_nan=False).map(float) | st.just(-0.0)
@@ -65,7 +65,7 @@ def test_floats_of_any_kind_come_back(values: list[float], times: int, widths: t
 @pytest.mark.parametrize("least", [0.0, -9e18])
 def test_decimals_of_any_range_come_back(least: float, most: float) -> None:
     data = memoryview(np.resize([least, most], 99).tobytes())
-    form, parameter, content = filters.done(data, Layout((8,)), (Form(filters.DECIMAL, 0),))
+    form, parameter, content = filters.done(data, Layout((8,)), Choice((Form(filters.DECIMAL, 0),)))
     assert form == filters.DECIMAL
     assert came_back(data, form, parameter, content)
 
@@ -81,8 +81,7 @@ DECIMALS = NUMBERS.normal(size=50_000).round(2)
         (np.where(NUMBERS.random(50_000) < 0.05, np.nan, DECIMALS), (8,), filters.DECIMAL, 0.8),
         (np.cumsum(NUMBERS.integers(0, 40, 50_000)), (1,), filters.DELTA, 0.6),
         (NUMBERS.normal(size=50_000), (8,), filters.SHUFFLE, 0.97),
-        (np.where(NUMBERS.random(50_000) < 0.5, -2.0, NUMBERS.normal(size=50_000)), (8,), filters.SPARSE, 0.94),
-        (NUMBERS.integers(0, 1000, (5_000, 8)) * np.arange(1, 9) ** 9, (8,) * 8, filters.COLUMNS, 0.7),
+        (NUMBERS.integers(0, 1000, (9_000, 8)) * np.arange(1, 9) ** 9, (8,) * 8, filters.COLUMNS, 0.7),
     ],
 )
 def test_the_form_that_suits(array: np.ndarray, widths: tuple[int, ...], form: int, better: float) -> None:
@@ -103,33 +102,45 @@ def test_the_fields_of_records_and_the_items_of_short_rows_lie_side_by_side() ->
 
 def test_a_records_columns_have_forms_of_their_own() -> None:
     record = np.dtype([("place", "i8"), ("price", "f8"), ("flag", "u1")])
-    array = np.zeros(5000, record)
-    array["place"], array["price"] = np.cumsum(NUMBERS.integers(0, 40, 5000)), DECIMALS[:5000]
+    array = np.zeros(50_000, record)
+    array["place"], array["price"] = np.cumsum(NUMBERS.integers(0, 40, 50_000)), DECIMALS
     layout = filters.layout(memoryview(array), 1)
-    forms = filters.chosen(memoryview(array.tobytes()), layout, size)
-    assert forms == (Form(filters.DELTA, 8), Form(filters.DECIMAL, 2), Form(filters.PLAIN))
+    choice = choosing.chosen(memoryview(array.tobytes()), layout, size)
+    assert choice.forms == (Form(filters.DELTA, 8), Form(filters.DECIMAL, 2), Form(filters.PLAIN))
 
 
-def test_the_leaves_of_a_tree_are_left_out_of_each_column() -> None:
-    leaf = NUMBERS.random(5000) < 0.5
-    array = np.zeros(5000, np.dtype([("left", "i8"), ("threshold", "f8"), ("value", "f8")]))
-    array["left"], array["threshold"] = np.where(leaf, -1, np.arange(5000)), np.where(leaf, -2.0, DECIMALS[:5000])
-    array["value"] = NUMBERS.normal(size=5000)
-    layout = filters.layout(memoryview(array), 1)
-    forms = filters.chosen(memoryview(array.tobytes()), layout, size)
-    constants = [form.constant for form in forms]
-    assert constants == [2**64 - 1, int(np.array(-2.0).view("u8")), None]
-    data = memoryview(array.tobytes())
-    form, parameter, content = filters.done(data, layout, forms)
+def tree(nodes: int) -> np.ndarray:
+    """The nodes of a tree as scikit-learn keeps them, leaves and branches as they come."""
+    leaf = NUMBERS.random(nodes) < 0.5
+    array = np.zeros(nodes, np.dtype([("left", "i8"), ("threshold", "f8"), ("value", "f8"), ("is_leaf", "u1")]))
+    array["left"] = np.where(leaf, -1, np.arange(nodes))
+    array["threshold"] = np.where(leaf, -2.0, NUMBERS.normal(size=nodes))
+    array["value"], array["is_leaf"] = NUMBERS.normal(size=nodes), leaf
+    return array
+
+
+@pytest.mark.parametrize("nodes", [5000, 100_000])
+def test_the_leaves_of_a_tree_are_put_apart(nodes: int) -> None:
+    array = tree(nodes)
+    data, layout = memoryview(array.tobytes()), filters.layout(memoryview(array), 1)
+    choice = choosing.chosen(data, layout, size)
+    assert choice.key is not None
+    place, number = choice.key
+    found = np.frombuffer(data, "u1")[place :: layout.row] == number
+    assert np.array_equal(found == found[0], array["is_leaf"] == array["is_leaf"][0])
+    form, parameter, content = filters.done(data, layout, choice)
+    assert form == filters.PARTED
     assert came_back(data, form, parameter, content)
-    assert size(content) < 0.8 * size(array.tobytes())
+    mixed = filters.done(data, layout, choice._replace(key=None))[2]
+    assert size(content) < 0.95 * min(size(mixed), size(data))
 
 
-@given(st.lists(st.sampled_from([0, 1, 2**63]), min_size=1, max_size=100), st.integers(1, 100), st.integers(0, 2))
-def test_a_number_that_is_left_out_comes_back_however_often_it_is(values: list[int], times: int, constant: int) -> None:
-    data = memoryview(np.array(values * times, "u8").tobytes())
-    for inner in (Form(filters.PLAIN), Form(filters.SHUFFLE, 8), Form(filters.DELTA, 8), Form(filters.DECIMAL, 0)):
-        assert came_back(data, *filters.done(data, Layout((8,)), (inner._replace(constant=constant),)))
+@given(st.integers(0, 300), st.integers(0, 255), st.integers(0, 24), st.booleans())
+def test_rows_that_are_put_apart_come_back(count: int, number: int, place: int, whole: bool) -> None:
+    layout = Layout((8, 8, 8, 1))
+    data = memoryview(NUMBERS.integers(0, 3, count * layout.row, "u1").tobytes())
+    forms = (Form(filters.SHUFFLE, layout.row),) if whole else (Form(filters.DELTA, 8),) * 3 + (Form(filters.PLAIN),)
+    assert came_back(data, *filters.done(data, layout, Choice(forms, (place, number))))
 
 
 def test_text_stays_as_it_is() -> None:
