@@ -26,6 +26,7 @@ import signal
 import sys
 import threading
 import traceback
+from importlib.util import find_spec
 from typing import NoReturn
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
@@ -38,6 +39,8 @@ from airflow_provider_kedro_vertex.runtime.settings import Settings
 TERMINATED = 128 + signal.SIGTERM
 #: Seconds that a node has for its own end after SIGTERM; Vertex AI kills a container soon after.
 _GRACE = 5.0
+#: What is imported when a dataset is stored: too late to find that it is missing.
+_USED_LATER = ("cloudpickle", "zstandard")
 #: The last line is shown in Airflow's log and must not flood it.
 _MESSAGE_LENGTH = 4000
 
@@ -72,9 +75,10 @@ def _run(progress: Progress) -> int:
         # Now, and not above: Kedro takes most of a second, and reads the environment when it is imported.
         from airflow_provider_kedro_vertex.runtime import outcome, parameters, run, secret_manager, store
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"This image has no package {error.name!r}. Install airflow-provider-kedro-vertex[runtime] in it."
-        ) from error
+        raise _missing(error.name) from error
+    for package in _USED_LATER:
+        if find_spec(package) is None:
+            raise _missing(package)
     try:
         secret_manager.set_variables(settings.secret_env)
         params = parameters.read(arguments.params)
@@ -106,6 +110,10 @@ def _run(progress: Progress) -> int:
         _report(progress, judged.message)
         return judged.code
     return 0
+
+
+def _missing(package: str | None) -> ConfigError:
+    return ConfigError(f"This image has no package {package!r}. Install airflow-provider-kedro-vertex[runtime] in it.")
 
 
 def _joined(argv: list[str]) -> list[str]:

@@ -32,6 +32,8 @@ from typing import NamedTuple
 
 #: The last byte is the version of the format.
 MAGIC = b"kvds\x04"
+#: zstd's level. Higher ones make tables and models a few percent smaller and take longer: bench_store.py.
+LEVEL = 1
 ID = 16
 #: The bytes in a block, at most, before they are brought into their form.
 SIZE = 1 << 20

@@ -18,9 +18,6 @@ import zstandard
 
 from airflow_provider_kedro_vertex.runtime import blocks, choosing, filters
 
-#: Higher ones make tables and models a few percent smaller and take up to twice the time: bench_store.py.
-LEVEL = 1
-
 #: At this level zstd by itself sees only what repeats in seven bytes: too few of the numbers of models.
 _MATCH = 5
 #: A buffer of less is kept in the pickle: to write it on its own would cost more.
@@ -44,7 +41,7 @@ class Writable(Protocol):
         """Take all of the bytes."""
 
 
-def dump(value: Any, file: Writable, level: int | None = LEVEL) -> None:
+def dump(value: Any, file: Writable, level: int | None = blocks.LEVEL) -> None:
     """Write a value.
 
     :param level: zstd's compression level; None writes the bytes as they are.
@@ -60,7 +57,7 @@ class _Compressor(threading.local):
     """zstd's state, which threads must not share; making it anew for each block would cost as much as the block."""
 
     def __init__(self, level: int) -> None:
-        finer = {"min_match": _MATCH} if level == LEVEL else {}
+        finer = {"min_match": _MATCH} if level == blocks.LEVEL else {}
         parameters = zstandard.ZstdCompressionParameters.from_level(level, source_size=blocks.SIZE, **finer)
         self.compress: Callable[[Any], bytes] = zstandard.ZstdCompressor(compression_params=parameters).compress
 

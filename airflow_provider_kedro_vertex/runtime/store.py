@@ -16,9 +16,7 @@ from kedro.io import AbstractDataset, DatasetError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
-from airflow_provider_kedro_vertex.runtime.blocks import DamagedError
-from airflow_provider_kedro_vertex.runtime.dumping import LEVEL, dump
-from airflow_provider_kedro_vertex.runtime.loading import load
+from airflow_provider_kedro_vertex.runtime.blocks import LEVEL, DamagedError
 
 #: How much goes over the network at once: fewer requests than with fsspec's 5 MiB, still little memory.
 _TRANSFER = 8 << 20
@@ -98,6 +96,9 @@ class StoredDataset(AbstractDataset[Any, Any]):
         :raises StorageError: the storage could not be reached.
         :raises DatasetError: the value cannot be rebuilt here, for example because a package is missing.
         """
+        # Only here, and in save: many containers store nothing, or not before their node has run.
+        from airflow_provider_kedro_vertex.runtime.loading import load
+
         with _reaching(self._url, FileNotFoundError):
             filesystem, path = _located(self._url)
             file = filesystem.open(path, "rb", block_size=_TRANSFER)
@@ -122,6 +123,8 @@ class StoredDataset(AbstractDataset[Any, Any]):
         :raises NotStorableError: the value cannot be pickled.
         :raises StorageError: the storage could not be reached.
         """
+        from airflow_provider_kedro_vertex.runtime.dumping import dump
+
         with _reaching(self._url, DatasetError), _whole_file(self._url) as file:
             try:
                 dump(data, _Reached(file, self._url), self._level)

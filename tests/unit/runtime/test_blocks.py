@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_kedro_vertex.runtime import blocks, dumping, loading
 
-LEVELS = st.sampled_from([None, -1, dumping.LEVEL])
+LEVELS = st.sampled_from([None, -1, blocks.LEVEL])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates()
 VALUES = st.recursive(
     SCALARS,
@@ -34,7 +34,7 @@ ARRAYS = st.builds(
 )
 
 
-def dumped(value: Any, level: int | None = dumping.LEVEL) -> bytes:
+def dumped(value: Any, level: int | None = blocks.LEVEL) -> bytes:
     file = io.BytesIO()
     dumping.dump(value, file, level)
     return file.getvalue()

@@ -50,6 +50,18 @@ def test_values_that_cannot_be_handed_over(shop: Project, node: str, kind: str) 
     assert shop.stored() == ["numbers.bin"], "nothing half-written is left"
 
 
+@pytest.mark.parametrize("package", ["zstandard", "cloudpickle", "omegaconf"])
+def test_an_image_without_the_packages_of_a_container(shop: Project, tmp_path: Path, package: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules[{package!r}] = None")
+    result = shop.with_variables(PYTHONPATH=str(tmp_path)).run("numbers")
+    assert result.code == 2
+    assert result.last["error"] == (
+        f"This image has no package '{package}'. Install airflow-provider-kedro-vertex[runtime] in it."
+    )
+    assert "Traceback" not in result.log
+    assert shop.stored() == [], "it is found before any node runs"
+
+
 def test_a_stored_input_that_is_missing(shop: Project) -> None:
     result = shop.run("double")
     assert result.code == 3
