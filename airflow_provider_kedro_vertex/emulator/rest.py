@@ -123,13 +123,20 @@ class _Guard:
 
 
 def _stranger(host: str, origin: str | None, loopback: bool) -> ApiError | None:
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and _host(origin) != host:
         return refused_origin(f'A page of the origin "{origin[:100]}" may not use this emulator.')
     if loopback and not _is_own_host(host):
         return refused_origin(
             f'The host "{host[:100]}" is not this machine; the emulator serves loopback only (see --host).'
         )
     return None
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _is_own_host(host: str) -> bool:

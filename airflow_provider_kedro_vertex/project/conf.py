@@ -75,6 +75,9 @@ class Conf:
             raise ConfigError(self._explain(key, error)) from error
         if not isinstance(content, Mapping):
             raise ConfigError(f"{self._file_names(key)}: the top level must be a mapping, not {content!r:.80}.")
+        for path in _endless_numbers(content):
+            name = ".".join(map(str, path))
+            raise ConfigError(f"{self.locate(key, path)}: {name} is an integer of more digits than Python writes.")
         return dict(content)
 
     def locate(self, key: str, path: Sequence[str | int]) -> str:
@@ -135,6 +138,25 @@ class Conf:
 
     def _file_names(self, key: str) -> str:
         return ", ".join(_relative(file, self._project_path) for file in self._files(key)) or f"The {key} configuration"
+
+
+def _endless_numbers(content: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where integers are that Python reads in hexadecimal and refuses to write: no message or file can have them."""
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _endless_numbers(value, (*path, key))
+    elif isinstance(content, list):
+        for index, value in enumerate(content):
+            yield from _endless_numbers(value, (*path, index))
+    elif _endless(content):
+        yield path
+
+
+def _endless(value: Any) -> bool:
+    try:
+        return isinstance(value, int) and not str(value)
+    except ValueError:
+        return True
 
 
 def open_conf(project_path: Path, env: str | None) -> Conf:

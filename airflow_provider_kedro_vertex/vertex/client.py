@@ -85,10 +85,14 @@ class Endpoints:
     def refuse_plain_text(self) -> None:
         """Let no credentials travel in plain text to another machine.
 
-        :raises ConfigError: one of the addresses is ``http://`` and not of this machine.
+        :raises ConfigError: one of the addresses is ``http://`` and not of this machine, or is no address.
         """
         for address in filter(None, (self.vertex, self.logging, self.storage)):
-            if urlsplit(address).scheme == "http" and not is_emulator(address):
+            try:
+                in_plain_text = urlsplit(address).scheme == "http" and not is_emulator(address)
+            except ValueError as error:
+                raise ConfigError(f"{address!r:.200} is no address: {error}.") from None
+            if in_plain_text:
                 raise ConfigError(
                     f"{address} would be sent your credentials in plain text. Give an https:// address; http:// is "
                     "for an emulator on this machine."

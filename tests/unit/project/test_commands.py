@@ -359,6 +359,8 @@ def test_run_once_without_credentials_or_place(
         1,
         "Error: http://vertex.test would be sent your credentials",
     )
+    done = vertex(project, "run-once", "--api-endpoint", "http://[vertex", "--region", "r")
+    assert (done.exit_code, done.stderr) == (1, "Error: 'http://[vertex' is no address: Invalid IPv6 URL.\n")
     done = vertex(project, "run-once", "--api-endpoint", "http://127.0.0.1:1", "--region", "r")
     assert done.stderr == "Error: No project_id is set. Set it in conf/base/vertexai.yml, or pass --project-id.\n"
 

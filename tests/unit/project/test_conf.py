@@ -27,6 +27,10 @@ BROKEN = {
         {CATALOG: "a: {type: x}\x00\n"},
         f"{CATALOG}: this is no valid YAML: unacceptable character #x0000: control characters are not allowed.",
     ),
+    "an endless number": (
+        {"conf/base/parameters.yml": "a:\n  b:\n  - 0x" + 5000 * "f" + "\n"},
+        "conf/base/parameters.yml, line 3: a.b.0 is an integer of more digits than Python writes.",
+    ),
     "a key in two files": (
         {CATALOG: "a: {type: x}\n", "conf/base/catalog_more.yml": "a: {type: y}\n"},
         "The catalog configuration cannot be loaded: Duplicate keys found in conf/base/catalog",

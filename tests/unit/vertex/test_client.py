@@ -278,6 +278,8 @@ def test_credentials_do_not_travel_in_plain_text(service: str) -> None:
     token = Credentials("token")
     with pytest.raises(ConfigError, match=r"http://vertex\.test:80 would be sent your credentials in plain text"):
         VertexClient("p", "r", token, Endpoints(**{service: "http://vertex.test:80"}))
+    with pytest.raises(ConfigError, match=r"'https://\[vertex' is no address: "):
+        VertexClient("p", "r", token, Endpoints(**{service: "https://[vertex"}))
     for address in ("https://vertex.test", "vertex.test", "http://127.0.0.1:8787", "http://[::1]:8787"):
         VertexClient("p", "r", token, Endpoints(**{service: address}))
     VertexClient("p", "r", AnonymousCredentials(), Endpoints(**{service: "http://vertex.test"}))
