@@ -148,15 +148,11 @@ def _endless_numbers(content: Any, path: tuple[str | int, ...] = ()) -> Iterator
     elif isinstance(content, list):
         for index, value in enumerate(content):
             yield from _endless_numbers(value, (*path, index))
-    elif _endless(content):
-        yield path
-
-
-def _endless(value: Any) -> bool:
-    try:
-        return isinstance(value, int) and not str(value)
-    except ValueError:
-        return True
+    elif isinstance(content, int):
+        try:
+            str(content)
+        except ValueError:
+            yield path
 
 
 def open_conf(project_path: Path, env: str | None) -> Conf:

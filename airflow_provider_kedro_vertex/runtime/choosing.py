@@ -16,7 +16,7 @@ _SAMPLE_ROWS = 1024
 #: Too little to gain anything.
 _NEXT_TO_NOTHING = 64
 #: It is not worth the time to look at each column of fewer bytes.
-_SHORT = 512 << 10
+_SHORT = 64 << 10
 #: A form must be so much smaller than a simpler one, and columns, many short steps, than rows that are shuffled whole.
 _WORTH, _WORTH_COLUMNS = 0.99, 0.95
 #: Rows of one kind are at least and at most so many of all, if they are worth to be put apart.

@@ -42,6 +42,7 @@ _DECIMAL = struct.Struct("<qIB")
 _COLUMN = struct.Struct("<IBII")
 #: The form of parted rows, and its parameter.
 _PARTED = struct.Struct("<BI")
+#: Where each thread keeps its scratch memory.
 _of_thread = threading.local()
 
 
@@ -299,8 +300,8 @@ def _strided(data: Any, widths: tuple[int, ...]) -> Iterator[Any]:
 def _from_columns(np: Any, data: Any, count: int, target: Any) -> None:
     place = _COLUMN.size * count
     table = list(_COLUMN.iter_unpack(data[:place]))
-    columns = _strided(target, tuple(width for width, *_ in table))
-    for column, (_, form, parameter, size) in zip(columns, table, strict=True):
+    strided = _strided(target, tuple(width for width, *_ in table))
+    for column, (_, form, parameter, size) in zip(strided, table, strict=True):
         items = np.empty(len(column), column.dtype)
         undone(form, parameter, data[place : place + size], memoryview(items.view("u1")))
         column[:] = items
