@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from airflow_provider_kedro_vertex.core import config, names, sections
+from airflow_provider_kedro_vertex.core import config, sections
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.quantities import accelerators, cores, duration, gigabytes, storage_root
 
@@ -76,7 +76,7 @@ def _listed(value: Any) -> Any:
 
 Text = Annotated[str | None, _by(sections.text)]
 RequiredText = Annotated[str, _by(sections.text)]
-IpAddress = Annotated[str, _by(sections.checked(names.ip_address))]
+IpAddress = Annotated[str, _by(sections.checked(config.ip_address))]
 Flag = Annotated[bool | None, _by(sections.boolean)]
 Count = Annotated[int | None, _by(sections.whole(1))]
 Duration = Annotated[str | None, _by(sections.changed(duration))]
@@ -183,11 +183,11 @@ class NodeSettingsSection(Section):
     """How a node runs."""
 
     image: Text = _field(None, "A container image of its own.")
-    env: Annotated[dict[str, RequiredText], _names(names.environment_variable)] = _mapping(
+    env: Annotated[dict[str, RequiredText], _names(config.environment_variable)] = _mapping(
         "Environment variables of the container. No secrets: see `secret_env`."
     )
     secret_env: Annotated[
-        dict[str, Annotated[str, _by(sections.changed(names.secret_version))]], _names(names.environment_variable)
+        dict[str, Annotated[str, _by(sections.changed(config.secret_version))]], _names(config.environment_variable)
     ] = _mapping(
         "Environment variables that the container reads from Secret Manager when it starts: name to "
         "`projects/PROJECT/secrets/NAME/versions/VERSION`."
@@ -209,8 +209,8 @@ class NodeSettingsSection(Section):
     runner: Annotated[str | None, _one_of("sequential", "thread")] = _field(
         None, "Kedro's runner inside the container: `sequential` (the default) or `thread`."
     )
-    airflow: Annotated[dict[str, Json], _names(names.airflow_argument)] = _mapping(
-        f"Arguments of the node's Airflow task: {', '.join(f'`{name}`' for name in names.AIRFLOW_ARGUMENTS)}. "
+    airflow: Annotated[dict[str, Json], _names(config.airflow_argument)] = _mapping(
+        f"Arguments of the node's Airflow task: {', '.join(f'`{name}`' for name in config.AIRFLOW_ARGUMENTS)}. "
         "Delays and timeouts are seconds."
     )
 
@@ -269,7 +269,7 @@ class GroupingSection(Section):
     )
     depth: Count = _field(None, "With `namespace`: how many parts of it make a group; 1 by default.")
     tag_prefix: Texts = _list("With `tag`: how a tag starts that names a group; `group.` and `group:` by default.")
-    callable: Annotated[str | None, _by(sections.checked(names.function_name))] = _field(
+    callable: Annotated[str | None, _by(sections.checked(config.function_name))] = _field(
         None, "With `callable`: a function, as `package.module:function`."
     )
     params: dict[str, Json] = _mapping("With `callable`: its keyword arguments. With kedro-vertexai's `cls`: its own.")
@@ -307,7 +307,7 @@ class PersistentResourceSection(Section):
 class ProviderSection(Section):
     """A class that each container makes an object of."""
 
-    cls: Annotated[str, _by(sections.checked(names.class_name))] = Field(
+    cls: Annotated[str, _by(sections.checked(config.class_name))] = Field(
         description="The class, as `package.module.Class`."
     )
     params: dict[str, Json] = _mapping("Keyword arguments.")
