@@ -12,8 +12,8 @@ storage or another service could not be reached; 143 the process was asked to en
 line of the log is one JSON object: ``{"node": ..., "error": ..., "seconds": ...}``, with the node that ran (or null)
 and the seconds since the process began.
 
-Environment, read: ``KEDRO_VERTEX_COMPRESSION``, how undeclared datasets are stored: zstd's level, or ``none``. What is
-set for the nodes is in :mod:`.environment`.
+Environment, read: ``KEDRO_VERTEX_COMPRESSION``, how undeclared datasets are stored: zstd's level, or ``none``; and
+glibc's settings of malloc, see :mod:`.allocator`. What is set for the nodes is in :mod:`.environment`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import NoReturn
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.identity import RunContext
-from airflow_provider_kedro_vertex.runtime import environment, hosts
+from airflow_provider_kedro_vertex.runtime import allocator, environment, hosts
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.settings import Settings
 
@@ -180,6 +180,7 @@ def _report(progress: Progress, message: str) -> None:
 if __name__ == "__main__":
     # Importing makes many objects and no garbage; looking for some takes a sixth of the start. See run.run.
     gc.disable()
+    allocator.keep_freed_blocks()
     # What a node prints is in the log at once, also if the container is killed.
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.exit(main())
