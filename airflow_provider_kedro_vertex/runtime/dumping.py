@@ -6,7 +6,7 @@ import hashlib
 import os
 import pickle
 import threading
-from collections import deque
+from collections import ChainMap, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ import cloudpickle
 import zstandard
 
 from airflow_provider_kedro_vertex.runtime import blocks, choosing, filters
+from airflow_provider_kedro_vertex.runtime.reducers import reducers
 
 #: At this level zstd by itself sees only what repeats in seven bytes: too few of the numbers of models.
 _MATCH = 5
@@ -49,8 +50,17 @@ def dump(value: Any, file: Writable, level: int | None = blocks.LEVEL) -> None:
     """
     with ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="compress") as pool:
         writer = _Writer(file, None if level is None else _Compressor(level), pool)
-        cloudpickle.Pickler(writer, protocol=5, buffer_callback=writer.write_buffer).dump(value)
+        _Pickler(writer).dump(value)
         writer.end()
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc, unused-ignore]
+    """Writes into a file's blocks."""
+
+    def __init__(self, writer: _Writer) -> None:
+        # Before the pickler begins, which looks at it once.
+        self.dispatch_table = ChainMap(reducers(), cloudpickle.Pickler.dispatch_table)
+        super().__init__(writer, protocol=5, buffer_callback=writer.write_buffer)
 
 
 class _Compressor(threading.local):

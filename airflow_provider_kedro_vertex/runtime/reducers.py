@@ -1,0 +1,41 @@
+"""How columns of texts are pickled without a copy of them.
+
+pandas copies a column that is held by Arrow before it is pickled, since its chunks may be slices of something larger
+(``ArrowExtensionArray.__getstate__``, pandas 2.0 to 3.1), and the pickler keeps each copy until the whole value is
+written. A table of texts then needs twice its memory. Chunks that are no slices go into the file as they are.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+#: Chunks of fewer bytes on average are better joined, as pandas does.
+_SMALL = 64 << 10
+#: The part of a chunk's memory that the chunk must make use of.
+_USED = 0.99
+
+
+def reducers() -> dict[type, Callable[[Any], Any]]:
+    """The reducers for a pickler's ``dispatch_table``; none before pandas is imported, since it has made no table."""
+    arrays = getattr(sys.modules.get("pandas"), "arrays", None)
+    names = ("ArrowStringArray", "ArrowExtensionArray")
+    return {getattr(arrays, name): _by_chunks for name in names if hasattr(arrays, name)}
+
+
+def _by_chunks(array: Any) -> Any:
+    """Reduce a column as pandas does, but with its own chunks in place of the copy.
+
+    ``pyarrow.chunked_array``, to which pandas gives what is unpickled, takes a list of arrays as well as one.
+    """
+    reduced = array.__reduce_ex__(5)
+    column = array.__arrow_array__()
+    if not column.num_chunks or column.nbytes < column.num_chunks * _SMALL:
+        return reduced
+    if any(chunk.nbytes < _USED * chunk.get_total_buffer_size() for chunk in column.chunks):
+        return reduced
+    made, arguments, state, *rest = reduced
+    kind = type(column.chunk(0))
+    copies = [name for name, value in state.items() if isinstance(value, kind) and len(value) == len(column)]
+    return (made, arguments, {**state, **dict.fromkeys(copies, column.chunks)}, *rest)
