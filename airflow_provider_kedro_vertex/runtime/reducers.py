@@ -29,13 +29,16 @@ def _by_chunks(array: Any) -> Any:
 
     ``pyarrow.chunked_array``, to which pandas gives what is unpickled, takes a list of arrays as well as one.
     """
-    reduced = array.__reduce_ex__(5)
-    column = array.__arrow_array__()
+    made, arguments, state, *rest = array.__reduce_ex__(5)
+    if isinstance(state, dict) and _can_stay(column := array.__arrow_array__()):
+        kind = type(column.chunk(0))
+        copies = [name for name, value in state.items() if isinstance(value, kind) and len(value) == len(column)]
+        state = {**state, **dict.fromkeys(copies, column.chunks)}
+    return (made, arguments, state, *rest)
+
+
+def _can_stay(column: Any) -> bool:
+    """Whether a column's chunks are neither slices nor small."""
     if not column.num_chunks or column.nbytes < column.num_chunks * _SMALL:
-        return reduced
-    if any(chunk.nbytes < _USED * chunk.get_total_buffer_size() for chunk in column.chunks):
-        return reduced
-    made, arguments, state, *rest = reduced
-    kind = type(column.chunk(0))
-    copies = [name for name, value in state.items() if isinstance(value, kind) and len(value) == len(column)]
-    return (made, arguments, {**state, **dict.fromkeys(copies, column.chunks)}, *rest)
+        return False
+    return all(chunk.nbytes >= _USED * chunk.get_total_buffer_size() for chunk in column.chunks)
