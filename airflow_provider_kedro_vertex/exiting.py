@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from airflow_provider_kedro_vertex.core import identity, outcome
+from airflow_provider_kedro_vertex.core import identity, outcome, resume
 from airflow_provider_kedro_vertex.core.config import RunConfig
-from airflow_provider_kedro_vertex.core.states import is_over, short, succeeded
 from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
+from airflow_provider_kedro_vertex.sensors import KedroVertexNodeSensor
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from airflow_provider_kedro_vertex.vertex.client import VertexClient
+
+_Task: TypeAlias = KedroVertexPipelineOperator | KedroVertexCustomJobOperator | KedroVertexNodeSensor
 
 
 def run_outcome(operator: BaseOperator, client: VertexClient, context: Context) -> dict[str, Any]:
@@ -31,23 +33,30 @@ def run_outcome(operator: BaseOperator, client: VertexClient, context: Context) 
     custom_jobs: Mapping[str, list[dict[str, Any]]] = {}
     if any(isinstance(task, KedroVertexCustomJobOperator) for task in before):
         custom_jobs = custom_jobs_of_run(client, identity.run_key(context["ti"].dag_id, context["ti"].run_id))
-    last: list[Mapping[str, Any] | None] = []
+    sensors = [task for task in before if isinstance(task, KedroVertexNodeSensor)]
+    states: set[str] = set()
+    failures: list[tuple[str, str]] = []
     for task in before:
-        jobs: Sequence[Mapping[str, Any]]
+        if isinstance(task, KedroVertexNodeSensor):
+            continue
+        jobs: resume.Attempts
         if isinstance(task, KedroVertexPipelineOperator):
             jobs = pipeline_jobs(client, attempts_of(task, context, config_of(rendered(task, context))))
         else:
             jobs = custom_jobs.get(attempts_of(task, context, RunConfig()).key, [])
-        last.append(jobs[-1] if jobs else None)
-    failures = [failure for job in last if job for failure in _failures(job, GROUP_LABEL)]
+        groups = [sensor.group for sensor in sensors if sensor.submit_task_id == task.task_id]
+        state = resume.ended(jobs, groups) if jobs else ""
+        states.add(state)
+        if state not in ("", "SUCCEEDED", "CANCELLED"):
+            failures += _failures(jobs[-1], GROUP_LABEL)
     return {
-        "state": _state(last),
+        "state": _state(states),
         "failed_nodes": [name for name, _ in failures if name],
         "errors": [message for _, message in failures if message],
     }
 
 
-def _before(operator: BaseOperator) -> list[BaseOperator]:
+def _before(operator: BaseOperator) -> list[_Task]:
     """The tasks with jobs that this one comes after, in the order of the DAG."""
     found: set[str] = set()
     waiting = [operator.task_id]
@@ -55,15 +64,10 @@ def _before(operator: BaseOperator) -> list[BaseOperator]:
         more = operator.dag.get_task(waiting.pop()).upstream_task_ids - found
         found |= more
         waiting += more
-    return [
-        task
-        for task in operator.dag.tasks
-        if task.task_id in found and isinstance(task, KedroVertexPipelineOperator | KedroVertexCustomJobOperator)
-    ]
+    return [task for task in operator.dag.tasks if task.task_id in found and isinstance(task, _Task)]
 
 
-def _state(jobs: list[Mapping[str, Any] | None]) -> str:
-    states = {_ended(job) if job else "" for job in jobs}
+def _state(states: set[str]) -> str:
     if states == {"SUCCEEDED"}:
         return "SUCCEEDED"
     # A task without a job came after one that failed, or could not submit its own.
@@ -71,15 +75,8 @@ def _state(jobs: list[Mapping[str, Any] | None]) -> str:
     return "CANCELLED" if cancelled else "FAILED"
 
 
-def _ended(job: Mapping[str, Any]) -> str:
-    """How a job ended. Its task is over in Airflow, so one that still goes on is about to be cancelled."""
-    return short(job["state"]) if is_over(job["state"]) else "CANCELLED"
-
-
 def _failures(job: Mapping[str, Any], group_label: str) -> list[tuple[str, str]]:
     """The node groups of a job that failed, with the message; the job itself has no name."""
-    if succeeded(job["state"]) or _ended(job) == "CANCELLED":
-        return []
     message = job.get("error", {}).get("message", "")
     if "/customJobs/" in job["name"]:
         return [(job.get("labels", {}).get(group_label, ""), message)]

@@ -6,7 +6,7 @@ oldest first. An attempt that runs only what earlier ones left says so in a labe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -81,6 +81,24 @@ def standing(attempts: Attempts, group: str) -> Standing:
     if is_over(last["state"]):  # Vertex AI no longer tells what became of it
         return Standing("cancelled" if short(last["state"]) == "CANCELLED" else "failed", last, task)
     return Standing("going on", last, task)
+
+
+def ended(attempts: Attempts, groups: Iterable[str] = ()) -> str:
+    """Say how the last attempt ended, once nobody waits for it any more.
+
+    Vertex AI may call a job running for a while after its last node group has ended. Then the groups tell.
+
+    :param attempts: at least one.
+    :param groups: the node groups that were waited for one by one, by their task ids on Vertex AI.
+    :return: the state without its prefix. A job that goes on counts as CANCELLED: who no longer waits has cancelled it.
+    """
+    state: str = attempts[-1]["state"]
+    if is_over(state):
+        return short(state)
+    verdicts = {standing(attempts, group).verdict for group in groups}
+    if "failed" in verdicts:
+        return "FAILED"
+    return "SUCCEEDED" if verdicts == {"done"} else "CANCELLED"
 
 
 def _never_began(job: Mapping[str, Any]) -> Literal["failed", "cancelled", "not triggered"]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex.core.resume import RESUMES_LABEL, Standing, done, standing
+from airflow_provider_kedro_vertex.core.resume import RESUMES_LABEL, Standing, done, ended, standing
 
 
 def attempt(state: str, resumes: bool = False, **tasks: str) -> dict[str, Any]:
@@ -79,3 +79,31 @@ def test_a_group_that_an_earlier_attempt_did_is_done() -> None:
 def test_a_task_that_a_job_left_behind_is_no_success() -> None:
     assert verdict([attempt("FAILED", a="RUNNING")], "a") == "failed"
     assert verdict([attempt("CANCELLED", a="PENDING")], "a") == "cancelled"
+
+
+@pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "CANCELLED"])
+def test_a_job_that_ended_tells_how(state: str) -> None:
+    assert ended([FAILED, attempt(state, a="SUCCEEDED")], ["a"]) == state
+    assert ended([attempt(state, a="FAILED", b="SUCCEEDED")]) == state
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        (attempt("RUNNING", a="SUCCEEDED", b="SKIPPED"), "SUCCEEDED"),
+        (attempt("RUNNING", a="SUCCEEDED", b="FAILED"), "FAILED"),
+        (attempt("RUNNING", a="FAILED"), "FAILED"),
+        (attempt("RUNNING", a="FAILED", b="NOT_TRIGGERED"), "FAILED"),
+        # Nobody waits for them any more.
+        (attempt("RUNNING", a="SUCCEEDED", b="RUNNING"), "CANCELLED"),
+        (attempt("RUNNING", a="SUCCEEDED"), "CANCELLED"),
+        (attempt("CANCELLING", a="CANCELLED", b="PENDING"), "CANCELLED"),
+    ],
+)
+def test_the_groups_tell_how_a_job_ended_that_has_not_been_told_as_such(job: dict[str, Any], expected: str) -> None:
+    assert ended([job], ["a", "b"]) == expected
+    assert ended([job]) == "CANCELLED"
+
+
+def test_a_part_that_is_about_to_end_counts_what_was_done_before() -> None:
+    assert ended([FAILED, attempt("RUNNING", True, b="SUCCEEDED")], ["a", "b", "c"]) == "SUCCEEDED"
