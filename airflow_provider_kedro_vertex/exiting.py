@@ -57,7 +57,7 @@ def run_outcome(operator: BaseOperator, client: VertexClient, context: Context) 
 
 
 def _before(operator: BaseOperator) -> list[_Task]:
-    """The tasks with jobs that this one comes after, in the order of the DAG."""
+    """The tasks that this one comes after and that have a job or wait for a part of one, in the order of the DAG."""
     found: set[str] = set()
     waiting = [operator.task_id]
     while waiting:
