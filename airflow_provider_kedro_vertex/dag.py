@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import DAG, BaseOperator, Param, TaskGroup
 
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.parameters import FORCE_FULL_RUN
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.node_tasks import NodeArguments, TasksMap, check_selectors, node_tasks
 from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.sensors import KedroVertexNodeSensor, KedroVertexPipelineSensor

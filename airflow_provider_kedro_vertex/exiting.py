@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_kedro_vertex.core import identity, outcome, resume
-from airflow_provider_kedro_vertex.core.config import RunConfig
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.sensors import KedroVertexNodeSensor
 

@@ -80,7 +80,7 @@ class KedroVertexCleanupOperator(BaseOperator):
 
         from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
         from airflow_provider_kedro_vertex.core.retention import DEFAULT_TTL
-        from airflow_provider_kedro_vertex.core.sections import boolean
+        from airflow_provider_kedro_vertex.core.settings.sections import boolean
         from airflow_provider_kedro_vertex.failing import airflow_error
         from airflow_provider_kedro_vertex.hooks import KedroVertexHook
         from airflow_provider_kedro_vertex.source import ManifestSource

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import TaskGroup
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
-from airflow_provider_kedro_vertex.core.per_node import DEFAULT, PerNode, node_names
+from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, PerNode, node_names
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
@@ -67,7 +67,7 @@ def node_tasks(
 
     :param make: makes a task; it is called with ``group`` (the group's name on Vertex AI), ``task_id``, ``task_group``,
         ``default_args`` and Airflow's arguments of that group.
-    :param arguments: selector to Airflow arguments, over those of ``vertexai.yml``; see :mod:`.per_node`.
+    :param arguments: selector to Airflow arguments, over those of ``vertexai.yml``; see :mod:`.selectors`.
     :param taken: ids of tasks beside them.
     """
     own = PerNode(arguments) if arguments else None

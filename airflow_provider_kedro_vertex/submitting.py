@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_kedro_vertex.core import identity, parameters, resume
 from airflow_provider_kedro_vertex.core.checks import check
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.container_checks import Mode
 from airflow_provider_kedro_vertex.core.custom_job import custom_job
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
@@ -19,8 +18,9 @@ from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manife
 from airflow_provider_kedro_vertex.core.overrides import with_overrides
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.plan import EXIT_TASK_ID, NodeGroup, Plan, build_plan
-from airflow_provider_kedro_vertex.core.sections import boolean
 from airflow_provider_kedro_vertex.core.selection import Selection
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
+from airflow_provider_kedro_vertex.core.settings.sections import boolean
 from airflow_provider_kedro_vertex.core.submission import RUN_LABEL, START_LABEL, Attempts
 from airflow_provider_kedro_vertex.source import ManifestSource
 

@@ -11,16 +11,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.container_checks import GROUP, Mode, in_container
 from airflow_provider_kedro_vertex.core.data_checks import in_data
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, PlanError
 from airflow_provider_kedro_vertex.core.findings import Finding
-from airflow_provider_kedro_vertex.core.machines import choose
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.plan import NodeGroup, Plan, build_plan
 from airflow_provider_kedro_vertex.core.selection import Selection
+from airflow_provider_kedro_vertex.core.settings.machines import choose
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings_checks import check_settings, missing
 
 #: Google's APIs take requests of 10 MiB (10485760 bytes); the rest of a job's body is small.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_kedro_vertex.core.config import NodeSettings, Resources, Scheduling
 from airflow_provider_kedro_vertex.core.identity import DISPLAY_NAME_LENGTH, RunContext
 from airflow_provider_kedro_vertex.core.job_body import connection, encryption, environment
-from airflow_provider_kedro_vertex.core.machines import Machine, choose
 from airflow_provider_kedro_vertex.core.parameters import json_argument
 from airflow_provider_kedro_vertex.core.plan import COMMAND, NodeGroup, Plan
+from airflow_provider_kedro_vertex.core.settings.machines import Machine, choose
+from airflow_provider_kedro_vertex.core.settings.run_config import NodeSettings, Resources, Scheduling
 
 #: The label that names a single reservation (ReservationAffinity.key, v1).
 _RESERVATION_NAME = "compute.googleapis.com/reservation-name"

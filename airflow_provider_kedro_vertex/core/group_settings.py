@@ -8,7 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from typing import Any, TypeVar
 
-from airflow_provider_kedro_vertex.core.config import (
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.grouping import Group
+from airflow_provider_kedro_vertex.core.manifest import Node
+from airflow_provider_kedro_vertex.core.parameters import json_argument
+from airflow_provider_kedro_vertex.core.selection import Selection
+from airflow_provider_kedro_vertex.core.settings.quantities import accelerators
+from airflow_provider_kedro_vertex.core.settings.run_config import (
     NO_RESOURCES,
     NO_SETTINGS,
     NodeSettings,
@@ -16,14 +22,8 @@ from airflow_provider_kedro_vertex.core.config import (
     RetryPolicy,
     RunConfig,
 )
-from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.grouping import Group
-from airflow_provider_kedro_vertex.core.manifest import Node
-from airflow_provider_kedro_vertex.core.parameters import json_argument
-from airflow_provider_kedro_vertex.core.per_node import DEFAULT, node_names
-from airflow_provider_kedro_vertex.core.quantities import accelerators
-from airflow_provider_kedro_vertex.core.sections import Layer
-from airflow_provider_kedro_vertex.core.selection import Selection
+from airflow_provider_kedro_vertex.core.settings.sections import Layer
+from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, node_names
 from airflow_provider_kedro_vertex.core.sharing import agreed, shared
 
 Entry = TypeVar("Entry")

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from airflow_provider_kedro_vertex.core.config import Grouping
 from airflow_provider_kedro_vertex.core.errors import PlanError
 from airflow_provider_kedro_vertex.core.graph import Edges, Graph, components, dataset, levels
+from airflow_provider_kedro_vertex.core.settings.run_config import Grouping
 
 #: kedro-vertexai's tag prefix, and the one that its releases before 0.11 wrote.
 TAG_PREFIXES = ("group.", "group:")

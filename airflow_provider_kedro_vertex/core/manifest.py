@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, ManifestError, PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.files import write_whole
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
 SCHEMA_VERSION = 1
 

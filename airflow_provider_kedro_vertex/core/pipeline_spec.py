@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_kedro_vertex.core.config import Resources, RunConfig
 from airflow_provider_kedro_vertex.core.identity import DISPLAY_NAME_LENGTH, RunContext
 from airflow_provider_kedro_vertex.core.job_body import connection, encryption, environment
 from airflow_provider_kedro_vertex.core.parameters import json_argument
 from airflow_provider_kedro_vertex.core.plan import COMMAND, EXIT_HANDLER_ID, NodeGroup, Plan
-from airflow_provider_kedro_vertex.core.quantities import cores, gigabytes
+from airflow_provider_kedro_vertex.core.settings.quantities import cores, gigabytes
+from airflow_provider_kedro_vertex.core.settings.run_config import Resources, RunConfig
 from airflow_provider_kedro_vertex.version import __version__
 
 SCHEMA_VERSION = "2.1.0"

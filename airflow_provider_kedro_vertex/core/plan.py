@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from airflow_provider_kedro_vertex.core.config import Grouping, NodeSettings, Resources, RetryPolicy, RunConfig
 from airflow_provider_kedro_vertex.core.errors import PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.graph import Graph, dataset, graph_of
 from airflow_provider_kedro_vertex.core.group_settings import ContainerSettings, GroupSettings, required
@@ -15,6 +14,13 @@ from airflow_provider_kedro_vertex.core.grouping import Group, grouped
 from airflow_provider_kedro_vertex.core.identity import slug
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest, Node
 from airflow_provider_kedro_vertex.core.selection import Selection, pipeline_names, registered, select
+from airflow_provider_kedro_vertex.core.settings.run_config import (
+    Grouping,
+    NodeSettings,
+    Resources,
+    RetryPolicy,
+    RunConfig,
+)
 
 COMMAND = ("python", "-m", "airflow_provider_kedro_vertex.runtime", "run")
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.graph import levels
-from airflow_provider_kedro_vertex.core.machine_types import AS_OF, PRICED_REGION
-from airflow_provider_kedro_vertex.core.machines import Machine, choose
 from airflow_provider_kedro_vertex.core.plan import NodeGroup, Plan
+from airflow_provider_kedro_vertex.core.settings.machine_types import AS_OF, PRICED_REGION
+from airflow_provider_kedro_vertex.core.settings.machines import Machine, choose
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import did_you_mean
 from airflow_provider_kedro_vertex.core.findings import Finding
 from airflow_provider_kedro_vertex.core.grouping import TAG_PREFIXES
 from airflow_provider_kedro_vertex.core.manifest import Manifest, Node
-from airflow_provider_kedro_vertex.core.per_node import DEFAULT, PerNode, node_names
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
+from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, PerNode, node_names
 
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")

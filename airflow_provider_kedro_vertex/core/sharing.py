@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.quantities import accelerators, cores, gigabytes
-from airflow_provider_kedro_vertex.core.sections import Layer
+from airflow_provider_kedro_vertex.core.settings.quantities import accelerators, cores, gigabytes
+from airflow_provider_kedro_vertex.core.settings.sections import Layer
 
 LayerType = TypeVar("LayerType", bound=Layer)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from airflow_provider_kedro_vertex.core.config import Mlflow, RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.settings.run_config import Mlflow, RunConfig
 from airflow_provider_kedro_vertex.project.conf import MLFLOW, Conf
 from airflow_provider_kedro_vertex.project.datasets import redacted
 

@@ -6,9 +6,9 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from airflow_provider_kedro_vertex.core.config import Grouping
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.manifest import Pipeline
+from airflow_provider_kedro_vertex.core.settings.run_config import Grouping
 
 
 def with_groups(pipelines: Mapping[str, Pipeline], grouping: Grouping) -> dict[str, Pipeline]:

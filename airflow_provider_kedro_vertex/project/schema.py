@@ -1,9 +1,9 @@
 """The schema of ``vertexai.yml``: kedro-vertexai's configuration file (0.1.0 to 1.0.0) and the keys that are new here.
 
 The classes name keys as the file does, and their descriptions are the configuration reference (docs/configuration.md).
-Values are read by the readers of :mod:`airflow_provider_kedro_vertex.core.config`, so that the file and ``run_config=``
-take the same ones. What kedro-vertexai and kedro-kubeflow knew and nothing needs any more is accepted and
-:class:`Ignored`; any further key is an error.
+Values are read by the readers of :mod:`.run_config`, so that the file and ``run_config=`` take the same ones.
+What kedro-vertexai and kedro-kubeflow knew and nothing needs any more is accepted and :class:`Ignored`;
+any further key is an error.
 """
 
 from __future__ import annotations
@@ -14,9 +14,16 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from airflow_provider_kedro_vertex.core import config, sections
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.quantities import accelerators, cores, duration, gigabytes, storage_root
+from airflow_provider_kedro_vertex.core.settings import run_config as config
+from airflow_provider_kedro_vertex.core.settings import sections
+from airflow_provider_kedro_vertex.core.settings.quantities import (
+    accelerators,
+    cores,
+    duration,
+    gigabytes,
+    storage_root,
+)
 
 #: kedro-vertexai 0.1 and 0.2 passed Kubernetes' own name through, and its documents still show it.
 OLD_GPU = "nvidia.com/gpu"

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
-from airflow_provider_kedro_vertex.core.per_node import DEFAULT
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
+from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT
 from airflow_provider_kedro_vertex.project.schema import (
     GKE_ACCELERATOR,
     GROUPERS,

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from dags_examples.demo.processes import Processes
 from tests.airflow.command import airflow_command

@@ -19,8 +19,8 @@ import pytest
 import requests
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from dags_examples.demo.processes import Processes
 from dags_examples.demo.stack import environment
 from tests.airflow.control import RunningAirflow, RunningVertex, start_emulator

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
 BARE = """
 from datetime import datetime
@@ -86,14 +86,15 @@ def test_a_dag_file_costs_little_more_than_bare_dags(tmp_path: Path) -> None:
         f"airflow_provider_kedro_vertex.{name}"
         for name in (
             "core",
-            "core.config",
+            "core.settings",
+            "core.settings.run_config",
             "core.errors",
             "core.files",
             "core.manifest",
             "core.parameters",
-            "core.per_node",
-            "core.quantities",
-            "core.sections",
+            "core.settings.selectors",
+            "core.settings.quantities",
+            "core.settings.sections",
             "core.states",
             "dag",
             "deferring",

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.checks import check
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
 from airflow_provider_kedro_vertex.core.selection import Selection
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
 REPEATS = 5
 

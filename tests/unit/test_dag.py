@@ -13,9 +13,9 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, ManifestError, PlanError
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.job_operator import VertexJobOperator
 
 HEAD = """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PermissionDeniedError
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.core.config import RunConfig
+    from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
     from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"

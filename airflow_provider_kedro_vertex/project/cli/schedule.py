@@ -14,8 +14,8 @@ from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.output import inspected, make_folder_of, problems_as_lines, warn, write
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.core.config import Schedule
     from airflow_provider_kedro_vertex.core.manifest import Manifest
+    from airflow_provider_kedro_vertex.core.settings.run_config import Schedule
     from airflow_provider_kedro_vertex.project.dag_file import Entry
 
 DEFAULT_SCHEDULE = "default_schedule"
@@ -122,7 +122,7 @@ def _pipelines(manifest: Manifest, given: tuple[str, ...]) -> list[str]:
 
 
 def _schedule(manifest: Manifest, pipeline: str, given: dict[str, Any]) -> Schedule:
-    from airflow_provider_kedro_vertex.core.config import Schedule
+    from airflow_provider_kedro_vertex.core.settings.run_config import Schedule
 
     schedules = manifest.config.schedules
     said = schedules.get(pipeline) or schedules.get(DEFAULT_SCHEDULE)

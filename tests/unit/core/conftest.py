@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
 NODES = (
     Node("clean_orders", ("orders", "params:split.ratio"), ("clean",), ("daily", "wide")),

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.pipeline import Pipeline as KedroPipeline
 
-from airflow_provider_kedro_vertex.core.config import Grouping
 from airflow_provider_kedro_vertex.core.errors import PlanError
 from airflow_provider_kedro_vertex.core.graph import Graph, dataset, graph_of, levels, reachable
 from airflow_provider_kedro_vertex.core.grouping import Group, grouped
 from airflow_provider_kedro_vertex.core.manifest import Node
+from airflow_provider_kedro_vertex.core.settings.run_config import Grouping
 from tests.unit.core.pipelines import kedro_pipelines, manifest_pipeline
 
 pytestmark = pytest.mark.filterwarnings("ignore:Namespace .* is interrupted")

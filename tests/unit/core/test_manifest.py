@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.config import Resources, RunConfig
 from airflow_provider_kedro_vertex.core.errors import ManifestError, PlanError
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.settings.run_config import Resources, RunConfig
 
 names = st.text(min_size=1, max_size=8)
 optional = st.none() | names

@@ -16,7 +16,6 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from airflow_provider_kedro_vertex import __version__
 from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.config import Resources, RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.identity import RunContext
 from airflow_provider_kedro_vertex.core.job_body import environment
@@ -26,6 +25,7 @@ from airflow_provider_kedro_vertex.core.pipeline_spec import (
     pipeline_spec,
 )
 from airflow_provider_kedro_vertex.core.plan import COMMAND, NodeGroup, Plan, build_plan
+from airflow_provider_kedro_vertex.core.settings.run_config import Resources, RunConfig
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from kedro.pipeline import Pipeline as KedroPipeline
 from kedro.pipeline.pipeline import CircularDependencyError, OutputNotUniqueError
 
-from airflow_provider_kedro_vertex.core.config import Disk, Grouping, Resources, RetryPolicy, RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.plan import TASK_ID_LENGTH, Plan, build_plan
 from airflow_provider_kedro_vertex.core.selection import Selection, registered
+from airflow_provider_kedro_vertex.core.settings.run_config import Disk, Grouping, Resources, RetryPolicy, RunConfig
 from tests.unit.core.pipelines import kedro_pipelines, manifest_pipeline
 
 CONFIG = RunConfig(image="registry.test/shop:1", root="gs://shop/runs")

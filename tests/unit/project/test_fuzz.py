@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.checks import check_pipelines
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, ManifestError
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.project.conf import open_conf
 from airflow_provider_kedro_vertex.project.inspect import inspect_project
 from airflow_provider_kedro_vertex.project.schema import RunConfigSection, VertexAIFile

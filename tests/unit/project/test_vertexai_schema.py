@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from airflow_provider_kedro_vertex.core import config as core_config
-from airflow_provider_kedro_vertex.core.config import (
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.settings import run_config as core_config
+from airflow_provider_kedro_vertex.core.settings.run_config import (
     Disk,
     DnsPeering,
     Grouping,
@@ -30,7 +31,6 @@ from airflow_provider_kedro_vertex.core.config import (
     Schedule,
     Scheduling,
 )
-from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.project.schema import GKE_ACCELERATOR, GROUPERS, Ignored, RunConfigSection, Section
 from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning, KeyPath, nested, read_run_config
 

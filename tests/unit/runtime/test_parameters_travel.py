@@ -18,8 +18,8 @@ from kedro.framework.cli.utils import _split_params
 
 from airflow_provider_kedro_vertex import kedro_vertex_dag
 from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.config import RunConfig
 from airflow_provider_kedro_vertex.core.identity import run_key
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.states import is_over, succeeded
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.hooks import KedroVertexHook

@@ -8,10 +8,15 @@ from google.cloud.aiplatform_v1.types import AcceleratorType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_kedro_vertex.core.config import Resources
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.machine_types import ACCELERATOR_DOLLARS, ACCELERATORS, ATTACHED, REGIONS
-from airflow_provider_kedro_vertex.core.machines import TABLE, Machine, choose
+from airflow_provider_kedro_vertex.core.settings.machine_types import (
+    ACCELERATOR_DOLLARS,
+    ACCELERATORS,
+    ATTACHED,
+    REGIONS,
+)
+from airflow_provider_kedro_vertex.core.settings.machines import TABLE, Machine, choose
+from airflow_provider_kedro_vertex.core.settings.run_config import Resources
 
 
 def chosen(region: str | None = "us-central1", **asked: str) -> Machine:

@@ -14,9 +14,14 @@ from functools import cached_property
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
-from airflow_provider_kedro_vertex.core.per_node import PerNode
-from airflow_provider_kedro_vertex.core.quantities import accelerators, cores, duration, gigabytes, storage_root
-from airflow_provider_kedro_vertex.core.sections import (
+from airflow_provider_kedro_vertex.core.settings.quantities import (
+    accelerators,
+    cores,
+    duration,
+    gigabytes,
+    storage_root,
+)
+from airflow_provider_kedro_vertex.core.settings.sections import (
     Layer,
     Section,
     boolean,
@@ -31,6 +36,7 @@ from airflow_provider_kedro_vertex.core.sections import (
     text,
     whole,
 )
+from airflow_provider_kedro_vertex.core.settings.selectors import PerNode
 
 GROUPINGS = ("none", "namespace", "tag", "memory", "pipeline", "auto", "callable")
 
@@ -370,7 +376,7 @@ class Schedule(Section):
 class RunConfig(Layer):
     """The settings of a run. The names are those of ``vertexai.yml``; ``project_id`` and ``region`` stand beside.
 
-    ``resources``, ``nodes`` and ``retry_policy`` map selectors (see :mod:`.per_node`) to settings.
+    ``resources``, ``nodes`` and ``retry_policy`` map selectors (see :mod:`.selectors`) to settings.
 
     :param project_id: Google Cloud project; None leaves it to the Airflow connection.
     :param region: Vertex AI location such as ``europe-west1``.

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from airflow_provider_kedro_vertex.core.config import Resources
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
-from airflow_provider_kedro_vertex.core.machine_types import (
+from airflow_provider_kedro_vertex.core.settings.machine_types import (
     ACCELERATOR_DOLLARS,
     ACCELERATORS,
     AS_OF,
@@ -22,7 +21,8 @@ from airflow_provider_kedro_vertex.core.machine_types import (
     SURCHARGE,
     WITH_ACCELERATORS,
 )
-from airflow_provider_kedro_vertex.core.quantities import accelerators, cores, gigabytes
+from airflow_provider_kedro_vertex.core.settings.quantities import accelerators, cores, gigabytes
+from airflow_provider_kedro_vertex.core.settings.run_config import Resources
 
 _GIB = 2**30 / 1e9
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_kedro_vertex.core.config import Resources, RunConfig
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
-from airflow_provider_kedro_vertex.core.quantities import cores, gigabytes, storage_root
+from airflow_provider_kedro_vertex.core.settings.quantities import cores, gigabytes, storage_root
+from airflow_provider_kedro_vertex.core.settings.run_config import Resources, RunConfig
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_kedro_vertex.core.config import NodeSettings, Resources, RetryPolicy, RunConfig, Scheduling
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.per_node import node_names
+from airflow_provider_kedro_vertex.core.settings.run_config import (
+    NodeSettings,
+    Resources,
+    RetryPolicy,
+    RunConfig,
+    Scheduling,
+)
+from airflow_provider_kedro_vertex.core.settings.selectors import node_names
 
 CONFIG = RunConfig.from_dict(
     {

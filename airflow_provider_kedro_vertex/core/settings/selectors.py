@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import reduce
 from typing import Generic, TypeVar
 
-from airflow_provider_kedro_vertex.core.sections import laid
+from airflow_provider_kedro_vertex.core.settings.sections import laid
 
 DEFAULT = "__default__"
 
