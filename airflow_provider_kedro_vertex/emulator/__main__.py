@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_provider_kedro_vertex.emulator.errors import ApiError
-from airflow_provider_kedro_vertex.emulator.images import Image, ImageError, Noop, parse_flag, parse_noop
+from airflow_provider_kedro_vertex.emulator.executors.images import Image, ImageError, Noop, parse_flag, parse_noop
+from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.emulator.server import VertexEmulator

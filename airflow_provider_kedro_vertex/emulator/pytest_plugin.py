@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def vertex_emulator_options() -> dict[str, Any]:
     """The arguments of :class:`.VertexEmulator`, to be overridden."""
-    from airflow_provider_kedro_vertex.emulator.images import Noop
+    from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 
     return {"noop": Noop(0)}
 

@@ -21,23 +21,23 @@ from typing import IO, Any
 import uvicorn
 from starlette.applications import Starlette
 
-from airflow_provider_kedro_vertex.emulator.buckets import Buckets
-from airflow_provider_kedro_vertex.emulator.connections import TrackedProtocol
-from airflow_provider_kedro_vertex.emulator.console import Console
-from airflow_provider_kedro_vertex.emulator.control import METHOD_NAMES, Control
-from airflow_provider_kedro_vertex.emulator.custom_jobs import CustomJobs
-from airflow_provider_kedro_vertex.emulator.engine import Engine
-from airflow_provider_kedro_vertex.emulator.executors import GRACE_SECONDS, ProcessExecutor
-from airflow_provider_kedro_vertex.emulator.faults import Faults, parse_faults
-from airflow_provider_kedro_vertex.emulator.grpc_api import start_server
-from airflow_provider_kedro_vertex.emulator.images import Image, Noop, read_image
-from airflow_provider_kedro_vertex.emulator.log_entries import LogEntries
-from airflow_provider_kedro_vertex.emulator.noop import NoopExecutor
-from airflow_provider_kedro_vertex.emulator.processes import end_orphans
-from airflow_provider_kedro_vertex.emulator.rest import application
-from airflow_provider_kedro_vertex.emulator.service import Service
-from airflow_provider_kedro_vertex.emulator.store import Store, StoreError
-from airflow_provider_kedro_vertex.emulator.tls import Certificates, certificates
+from airflow_provider_kedro_vertex.emulator.api.connections import TrackedProtocol
+from airflow_provider_kedro_vertex.emulator.api.control import METHOD_NAMES, Control
+from airflow_provider_kedro_vertex.emulator.api.grpc_server import start_server
+from airflow_provider_kedro_vertex.emulator.api.log_entries import LogEntries
+from airflow_provider_kedro_vertex.emulator.api.rest import application
+from airflow_provider_kedro_vertex.emulator.api.service import Service
+from airflow_provider_kedro_vertex.emulator.api.tls import Certificates, certificates
+from airflow_provider_kedro_vertex.emulator.console.routes import Console
+from airflow_provider_kedro_vertex.emulator.engine.custom_jobs import CustomJobs
+from airflow_provider_kedro_vertex.emulator.engine.faults import Faults, parse_faults
+from airflow_provider_kedro_vertex.emulator.engine.pipeline_jobs import Engine
+from airflow_provider_kedro_vertex.emulator.executors.images import Image, Noop, read_image
+from airflow_provider_kedro_vertex.emulator.executors.noop import NoopExecutor
+from airflow_provider_kedro_vertex.emulator.executors.orphans import end_orphans
+from airflow_provider_kedro_vertex.emulator.executors.process import GRACE_SECONDS, ProcessExecutor
+from airflow_provider_kedro_vertex.emulator.storage.buckets import Buckets
+from airflow_provider_kedro_vertex.emulator.storage.store import Store, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -110,9 +110,9 @@ class VertexEmulator:
         self.data = Path()
         """The data folder."""
         self.url = ""
-        """Where it serves REST, as in ``http://127.0.0.1:8787``; https with TLS."""
+        """The address of REST, as in ``http://127.0.0.1:8787``; https with TLS."""
         self.grpc_target = ""
-        """Where it serves gRPC, as in ``127.0.0.1:8788``."""
+        """The address of gRPC, as in ``127.0.0.1:8788``."""
         self.ca: Path | None = None
         """With TLS, the certificate that clients must trust."""
 
@@ -123,7 +123,7 @@ class VertexEmulator:
 
     @property
     def loopback(self) -> bool:
-        """Whether this machine alone can reach it."""
+        """True if this machine alone can reach it."""
         return self._host == "localhost" or _is_loopback(self._host)
 
     def __enter__(self) -> VertexEmulator:

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-from airflow_provider_kedro_vertex.emulator.images import Noop
+from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 from tests.airflow.command import airflow_command
 from tests.unit.emulator.specs import PARENT, container_spec
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import requests
 
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-from airflow_provider_kedro_vertex.emulator.images import Noop
+from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 from tests.unit.emulator.specs import PARENT, container_spec
 
 from .google_environment import google_environment

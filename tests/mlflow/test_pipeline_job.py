@@ -17,7 +17,7 @@ from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
 from airflow_provider_kedro_vertex.core.states import is_over, short
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-from airflow_provider_kedro_vertex.emulator.images import read_image
+from airflow_provider_kedro_vertex.emulator.executors.images import read_image
 from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
 from tests.mlflow.servers import PYTHON, Mlflow
 from tests.storage import storage_emulator, storage_variables

@@ -15,7 +15,7 @@ from airflow_provider_kedro_vertex.core.manifest import Manifest
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-from airflow_provider_kedro_vertex.emulator.images import Noop
+from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 from tests.unit.conftest import small_manifest
 
 PARENT = "v1/projects/demo-project/locations/europe-west1"

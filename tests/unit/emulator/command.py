@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from .specs import PARENT, body, container_spec
+from tests.unit.emulator.specs import PARENT, body, container_spec
 
 COMMAND = [sys.executable, "-m", "airflow_provider_kedro_vertex.emulator"]
 JOBS = f"/v1/{PARENT}/pipelineJobs"

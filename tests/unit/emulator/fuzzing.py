@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .specs import PARENT, body, container_spec, nested_spec
+from tests.unit.emulator.specs import PARENT, body, container_spec, nested_spec
 
 STRANGE: tuple[Any, ...] = (
     None, True, 0, -1, 5, 2**31, 2**63, 1e308, 0.5, "", " ", "x", "a b", "\u0000", "\ud800", "\u202e\U0001f600",

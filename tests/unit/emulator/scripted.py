@@ -7,13 +7,13 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_kedro_vertex.emulator.buckets import Buckets
-from airflow_provider_kedro_vertex.emulator.custom_jobs import CustomJobs
-from airflow_provider_kedro_vertex.emulator.engine import Engine
-from airflow_provider_kedro_vertex.emulator.executors import Executor, Outcome, Work
-from airflow_provider_kedro_vertex.emulator.faults import Faults
-from airflow_provider_kedro_vertex.emulator.service import Service
-from airflow_provider_kedro_vertex.emulator.store import Store
+from airflow_provider_kedro_vertex.emulator.api.service import Service
+from airflow_provider_kedro_vertex.emulator.engine.custom_jobs import CustomJobs
+from airflow_provider_kedro_vertex.emulator.engine.faults import Faults
+from airflow_provider_kedro_vertex.emulator.engine.pipeline_jobs import Engine
+from airflow_provider_kedro_vertex.emulator.executors.base import Executor, Outcome, Work
+from airflow_provider_kedro_vertex.emulator.storage.buckets import Buckets
+from airflow_provider_kedro_vertex.emulator.storage.store import Store
 
 
 class Script:

@@ -15,8 +15,7 @@ import requests
 import yaml
 
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-
-from .specs import PARENT, body
+from tests.unit.emulator.specs import PARENT, body
 
 IMAGE = "python:3.11"
 GIVEN = {"text": "xyz", "rate": 0.5}

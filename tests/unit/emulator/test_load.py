@@ -7,8 +7,8 @@ from pathlib import Path
 
 import requests
 
-from .command import JOBS, Process
-from .specs import body, container_spec
+from tests.unit.emulator.command import JOBS, Process
+from tests.unit.emulator.specs import body, container_spec
 
 PIPELINE_JOBS, TASKS = 150, 10
 WANTED_JOBS, WANTED_MEGABYTES = 1000, 400

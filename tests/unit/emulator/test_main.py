@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_kedro_vertex.emulator.processes import MARK, end_orphans
-
-from .command import COMMAND, JOBS, Process
+from airflow_provider_kedro_vertex.emulator.executors.orphans import MARK, end_orphans
+from tests.unit.emulator.command import COMMAND, JOBS, Process
 
 
 @pytest.fixture

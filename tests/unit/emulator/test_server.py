@@ -20,12 +20,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-from airflow_provider_kedro_vertex.emulator.images import ImageError
-from airflow_provider_kedro_vertex.emulator.rest import LARGEST_BODY
+from airflow_provider_kedro_vertex.emulator.api.rest import LARGEST_BODY
+from airflow_provider_kedro_vertex.emulator.executors.images import ImageError
 from airflow_provider_kedro_vertex.emulator.server import StartError
-
-from .command import JOBS
-from .specs import PARENT, body, container_spec
+from tests.unit.emulator.command import JOBS
+from tests.unit.emulator.specs import PARENT, body, container_spec
 
 
 @pytest.fixture(scope="module")

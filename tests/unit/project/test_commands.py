@@ -20,7 +20,7 @@ import yaml
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-from airflow_provider_kedro_vertex.emulator.images import Noop
+from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 
 MakeProject = Callable[..., Path]
 Vertex = Callable[..., Any]

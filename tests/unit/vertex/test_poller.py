@@ -14,7 +14,7 @@ from google.auth.credentials import AnonymousCredentials
 
 from airflow_provider_kedro_vertex.core.errors import NotFoundError, UnavailableError
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-from airflow_provider_kedro_vertex.emulator.images import Noop
+from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 from airflow_provider_kedro_vertex.vertex import poller
 from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
 from tests.unit.jobs import body

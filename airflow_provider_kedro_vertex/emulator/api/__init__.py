@@ -1,0 +1,1 @@
+"""Serves Vertex AI's methods over REST and gRPC."""

@@ -1,0 +1,267 @@
+"""The inputs and outputs of a container: placeholders, the executor input, and the files that it writes.
+
+A container of kfp's lightweight Python components gets the executor input as one word of JSON (``{{$}}``) and writes
+``executor_output.json``; any container may get single values as placeholders and write each output parameter to a
+file. Both forms are those of ``pipeline_spec.proto`` (ExecutorInput, ExecutorOutput).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_kedro_vertex.emulator.engine.outputs import Outputs
+from airflow_provider_kedro_vertex.emulator.engine.runs import Inputs, Node, Run
+from airflow_provider_kedro_vertex.emulator.resources import names
+from airflow_provider_kedro_vertex.emulator.resources.protos import Artifact, Message, parse_json, to_json
+from airflow_provider_kedro_vertex.emulator.spec.graph import ArtifactType, Component, Container, Parameter, type_fault
+from airflow_provider_kedro_vertex.emulator.spec.placeholders import Ref, Source, as_text, render, render_word
+from airflow_provider_kedro_vertex.emulator.storage.buckets import Buckets
+
+LARGEST_OUTPUT = 1024 * 1024
+"""Bytes of one output parameter's file, and of an executor output. They become part of the job."""
+
+_EXECUTOR_OUTPUT = "executor_output.json"
+_LIVE = 2
+
+
+class ContainerError(Exception):
+    """A container cannot be started with its inputs, or left outputs that cannot be read; the text says why."""
+
+
+def run_names(run: Run, node: Node) -> dict[str, str]:
+    """The values of the placeholders of source RUN in one task."""
+    job, detail = run.job, node.detail
+    return {
+        "pipeline_job_name": job.name.rpartition("/")[2],
+        "pipeline_job_uuid": str(run.root.detail.task_id),
+        "pipeline_job_resource_name": job.name,
+        "pipeline_task_name": detail.task_name,
+        "pipeline_task_uuid": str(detail.task_id),
+        "pipeline_root": job.runtime_config.gcs_output_directory,
+        "pipeline_job_create_time_utc": job.create_time.ToJsonString(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerIO:
+    """The inputs and outputs of one task's container.
+
+    :param root: the ``gs://`` folder of the task's outputs.
+    :param run: what the placeholders of source RUN stand for.
+    """
+
+    component: Component
+    inputs: Inputs
+    root: str
+    run: Mapping[str, str]
+    buckets: Buckets
+
+    @classmethod
+    def of(cls, run: Run, node: Node, inputs: Inputs, buckets: Buckets) -> ContainerIO:
+        """Those of a task; its outputs go to the same place in each try, as on Vertex AI."""
+        name = names.resource(run.job.name, names.PIPELINE_JOBS)
+        root = run.job.runtime_config.gcs_output_directory.rstrip("/")
+        folder = f"{root}/{name.project}/{name.id}/{node.detail.task_name}_{node.detail.task_id}"
+        return cls(node.component, inputs, folder, run_names(run, node), buckets)
+
+    def rendered(self, container: Container) -> tuple[str, list[str], list[tuple[str, str]]]:
+        """A container's image, command and variables with every placeholder filled.
+
+        :raises ContainerError: if one stands for an input that has no value.
+        """
+        words = [
+            text
+            for word in (*container.command, *container.args)
+            for text in render_word(word, self.text, self._present)
+        ]
+        env = [(name, render(value, self.text)) for name, value in container.env]
+        return render(container.image, self.text), words, env
+
+    def text(self, ref: Ref) -> str:
+        """Give the text that a placeholder stands for.
+
+        :raises ContainerError: if that is an input without a value.
+        """
+        source, name = ref.source, ref.name
+        if source is Source.RUN:
+            return self.run[name]
+        if source is Source.INPUT:
+            return as_text(self._parameter(name), self.component.parameters[name].type)
+        if source in (Source.INPUT_URI, Source.INPUT_PATH, Source.INPUT_METADATA):
+            artifact = self._artifact(name)
+            if source is Source.INPUT_METADATA:
+                return _metadata(artifact, ref)
+            return str(artifact.uri) if source is Source.INPUT_URI else self._path(artifact.uri)
+        if source is Source.EXECUTOR_INPUT:
+            return json.dumps(self.executor_input(), ensure_ascii=False)
+        uri = f"{self.root}/{name or _EXECUTOR_OUTPUT}"
+        return uri if source is Source.OUTPUT_URI else self._path(uri)
+
+    def executor_input(self) -> dict[str, Any]:
+        """``ExecutorInput`` in JSON, with the paths of this machine."""
+        component = self.component
+        inputs: dict[str, Any] = {}
+        if self.inputs.parameters:
+            declared = {name: value for name, value in self.inputs.parameters.items() if name in component.parameters}
+            inputs["parameterValues"] = {
+                name: float(value) if component.parameters[name].type == "NUMBER_DOUBLE" else value
+                for name, value in declared.items()
+            }
+        if self.inputs.artifacts:
+            inputs["artifacts"] = {
+                name: _artifact_list(artifact, component.artifacts[name].schema, self._path(artifact.uri))
+                for name, artifact in self.inputs.artifacts.items()
+            }
+        outputs: dict[str, Any] = {"outputFile": self._path(f"{self.root}/{_EXECUTOR_OUTPUT}")}
+        if component.output_parameters:
+            outputs["parameters"] = {
+                name: {"outputFile": self._path(f"{self.root}/{name}")} for name in component.output_parameters
+            }
+        if component.output_artifacts:
+            outputs["artifacts"] = {
+                name: _artifact_list(self._new_artifact(kind), kind.schema, self._path(f"{self.root}/{name}"))
+                for name, kind in component.output_artifacts.items()
+            }
+        return {"inputs": inputs, "outputs": outputs}
+
+    def read(self) -> Outputs:
+        """Read the outputs that the container has written. A declared parameter that it has not written is left out.
+
+        :raises ContainerError: if something cannot be read, is too large, or is not of the declared type.
+        """
+        written = self._executor_output()
+        values, lists = written.get("parameterValues", {}), written.get("artifacts", {})
+        parameters = {}
+        for name, parameter in self.component.output_parameters.items():
+            # A file of its own goes before the executor output, as in kfp's local runner.
+            text = _file_text(self._path(f"{self.root}/{name}"), f'the output "{name}"')
+            value = values.get(name) if text is None else _parsed(text, parameter)
+            if value is None:
+                continue
+            if fault := type_fault(value, parameter):
+                raise ContainerError(f'The output "{name}" {fault}')
+            parameters[name] = value
+        artifacts = {}
+        for name, kind in self.component.output_artifacts.items():
+            artifacts[name] = artifact = self._new_artifact(kind)
+            self._update(artifact, lists.get(name, {}))
+        return Outputs(parameters, artifacts)
+
+    def _new_artifact(self, kind: ArtifactType) -> Message:
+        job = self.run["pipeline_job_resource_name"]
+        parent = job.rpartition(f"/{names.PIPELINE_JOBS}/")[0]
+        # The task's number and the output's name make it the same one in the executor input and in the detail.
+        name = f"{parent}/metadataStores/default/artifacts/{self.run['pipeline_task_uuid']}-{kind.name}"
+        artifact = Artifact(
+            name=name,
+            display_name=kind.name,
+            uri=f"{self.root}/{kind.name}",
+            schema_title=kind.schema.get("schemaTitle", ""),
+            schema_version=kind.schema.get("schemaVersion", ""),
+            state=_LIVE,
+        )
+        artifact.metadata.update(kind.metadata)
+        return artifact
+
+    def _update(self, artifact: Message, written: Mapping[str, Any]) -> None:
+        try:
+            for data in written.get("artifacts", [])[:1]:
+                if data.get("uri"):
+                    artifact.uri = self.buckets.uri(data["uri"])
+                artifact.metadata.update(data.get("metadata") or {})
+        except (TypeError, ValueError, AttributeError):
+            raise ContainerError(
+                f'The output artifact "{artifact.display_name}" in {_EXECUTOR_OUTPUT} is of another form.'
+            ) from None
+
+    def _executor_output(self) -> dict[str, Any]:
+        if not self.component.has_outputs:
+            return {}
+        text = _file_text(self._path(f"{self.root}/{_EXECUTOR_OUTPUT}"), _EXECUTOR_OUTPUT)
+        if text is None:
+            return {}
+        try:
+            data = parse_json(text.encode())
+        except ValueError as error:
+            raise ContainerError(f"The container wrote an {_EXECUTOR_OUTPUT} that is no JSON: {error}.") from None
+        parts = (
+            (data, data.get("parameterValues", {}), data.get("artifacts", {})) if isinstance(data, dict) else (data,)
+        )
+        if not all(isinstance(part, dict) for part in parts):
+            raise ContainerError(f"The container wrote an {_EXECUTOR_OUTPUT} that is no ExecutorOutput.")
+        return dict(data)
+
+    def _present(self, name: str) -> bool:
+        return name in self.inputs.parameters or name in self.inputs.artifacts
+
+    def _parameter(self, name: str) -> Any:
+        if name not in self.inputs.parameters:
+            raise ContainerError(f'The container uses the input "{name}", which is optional and was not given.')
+        return self.inputs.parameters[name]
+
+    def _artifact(self, name: str) -> Message:
+        if name not in self.inputs.artifacts:
+            raise ContainerError(f'The container uses the input "{name}", which is optional and was not given.')
+        return self.inputs.artifacts[name]
+
+    def _path(self, uri: str) -> str:
+        try:
+            return self.buckets.path(uri)
+        except ValueError as error:
+            raise ContainerError(f"{error}.") from None
+
+
+def _artifact_list(artifact: Message, schema: Mapping[str, str], path: str) -> dict[str, Any]:
+    data = {"name": artifact.name, "type": dict(schema), "uri": path, "metadata": to_json(artifact.metadata)}
+    return {"artifacts": [data]}
+
+
+def _metadata(artifact: Message, ref: Ref) -> str:
+    fields = to_json(artifact.metadata)
+    if not ref.key:
+        return as_text(fields, "STRUCT")
+    if ref.key not in fields:
+        raise ContainerError(f'The metadata of the input artifact "{ref.name}" has no "{ref.key}".')
+    return as_text(fields[ref.key], "STRING")
+
+
+def _parsed(text: str, parameter: Parameter) -> Any:
+    if parameter.type == "STRING":
+        return text
+    try:
+        return parse_json((text.lower() if parameter.type == "BOOLEAN" else text).encode())
+    except ValueError as error:
+        raise ContainerError(
+            f'The output "{parameter.name}" must be a {parameter.type} in JSON; its file holds {text[:100]!r}: {error}.'
+        ) from None
+
+
+def _file_text(path: str, what: str) -> str | None:
+    """A file that a container wrote; None if there is none. Anything but a file that can be read is an error."""
+    try:
+        # Without O_NONBLOCK a named pipe would stop the emulator.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ContainerError(f"The file of {what} cannot be read: {error.strerror}.") from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ContainerError(f"The file of {what} is no regular file.")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(LARGEST_OUTPUT + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > LARGEST_OUTPUT:
+        raise ContainerError(
+            f"The file of {what} is larger than {LARGEST_OUTPUT} bytes; write large data as an artifact."
+        )
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise ContainerError(f"The file of {what} is no UTF-8 text.") from None

@@ -1,0 +1,397 @@
+"""Runs PipelineJobs: starts each task when its turn has come, and ends the job when all have ended.
+
+Everything happens in one event loop. A running container is one coroutine; a job whose tasks all wait has none. Each
+change goes through the tables of :mod:`.states` and is written before anything else is done, and the stored job is all
+that a restarted emulator needs to go on.
+
+Where it decides what Google's documents leave open: every task of a DAG is listed from the DAG's start, PENDING until
+its turn; a task that can no longer run is NOT_TRIGGERED, and so is one after it; with FAIL_FAST no new task starts
+after a failure, except those that ask to run whatever became of the others; a cancelled job starts nothing more, also
+no exit task; a container that does not write an output it declares succeeds, and a task that needs that output fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+from airflow_provider_kedro_vertex.emulator.engine.arguments import ArgumentError, resolve
+from airflow_provider_kedro_vertex.emulator.engine.caching import cache_key
+from airflow_provider_kedro_vertex.emulator.engine.container_io import ContainerError, ContainerIO
+from airflow_provider_kedro_vertex.emulator.engine.custom_jobs import CustomJobs, outcome_of
+from airflow_provider_kedro_vertex.emulator.engine.outputs import (
+    dag_outputs,
+    outputs_alone,
+    write_inputs,
+    write_outputs,
+)
+from airflow_provider_kedro_vertex.emulator.engine.runs import (
+    Inputs,
+    Node,
+    Run,
+    end_cancelled,
+    fail,
+    move,
+    move_job,
+    new_run,
+    open_dag,
+    stored_run,
+)
+from airflow_provider_kedro_vertex.emulator.executors.base import Outcome, Work
+from airflow_provider_kedro_vertex.emulator.resources import names
+from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError, Code
+from airflow_provider_kedro_vertex.emulator.resources.protos import Message, now, to_json
+from airflow_provider_kedro_vertex.emulator.resources.states import (
+    JOB_FINAL,
+    PIPELINE_FINAL,
+    PipelineState,
+    TaskState,
+)
+from airflow_provider_kedro_vertex.emulator.spec.conditions import ConditionError
+from airflow_provider_kedro_vertex.emulator.spec.graph import Container, Dag, Pipeline
+from airflow_provider_kedro_vertex.emulator.spec.reader import read_pipeline
+from airflow_provider_kedro_vertex.emulator.storage.buckets import Buckets
+from airflow_provider_kedro_vertex.emulator.storage.store import Store
+
+logger = logging.getLogger(__name__)
+
+RUN_LABELS = "VERTEX_AI_PIPELINES_RUN_LABELS"
+"""The variable that gives every container of a pipeline its job's labels in JSON."""
+
+
+class Engine:
+    """Runs the PipelineJobs of one emulator. Its methods are called in the event loop."""
+
+    def __init__(self, store: Store, custom_jobs: CustomJobs, buckets: Buckets) -> None:
+        self._store = store
+        self._custom_jobs = custom_jobs
+        self._buckets = buckets
+        self._runs: dict[str, Run] = {}
+        self._unsaved: set[Run] = set()
+        self._closing = False
+
+    def start(self, job: Message, pipeline: Pipeline) -> None:
+        """Take on a stored, pending job. It begins once the caller has given its answer.
+
+        :param job: the job without its spec; the engine changes it from now on.
+        """
+        self._runs[job.name] = new_run(job, pipeline)
+        asyncio.get_running_loop().call_soon(self._begin, job.name)
+
+    def cancel(self, name: str) -> None:
+        """Cancel a job that has not ended: running containers are ended, waiting tasks do not start."""
+        run = self._runs[name]
+        if run.cancelling:
+            return
+        with self._store.transaction():
+            move_job(run, PipelineState.PIPELINE_STATE_CANCELLING)
+            for node in list(run.root.walk()):
+                if node.state == TaskState.RUNNING:
+                    move(run, node, TaskState.CANCELLING)
+                if node.attempt is not None:
+                    node.attempt.cancel()
+                elif node.state == TaskState.PENDING:
+                    end_cancelled(run, node)
+            self._advance(run)
+
+    def recover(self) -> None:
+        """After a start: take on every job that has not ended, from where it stands."""
+        for name in self._store.unfinished(names.PIPELINE_JOBS, PIPELINE_FINAL):
+            job = self._store.pipeline_job(name)
+            if job is None:
+                continue
+            try:
+                pipeline = read_pipeline(to_json(job.pipeline_spec))
+            except ApiError as error:
+                # An older emulator ran this spec and this one does not.
+                logger.error("%s cannot go on: %s", name, error)
+                continue
+            job.ClearField("pipeline_spec")
+            if job.state == PipelineState.PIPELINE_STATE_PENDING:
+                self.start(job, pipeline)
+                continue
+            self._runs[name] = run = stored_run(job, pipeline)
+            with self._store.transaction():
+                self._resume(run, run.root)
+                self._advance(run)
+
+    async def close(self) -> None:
+        """End all containers. Their jobs stay as they are; :meth:`recover` says what became of them."""
+        self._closing = True
+        self._write_unsaved()
+        attempts = [node.attempt for run in self._runs.values() for node in run.root.walk() if node.attempt]
+        for attempt in attempts:
+            attempt.cancel()
+        if attempts:
+            await asyncio.wait(attempts)
+
+    def forget(self) -> None:
+        """After :meth:`close`: know no job any more, and be ready for new ones."""
+        self._runs.clear()
+        self._closing = False
+
+    def _begin(self, name: str) -> None:
+        run = self._runs.get(name)
+        if run is None or self._closing or run.cancelling:
+            return
+        with self._store.transaction():
+            move_job(run, PipelineState.PIPELINE_STATE_RUNNING)
+            open_dag(run, run.root)
+            self._advance(run)
+
+    # How a run goes on. Everything below leaves the run in a state from which `_advance` finds the next thing to do.
+
+    def _advance(self, run: Run) -> None:
+        """Start what may start, end what has ended, until nothing changes; then write the job."""
+        while run.queue:
+            self._look_at(run, run.queue.popleft())
+        if run.root.final:
+            self._finish(run)
+        self._write(run)
+
+    def _write(self, run: Run) -> None:
+        run.job.update_time.CopyFrom(now())
+        self._store.save(run.job, run.changed.values())
+        run.changed.clear()
+
+    def _look_at(self, run: Run, node: Node) -> None:
+        """Look at a task whose turn may have come, or at an open DAG whose tasks may have ended."""
+        if node.state in (TaskState.RUNNING, TaskState.CANCELLING):
+            if isinstance(node.component.body, Dag) and not node.waits:
+                self._end_dag(run, node)
+        elif node.state == TaskState.PENDING and node.attempt is None:
+            if run.cancelling:
+                end_cancelled(run, node)
+            elif (node.upstream_failed or run.stopped) and not node.task.after_failures:
+                move(run, node, TaskState.NOT_TRIGGERED)
+            elif not node.waits:
+                self._start_task(run, node)
+
+    def _start_task(self, run: Run, node: Node) -> None:
+        """A task's turn has come: it starts, or its condition, its arguments or the cache say otherwise."""
+        condition = node.task.condition
+        try:
+            inputs = resolve(run, node)
+            if condition is not None and not condition.holds(inputs.parameters):
+                move(run, node, TaskState.NOT_TRIGGERED)
+                return
+        except ArgumentError as error:
+            fail(run, node, Code.INVALID_ARGUMENT, str(error))
+            return
+        except ConditionError as error:
+            text = condition.text if condition is not None else ""
+            fail(run, node, Code.INVALID_ARGUMENT, f'The condition "{text[:200]}" has no value: {error}.')
+            return
+        _describe(run, node)
+        write_inputs(node.detail, inputs)
+        if isinstance(node.component.body, Dag):
+            node.inputs = inputs
+            open_dag(run, node)
+        elif not self._found_in_cache(run, node, inputs):
+            self._start_container(run, node, node.component.body, inputs)
+
+    def _found_in_cache(self, run: Run, node: Node, inputs: Inputs) -> bool:
+        if not node.task.cached:
+            return False
+        kept = self._store.cached_outputs(cache_key(run, node.task, inputs))
+        if kept is None:
+            return False
+        node.detail.MergeFrom(kept)
+        move(run, node, TaskState.SKIPPED)
+        return True
+
+    def _start_container(self, run: Run, node: Node, container: Container, inputs: Inputs) -> None:
+        """Store the CustomJob of a container task's next try, and start it."""
+        try:
+            image, argv, env = self._io(run, node, inputs).rendered(container)
+        except ContainerError as error:
+            fail(run, node, Code.INVALID_ARGUMENT, str(error))
+            return
+        # kfp knows by this variable that it runs on Vertex AI, and leaves the naming of artifacts to it.
+        own = (RUN_LABELS, json.dumps(dict(run.job.labels), sort_keys=True))
+        work = Work(names.generated_number(), image, tuple(argv), (own, *env))
+        job = names.resource(run.job.name, names.PIPELINE_JOBS)
+        labels = {names.BILLING_LABEL: run.job.labels[names.BILLING_LABEL]}
+        custom_job = self._custom_jobs.add(job.parent, f"{job.id}-{node.detail.task_name}", labels, work)
+        node.detail.executor_detail.container_detail.main_job = custom_job.name
+        run.changed[node.detail.task_id] = node.detail
+        self._attempt(run, node, custom_job)
+
+    def _attempt(self, run: Run, node: Node, custom_job: Message) -> None:
+        def started() -> None:
+            move(run, node, TaskState.RUNNING)
+            self._write_soon(run)
+
+        def ended(attempt: asyncio.Task[Outcome]) -> None:
+            # A callback, and not the end of the coroutine: one that is cancelled before its first line has no end.
+            if self._closing:
+                return
+            with self._store.transaction():
+                node.attempt = None
+                if attempt.cancelled():
+                    self._custom_jobs.cancelled(custom_job)
+                    end_cancelled(run, node)
+                else:
+                    self._container_ended(run, node, attempt.result())
+                self._advance(run)
+
+        attempt = self._custom_jobs.start(custom_job, node.detail.task_name, started)
+        node.attempt = attempt
+        attempt.add_done_callback(ended)
+
+    def _write_soon(self, run: Run) -> None:
+        """Write a run whose containers have started, once for all that start together.
+
+        Should the emulator be killed before, their CustomJobs tell that they ran.
+        """
+        if not self._unsaved:
+            asyncio.get_running_loop().call_soon(self._write_unsaved)
+        self._unsaved.add(run)
+
+    def _write_unsaved(self) -> None:
+        if not self._unsaved:
+            return  # closed meanwhile
+        with self._store.transaction():
+            for run in self._unsaved:
+                self._write(run)
+        self._unsaved.clear()
+
+    def _container_ended(self, run: Run, node: Node, outcome: Outcome) -> None:
+        if outcome.code is None:
+            self._succeeded(run, node)
+            return
+        if run.cancelling and outcome.code == Code.CANCELLED:
+            end_cancelled(run, node)
+            return
+        retry = node.task.retry
+        container = node.detail.executor_detail.container_detail
+        if not outcome.retry or run.cancelling or len(container.failed_main_jobs) >= retry.limit:
+            fail(run, node, outcome.code, outcome.message)
+            return
+        container.failed_main_jobs.append(container.main_job)
+        container.main_job = ""
+        if node.state == TaskState.RUNNING:
+            move(run, node, TaskState.PENDING)
+        node.detail.pipeline_task_status[-1].error.code = int(outcome.code)
+        node.detail.pipeline_task_status[-1].error.message = outcome.message
+        run.changed[node.detail.task_id] = node.detail
+        self._try_again(run, node)
+
+    def _succeeded(self, run: Run, node: Node) -> None:
+        """A container has ended well: its outputs are read."""
+        if node.component.has_outputs:
+            try:
+                write_outputs(node.detail, self._io(run, node, Inputs()).read())
+            except ContainerError as error:
+                fail(run, node, Code.INVALID_ARGUMENT, str(error))
+                return
+        if node.task.cached and not run.cancelling:
+            inputs = resolve(run, node)
+            self._store.cache_outputs(cache_key(run, node.task, inputs), outputs_alone(node.detail))
+        move(run, node, TaskState.SUCCEEDED)
+
+    def _try_again(self, run: Run, node: Node) -> None:
+        retry = node.task.retry
+        delay = retry.delay(len(node.detail.executor_detail.container_detail.failed_main_jobs))
+
+        def waited(attempt: asyncio.Task[None]) -> None:
+            if self._closing:
+                return
+            with self._store.transaction():
+                node.attempt = None
+                if attempt.cancelled():
+                    end_cancelled(run, node)
+                elif isinstance(node.component.body, Container):
+                    self._start_container(run, node, node.component.body, resolve(run, node))
+                self._advance(run)
+
+        attempt = asyncio.get_running_loop().create_task(asyncio.sleep(delay))
+        node.attempt = attempt
+        attempt.add_done_callback(waited)
+
+    def _io(self, run: Run, node: Node, inputs: Inputs) -> ContainerIO:
+        return ContainerIO.of(run, node, inputs, self._buckets)
+
+    # How a stored run goes on.
+
+    def _resume(self, run: Run, dag: Node) -> None:
+        """Go on with the tasks of an open DAG of a stored run."""
+        for node in dag.children.values():
+            if node.final:
+                continue
+            if isinstance(node.component.body, Container):
+                self._resume_container(run, node)
+            elif node.state != TaskState.PENDING:
+                node.inputs = resolve(run, node)
+                self._resume(run, node)
+
+    def _resume_container(self, run: Run, node: Node) -> None:
+        """Go on with a container task; its CustomJob says how far it came."""
+        container = node.detail.executor_detail.container_detail
+        custom_job = self._store.custom_job(container.main_job) if container.main_job else None
+        if custom_job is None and not container.failed_main_jobs:
+            return  # its turn has not come
+        if custom_job is not None and custom_job.state in JOB_FINAL:
+            if run.cancelling:
+                end_cancelled(run, node)
+            else:
+                self._container_ended(run, node, outcome_of(custom_job))
+        elif run.cancelling:
+            if custom_job is not None:
+                self._custom_jobs.cancelled(custom_job)
+            end_cancelled(run, node)
+        elif custom_job is not None:
+            self._attempt(run, node, custom_job)
+        else:
+            self._try_again(run, node)
+
+    # How things end.
+
+    def _end_dag(self, run: Run, dag: Node) -> None:
+        failed = [name for name, node in dag.children.items() if node.state == TaskState.FAILED]
+        if run.cancelling and any(node.state == TaskState.CANCELLED for node in dag.children.values()):
+            end_cancelled(run, dag)
+            return
+        write_outputs(dag.detail, dag_outputs(dag))
+        if failed:
+            fail(run, dag, Code.FAILED_PRECONDITION, _failure(failed))
+        else:
+            move(run, dag, TaskState.SUCCEEDED)
+
+    def _finish(self, run: Run) -> None:
+        ends = {
+            TaskState.SUCCEEDED: PipelineState.PIPELINE_STATE_SUCCEEDED,
+            TaskState.FAILED: PipelineState.PIPELINE_STATE_FAILED,
+            TaskState.CANCELLED: PipelineState.PIPELINE_STATE_CANCELLED,
+        }
+        move_job(run, ends[run.root.state])
+        if run.root.detail.HasField("error"):
+            run.job.error.CopyFrom(run.root.detail.error)
+        if run.root.state == TaskState.FAILED:
+            run.job.error.message += _job_failure(run)
+        del self._runs[run.job.name]
+
+
+def _describe(run: Run, node: Node) -> None:
+    """Name the metadata execution of a task that starts."""
+    parent = run.job.name.rpartition(f"/{names.PIPELINE_JOBS}/")[0]
+    execution = node.detail.execution
+    execution.name = f"{parent}/metadataStores/default/executions/{node.detail.task_id}"
+    execution.display_name = node.detail.task_name
+    is_dag = isinstance(node.component.body, Dag)
+    execution.schema_title = "system.DagExecution" if is_dag else "system.ContainerExecution"
+
+
+def _failure(failed: list[str]) -> str:
+    """Name the tasks of a DAG that failed, in Vertex AI's words."""
+    return f"The DAG failed because some tasks failed. The failed tasks are: [{', '.join(failed)}]."
+
+
+def _job_failure(run: Run) -> str:
+    """The end of Vertex AI's text about a failed job."""
+    project, number = run.job.name.split("/")[1], run.root.detail.task_id
+    return (
+        f"; Job (project_id = {project}, job_id = {number}) is failed due to the above error."
+        f"; Failed to handle the job: {{project_number = {project}, job_id = {number}}}"
+    )

@@ -1,0 +1,157 @@
+"""Resource names, ids and labels, and the rules that Vertex AI v1 gives for them; the two forms of a field's name."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, invalid_argument
+
+# CreatePipelineJobRequest.pipeline_job_id: "less than 128 characters, and valid characters are /[a-z][0-9]-/".
+_JOB_ID = re.compile(r"[a-z][-a-z0-9]{0,126}")
+_NUMBER = re.compile(r"[0-9]{1,19}")
+# Project ids, domain-scoped ids (example.com:project) and project numbers.
+_PARENT = re.compile(
+    r"projects/(?P<project>[a-z0-9][-a-z0-9.:]{0,61}[a-z0-9])/locations/(?P<location>[a-z][-a-z0-9]{1,61})"
+)
+_NETWORK = re.compile(r"projects/[^/]+/global/networks/[^/]+")
+_SERVICE_ACCOUNT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_BUCKET_PATH = re.compile(r"gs://[a-z0-9][-a-z0-9._]{1,220}[a-z0-9](/[^\s?#]*)?")
+
+MOST_LABELS = 64
+LABEL_LENGTH = 64
+DISPLAY_NAME_LENGTH = 128
+
+PIPELINE_JOBS = "pipelineJobs"
+CUSTOM_JOBS = "customJobs"
+
+BILLING_LABEL = "vertex-ai-pipelines-run-billing-id"
+"""A reserved label that Vertex AI sets on a PipelineJob and on the CustomJobs of its tasks."""
+
+
+@dataclass(frozen=True)
+class ResourceName:
+    """``projects/{project}/locations/{location}/{collection}/{id}``."""
+
+    project: str
+    location: str
+    collection: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.parent}/{self.collection}/{self.id}"
+
+    @property
+    def parent(self) -> str:
+        """The location that holds the resource."""
+        return f"projects/{self.project}/locations/{self.location}"
+
+
+def location(parent: str) -> tuple[str, str]:
+    """Split a parent into project and location.
+
+    :raises ApiError: INVALID_ARGUMENT if it is no location's name.
+    """
+    match = _PARENT.fullmatch(parent)
+    if match is None:
+        raise invalid_argument(
+            Violation("parent", f'"{_cut(parent)}" is not of the form projects/{{project}}/locations/{{location}}.')
+        )
+    return match["project"], match["location"]
+
+
+def resource(name: str, collection: str, field: str = "name") -> ResourceName:
+    """Read the name of a job.
+
+    :param collection: ``pipelineJobs`` or ``customJobs``.
+    :raises ApiError: INVALID_ARGUMENT if the name is of another form.
+    """
+    parent, slash, job_id = name.rpartition(f"/{collection}/")
+    match = _PARENT.fullmatch(parent)
+    id_form = _JOB_ID if collection == PIPELINE_JOBS else _NUMBER
+    if not slash or match is None or not id_form.fullmatch(job_id):
+        form = f"projects/{{project}}/locations/{{location}}/{collection}/{{id}}"
+        raise invalid_argument(Violation(field, f'"{_cut(name)}" is not of the form {form} ({id_form.pattern}).'))
+    return ResourceName(match["project"], match["location"], collection, job_id)
+
+
+def job_id_faults(job_id: str) -> list[Violation]:
+    """Check a PipelineJob's id as the client chose it."""
+    if _JOB_ID.fullmatch(job_id):
+        return []
+    return [Violation("pipeline_job_id", f'"{_cut(job_id)}" does not match {_JOB_ID.pattern}.')]
+
+
+def generated_job_id(pipeline_name: str, now: datetime) -> str:
+    """An id for a PipelineJob whose client gave none: the pipeline's name, the time and a random tail."""
+    base = re.sub(r"[^a-z0-9]+", "-", pipeline_name.lower()).strip("-")
+    if not base or not base[0].isalpha():
+        base = f"pipeline-{base}".rstrip("-")
+    return f"{base[:90].rstrip('-')}-{now:%Y%m%d%H%M%S}-{secrets.token_hex(3)}"
+
+
+def generated_number() -> str:
+    """A server-made number: a CustomJob's id, a task's id, an operation's id. Fits an int64."""
+    return str(secrets.randbelow(8 * 10**18) + 10**18)
+
+
+def label_faults(labels: Mapping[str, str], field: str) -> list[Violation]:
+    """Check labels: how many, and what their keys and values are made of.
+
+    At most 64 labels; keys and values of up to 64 code points: lower case letters of any script, digits, ``_`` and
+    ``-``; a key is not empty and starts with a letter.
+    """
+    faults = []
+    if len(labels) > MOST_LABELS:
+        faults.append(Violation(field, f"{len(labels)} labels; at most {MOST_LABELS} are allowed."))
+    allowed = f"up to {LABEL_LENGTH} lower case letters, digits, underscores and dashes"
+    for key, value in labels.items():
+        if not key or not key[0].isalpha() or not _label_text(key):
+            faults.append(Violation(field, f'The label key "{_cut(key)}" is not {allowed}, starting with a letter.'))
+        elif not _label_text(value):
+            faults.append(Violation(f"{field}.{key}", f'The label value "{_cut(value)}" is not {allowed}.'))
+    return faults
+
+
+def display_name_faults(display_name: str, field: str) -> list[Violation]:
+    """Check a display name's length."""
+    if len(display_name) <= DISPLAY_NAME_LENGTH:
+        return []
+    return [Violation(field, f"{len(display_name)} characters; at most {DISPLAY_NAME_LENGTH} are allowed.")]
+
+
+def form_faults(service_account: str, network: str, field: str) -> list[Violation]:
+    """Check the forms of a service account's email and of a network's name; both may be empty."""
+    faults = []
+    if service_account and not _SERVICE_ACCOUNT.fullmatch(service_account):
+        faults.append(Violation(f"{field}.service_account", f'"{_cut(service_account)}" is no service account email.'))
+    if network and not _NETWORK.fullmatch(network):
+        form = "projects/{project}/global/networks/{network}"
+        faults.append(Violation(f"{field}.network", f'"{_cut(network)}" is not of the form {form}.'))
+    return faults
+
+
+def is_bucket_path(uri: str) -> bool:
+    """Tell if this is a path in a Cloud Storage bucket: ``gs://bucket`` or ``gs://bucket/prefix``."""
+    return _BUCKET_PATH.fullmatch(uri) is not None
+
+
+def json_name(field: str) -> str:
+    """A field's name in JSON: ``displayName`` for ``display_name``."""
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), field)
+
+
+def proto_name(field: str) -> str:
+    """A field's name in its proto: ``display_name`` for ``displayName``."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in field)
+
+
+def _label_text(text: str) -> bool:
+    return len(text) <= LABEL_LENGTH and all(c in "-_" or (c.isalnum() and c == c.lower()) for c in text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 150 else f"{text[:150]}..."

@@ -1,0 +1,419 @@
+"""A PipelineSpec 2.1.0, checked and read into the :mod:`.graph` that the engine runs.
+
+What it runs: container executors; nested DAGs; parameters and artifacts, in and out; ``dependentTasks``; constants,
+component inputs, other tasks' outputs and final statuses as arguments; conditions; both trigger strategies (so exit
+handlers); retry policies; caching; the placeholders of :mod:`.placeholders`.
+
+What it refuses at create, by name, with INVALID_ARGUMENT and the field's path: loops, importers, resolvers, custom job
+executors, lists of artifacts, artifacts as inputs of the whole pipeline, parameter expressions, retry policies of
+nested DAGs and lifecycle hooks. Nothing is skipped silently, with two exceptions that change no result: ``resources``
+are accepted and a process may use what the machine has; ``cachingOptions`` of a nested DAG are accepted and its tasks
+have their own.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_kedro_vertex.emulator.spec import conditions, placeholders
+from airflow_provider_kedro_vertex.emulator.spec.conditions import Condition, ConditionError
+from airflow_provider_kedro_vertex.emulator.spec.container import read_container, refs
+from airflow_provider_kedro_vertex.emulator.spec.findings import SPEC_PATH, Findings
+from airflow_provider_kedro_vertex.emulator.spec.graph import (
+    NO_RETRY,
+    PARAMETER_TYPES,
+    Argument,
+    ArtifactArgument,
+    ArtifactType,
+    Component,
+    ComponentInput,
+    Constant,
+    Container,
+    Dag,
+    FinalStatus,
+    Parameter,
+    Pipeline,
+    Retry,
+    Task,
+    TaskOutput,
+    type_fault,
+)
+from airflow_provider_kedro_vertex.emulator.spec.placeholders import Source
+from airflow_provider_kedro_vertex.emulator.spec.schema import normalise
+
+SCHEMA_VERSION = "2.1.0"
+DEEPEST = 50
+"""The most DAGs that may be nested."""
+MOST_TASKS = 10_000
+"""The most tasks of one job, each nested DAG counted as often as it is used."""
+
+# An f-string in kfp's DSL becomes a constant that names such an input, which the component itself does not declare.
+_CHANNEL = "pipelinechannel--"
+_LEGACY_TYPES = {"INT": "NUMBER_INTEGER", "DOUBLE": "NUMBER_DOUBLE", "STRING": "STRING"}
+
+
+def read_pipeline(spec: Any) -> Pipeline:
+    """Read a spec as it comes out of a Struct's JSON.
+
+    :raises ApiError: INVALID_ARGUMENT with each field that is wrong, or each feature that is not run.
+    """
+    findings = Findings()
+    checked = normalise(spec, "PipelineSpec", SPEC_PATH, findings.faults)
+    findings.refuse()
+    return _Reader(checked, findings).pipeline()
+
+
+def _constant_texts(value: Any) -> Iterator[str]:
+    """Every text inside a constant, where a placeholder may stand."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _constant_texts(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _constant_texts(item)
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """The names that the tasks of one DAG may refer to: the inputs of the component around them, and each other."""
+
+    around: Component
+    tasks: Mapping[str, Component]
+
+
+@dataclass
+class _Reader:
+    """Walks a checked spec. To read and to judge are one: what cannot be looked up is a finding."""
+
+    spec: dict[str, Any]
+    findings: Findings
+    inside: list[str] = field(default_factory=list)
+    done: dict[str, Component] = field(default_factory=dict)
+
+    def pipeline(self) -> Pipeline:
+        version = self.spec.get("schemaVersion", "")
+        if version != SCHEMA_VERSION:
+            self.findings.wrong(
+                f"{SPEC_PATH}.schema_version", f'"{version[:50]}" is not {SCHEMA_VERSION}, the only one that is run.'
+            )
+        name = self.spec.get("pipelineInfo", {}).get("name", "")
+        if not name:
+            self.findings.wrong(f"{SPEC_PATH}.pipeline_info.name", "is required.")
+        root = self.spec.get("root")
+        if root is None or "dag" not in root:
+            self.findings.wrong(f"{SPEC_PATH}.root.dag", "is required.")
+            root = {"dag": {}}
+        component = self._component("root", root, f"{SPEC_PATH}.root")
+        for artifact in component.artifacts:
+            path = f"{SPEC_PATH}.root.input_definitions.artifacts.{artifact}"
+            self.findings.not_run(path, "artifacts as inputs of the pipeline")
+        if _tasks_in(component, {}) > MOST_TASKS:
+            self.findings.wrong(f"{SPEC_PATH}.root.dag", f"has more than {MOST_TASKS} tasks in all.")
+        self.findings.refuse()
+        return Pipeline(name, component, self.spec.get("defaultPipelineRoot", ""))
+
+    # Components and their interfaces.
+
+    def _component(self, name: str, data: dict[str, Any], path: str) -> Component:
+        inputs, outputs = data.get("inputDefinitions", {}), data.get("outputDefinitions", {})
+        interface = Component(
+            name,
+            self._each(inputs, "parameters", f"{path}.input_definitions", self._parameter),
+            Dag({}),
+            self._each(inputs, "artifacts", f"{path}.input_definitions", self._artifact),
+            self._each(outputs, "parameters", f"{path}.output_definitions", self._parameter),
+            self._each(outputs, "artifacts", f"{path}.output_definitions", self._artifact),
+        )
+        executors = self.spec.get("deploymentSpec", {}).get("executors", {})
+        body = (
+            self._dag(data["dag"], interface, f"{path}.dag")
+            if "dag" in data
+            else read_container(executors, data.get("executorLabel", ""), interface, path, self.findings)
+        )
+        return Component(
+            name,
+            interface.parameters,
+            body,
+            interface.artifacts,
+            interface.output_parameters,
+            interface.output_artifacts,
+        )
+
+    def _each(
+        self, data: dict[str, Any], kind: str, path: str, read: Callable[[str, dict[str, Any], str], Any]
+    ) -> dict[str, Any]:
+        return {key: read(key, value, f"{path}.{kind}.{key}") for key, value in data.get(kind, {}).items()}
+
+    def _parameter(self, name: str, data: dict[str, Any], path: str) -> Parameter:
+        kind = data.get("parameterType") or _LEGACY_TYPES.get(data.get("type", ""), "")
+        if kind == "TASK_CONFIG":
+            self.findings.not_run(path, f"parameters of type {kind}")
+            kind = "STRUCT"
+        elif kind not in PARAMETER_TYPES:
+            self.findings.wrong(path, "needs a parameterType.")
+            kind = "STRING"
+        default = data.get("defaultValue")
+        parameter = Parameter(
+            name, kind, data.get("isOptional", False) or default is not None, default, tuple(data.get("literals", ()))
+        )
+        if default is not None and (fault := type_fault(default, parameter)):
+            self.findings.wrong(f"{path}.default_value", fault)
+        return parameter
+
+    def _artifact(self, name: str, data: dict[str, Any], path: str) -> ArtifactType:
+        if data.get("isArtifactList"):
+            self.findings.not_run(path, "lists of artifacts")
+        for key in ("properties", "customProperties"):
+            if data.get(key):
+                self.findings.not_run(f"{path}.{key}", "properties of schema 2.0.0")
+        return ArtifactType(
+            name, data.get("artifactType", {}), data.get("isOptional", False), data.get("metadata") or {}
+        )
+
+    def _referenced(self, name: str, path: str) -> Component:
+        if name in self.inside:
+            self.findings.wrong(path, f'the component "{name[:100]}" contains itself.')
+        elif name in self.done:
+            return self.done[name]
+        elif len(self.inside) >= DEEPEST:
+            self.findings.wrong(path, f"more than {DEEPEST} DAGs stand inside each other.")
+        elif name not in self.spec.get("components", {}):
+            self.findings.wrong(path, f'there is no component "{name[:100]}".')
+        else:
+            self.inside.append(name)
+            self.done[name] = self._component(name, self.spec["components"][name], f"{SPEC_PATH}.components.{name}")
+            self.inside.pop()
+            return self.done[name]
+        return Component(name, {}, Dag({}))
+
+    # DAGs and their tasks.
+
+    def _dag(self, data: dict[str, Any], around: Component, path: str) -> Dag:
+        given = data.get("tasks", {})
+        scope = _Scope(
+            around,
+            {
+                name: self._referenced(
+                    task.get("componentRef", {}).get("name", ""), f"{path}.tasks.{name}.component_ref.name"
+                )
+                # A Struct has no order; by name, a spec gives the same graph each time.
+                for name, task in sorted(given.items())
+            },
+        )
+        tasks = {name: self._task(name, given[name], scope, f"{path}.tasks.{name}") for name in scope.tasks}
+        try:
+            order = list(
+                graphlib.TopologicalSorter({name: sorted(task.upstream) for name, task in tasks.items()}).static_order()
+            )
+        except graphlib.CycleError as error:
+            self.findings.wrong(
+                f"{path}.tasks", f"the tasks wait for each other in a circle: {' -> '.join(error.args[1])}."
+            )
+            order = list(tasks)
+        parameters, artifacts = self._dag_outputs(data.get("outputs", {}), scope, f"{path}.outputs")
+        # Unknown upstream tasks are faults of their own, and no tasks.
+        return Dag({name: tasks[name] for name in order if name in tasks}, parameters, artifacts)
+
+    def _dag_outputs(
+        self, data: dict[str, Any], scope: _Scope, path: str
+    ) -> tuple[dict[str, tuple[TaskOutput, ...]], dict[str, tuple[TaskOutput, ...]]]:
+        parameters, artifacts = {}, {}
+        for name, output in data.get("parameters", {}).items():
+            at = f"{path}.parameters.{name}"
+            self._declared(name, scope.around.output_parameters, scope.around, "output", at)
+            selectors = output.get("valueFromOneof", {}).get("parameterSelectors", [])
+            if "valueFromParameter" in output:
+                selectors = [output["valueFromParameter"]]
+            parameters[name] = tuple(
+                self._output(
+                    item.get("producerSubtask", ""), item.get("outputParameterKey", ""), "parameter", scope, at
+                )
+                for item in selectors
+            )
+        for name, output in data.get("artifacts", {}).items():
+            at = f"{path}.artifacts.{name}"
+            self._declared(name, scope.around.output_artifacts, scope.around, "output", at)
+            artifacts[name] = tuple(
+                self._output(one.get("producerSubtask", ""), one.get("outputArtifactKey", ""), "artifact", scope, at)
+                for one in output.get("artifactSelectors", [])
+            )
+        return parameters, artifacts
+
+    def _task(self, name: str, data: dict[str, Any], scope: _Scope, path: str) -> Task:
+        for key in ("artifactIterator", "parameterIterator", "iteratorPolicy"):
+            if key in data:
+                self.findings.not_run(path, f"loops ({key})")
+        component = scope.tasks[name]
+        upstream = data.get("dependentTasks", [])
+        for other in upstream:
+            if other not in scope.tasks:
+                self.findings.wrong(f"{path}.dependent_tasks", f'there is no task "{other[:100]}" in this DAG.')
+        trigger, caching = data.get("triggerPolicy", {}), data.get("cachingOptions", {})
+        inputs = data.get("inputs", {})
+        if "retryPolicy" in data and isinstance(component.body, Dag) and component.body.tasks:
+            self.findings.not_run(f"{path}.retry_policy", "retry policies of nested DAGs")
+        arguments = self._arguments(inputs.get("parameters", {}), component, scope, upstream, f"{path}.inputs")
+        return Task(
+            name,
+            component,
+            arguments,
+            tuple(dict.fromkeys(upstream)),
+            trigger.get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED",
+            _retry(data.get("retryPolicy", {})),
+            self._artifact_arguments(inputs.get("artifacts", {}), component, scope, upstream, f"{path}.inputs"),
+            self._condition(trigger.get("condition", ""), arguments, component, f"{path}.trigger_policy.condition"),
+            caching.get("enableCache", False),
+            caching.get("cacheKey", ""),
+        )
+
+    def _condition(
+        self, text: str, arguments: Mapping[str, Argument], component: Component, path: str
+    ) -> Condition | None:
+        if not text:
+            return None
+        try:
+            condition = conditions.parse(text)
+        except ConditionError as error:
+            self.findings.wrong(path, f"the condition {text[:200]!r} cannot be run: {error}.")
+            return None
+        for name in condition.inputs:
+            if name not in arguments and name not in component.parameters:
+                self.findings.wrong(path, f'the condition names an input "{name[:100]}" that the task does not have.')
+        return condition
+
+    # Arguments.
+
+    def _arguments(
+        self, given: dict[str, Any], component: Component, scope: _Scope, upstream: Sequence[str], path: str
+    ) -> dict[str, Argument]:
+        arguments: dict[str, Argument] = {}
+        for name, source in given.items():
+            at = f"{path}.parameters.{name}"
+            if not name.startswith(_CHANNEL) and component.name in self.done:
+                self._declared(name, component.parameters, component, "input", at)
+            argument = self._argument(source, scope, upstream, at)
+            if argument is None:
+                continue
+            arguments[name] = argument
+            if isinstance(argument, Constant):
+                for text in _constant_texts(argument.value):
+                    self._constant_text(text, given, at)
+                self._check_constant(argument.value, component.parameters.get(name), at)
+        self._required(component.parameters, given, component, f"{path}.parameters")
+        return arguments
+
+    def _argument(self, source: dict[str, Any], scope: _Scope, upstream: Sequence[str], path: str) -> Argument | None:
+        if source.get("parameterExpressionSelector"):
+            self.findings.not_run(f"{path}.parameter_expression_selector", "parameter expressions")
+        if "componentInputParameter" in source:
+            return self._component_input(source["componentInputParameter"], scope.around.parameters, path)
+        if "runtimeValue" in source:
+            value = source["runtimeValue"]
+            if "constant" in value:
+                return Constant(value["constant"])
+            if value.get("constantValue"):
+                return Constant(next(iter(value["constantValue"].values())))
+            self.findings.not_run(f"{path}.runtime_value", "runtime parameters of schema 2.0.0")
+        elif "taskOutputParameter" in source:
+            output = source["taskOutputParameter"]
+            at, producer = f"{path}.task_output_parameter", output.get("producerTask", "")
+            self._depends(producer, upstream, at)
+            return self._output(producer, output.get("outputParameterKey", ""), "parameter", scope, at)
+        elif "taskFinalStatus" in source:
+            producer = source["taskFinalStatus"].get("producerTask", "")
+            self._depends(producer, upstream, f"{path}.task_final_status")
+            return FinalStatus(producer)
+        else:
+            self.findings.wrong(path, "has no source.")
+        return None
+
+    def _artifact_arguments(
+        self, given: dict[str, Any], component: Component, scope: _Scope, upstream: Sequence[str], path: str
+    ) -> dict[str, ArtifactArgument]:
+        arguments: dict[str, ArtifactArgument] = {}
+        for name, source in given.items():
+            at = f"{path}.artifacts.{name}"
+            if not name.startswith(_CHANNEL) and component.name in self.done:
+                self._declared(name, component.artifacts, component, "input", at)
+            if "componentInputArtifact" in source:
+                arguments[name] = self._component_input(source["componentInputArtifact"], scope.around.artifacts, at)
+            elif "taskOutputArtifact" in source:
+                output = source["taskOutputArtifact"]
+                at, producer = f"{at}.task_output_artifact", output.get("producerTask", "")
+                self._depends(producer, upstream, at)
+                arguments[name] = self._output(producer, output.get("outputArtifactKey", ""), "artifact", scope, at)
+            else:
+                self.findings.wrong(at, "has no source.")
+        self._required(component.artifacts, given, component, f"{path}.artifacts")
+        return arguments
+
+    def _required(
+        self, inputs: Mapping[str, Parameter | ArtifactType], given: Mapping[str, Any], component: Component, path: str
+    ) -> None:
+        for name, declared in inputs.items():
+            if name not in given and not declared.optional:
+                self.findings.wrong(path, f'the input "{name}" of "{component.name}" is required.')
+
+    def _component_input(self, name: str, known: Mapping[str, Any], path: str) -> ComponentInput:
+        if name not in known:
+            self.findings.wrong(path, f'the component around this task has no input "{name[:100]}".')
+        return ComponentInput(name)
+
+    def _output(self, task: str, name: str, kind: str, scope: _Scope, path: str) -> TaskOutput:
+        if task not in scope.tasks:
+            self.findings.wrong(path, f'there is no task "{task[:100]}" in this DAG.')
+        else:
+            component = scope.tasks[task]
+            known = component.output_parameters if kind == "parameter" else component.output_artifacts
+            if name not in known and component.name in self.done:
+                self.findings.wrong(path, f'the task "{task[:100]}" has no output {kind} "{name[:100]}".')
+        return TaskOutput(task, name)
+
+    def _depends(self, producer: str, upstream: Sequence[str], path: str) -> None:
+        if producer not in upstream:
+            self.findings.wrong(f"{path}.producer_task", f'the task does not depend on a task "{producer[:100]}".')
+
+    def _declared(self, name: str, known: Mapping[str, Any], component: Component, what: str, path: str) -> None:
+        if name not in known:
+            self.findings.wrong(path, f'the component "{component.name}" has no such {what}.')
+
+    def _check_constant(self, value: Any, parameter: Parameter | None, path: str) -> None:
+        if parameter is None or value is None:
+            return
+        if isinstance(value, str) and "{{$" in value:
+            return  # its type is known when it is filled
+        if fault := type_fault(value, parameter):
+            self.findings.wrong(path, fault)
+
+    def _constant_text(self, text: str, given: Mapping[str, Any], path: str) -> None:
+        for ref in refs(placeholders.parse, text, path, self.findings):
+            if ref.source is Source.INPUT and ref.name not in given:
+                self.findings.wrong(path, f'the placeholder names an input "{ref.name[:100]}" that does not exist.')
+            elif ref.source not in (Source.INPUT, Source.RUN):
+                self.findings.not_run(path, f"a placeholder for {ref.source.value}, in an argument,")
+
+
+def _retry(data: dict[str, Any]) -> Retry:
+    if not data:
+        return NO_RETRY
+    # The defaults of backoff are those written in pipeline_spec.proto.
+    return Retry(
+        max(data.get("maxRetryCount", 0), 0),
+        data.get("backoffDuration", 0.0),
+        data.get("backoffFactor") or 2.0,
+        data.get("backoffMaxDuration") or 3600.0,
+    )
+
+
+def _tasks_in(component: Component, known: dict[int, int]) -> int:
+    """Count the tasks of a component, at every depth."""
+    if isinstance(component.body, Container):
+        return 0
+    if id(component) not in known:
+        known[id(component)] = sum(1 + _tasks_in(task.component, known) for task in component.body.tasks.values())
+    return known[id(component)]

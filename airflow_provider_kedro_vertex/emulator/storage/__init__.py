@@ -1,0 +1,1 @@
+"""Keeps what outlives a request: jobs in SQLite, the buckets' files, the containers' logs."""

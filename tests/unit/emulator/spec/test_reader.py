@@ -1,0 +1,362 @@
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError, Code
+from airflow_provider_kedro_vertex.emulator.spec.graph import Dag, Retry, TaskOutput, bind
+from airflow_provider_kedro_vertex.emulator.spec.reader import read_pipeline
+from tests.unit.emulator.specs import container_spec, nested_spec
+
+CHAIN = {"a": [], "b": ["a"], "c": ["a", "b"]}
+TYPES = {
+    "text": {"parameterType": "STRING"},
+    "count": {"parameterType": "NUMBER_INTEGER", "defaultValue": 3},
+    "rate": {"parameterType": "NUMBER_DOUBLE", "isOptional": True},
+    "flag": {"parameterType": "BOOLEAN", "defaultValue": False},
+    "list": {"parameterType": "LIST", "defaultValue": [1]},
+    "struct": {"parameterType": "STRUCT", "defaultValue": {"a": 1}},
+    "kind": {"parameterType": "STRING", "defaultValue": "x", "literals": ["x", "y"]},
+}
+
+
+def tasks(spec: dict[str, Any]) -> Any:
+    return spec["root"]["dag"]["tasks"]
+
+
+def test_a_graph_is_read_in_an_order_that_works() -> None:
+    pipeline = read_pipeline(container_spec({"c": ["b"], "b": ["a"], "a": []}))
+    assert isinstance(pipeline.root.body, Dag)
+    assert list(pipeline.root.body.tasks) == ["a", "b", "c"]
+    assert (pipeline.name, pipeline.default_root) == ("a-pipeline", "gs://bucket/root")
+
+
+def test_nested_dags_are_read() -> None:
+    pipeline = read_pipeline(
+        nested_spec(container_spec(CHAIN), {"triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}})
+    )
+    assert isinstance(pipeline.root.body, Dag)
+    group = pipeline.root.body.tasks["group"].component.body
+    assert isinstance(group, Dag)
+    assert list(group.tasks) == ["a", "b", "c"]
+    assert pipeline.root.body.tasks["last"].after_failures
+
+
+def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def apply(spec: dict[str, Any]) -> None:
+        *parents, last = path.split("/")
+        at: Any = spec
+        for key in parents:
+            at = at.setdefault(key, {})
+        at[last] = value
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("edit", "field", "said"),
+    [
+        (change("schemaVersion", "2.0.0"), "schema_version", "2.1.0"),
+        (change("pipelineInfo", {}), "pipeline_info.name", "required"),
+        (change("root", {}), "root.dag", "required"),
+        (change("root/dag/tasks/b/dependentTasks", ["x"]), "root.dag.tasks.b.dependent_tasks", 'no task "x"'),
+        (change("root/dag/tasks/a/dependentTasks", ["c"]), "root.dag.tasks", "circle"),
+        (change("root/dag/tasks/a/dependentTasks", ["a"]), "root.dag.tasks", "circle"),
+        (
+            change("root/dag/tasks/b/componentRef", {"name": "x"}),
+            "root.dag.tasks.b.component_ref.name",
+            'no component "x"',
+        ),
+        (change("components/comp-b/executorLabel", "x"), "components.comp-b.executor_label", 'no executor "x"'),
+        (change("deploymentSpec/executors/exec-b", {}), "deployment_spec.executors.exec-b.container.image", "required"),
+        (
+            change("deploymentSpec/executors/exec-b/container/args", ["{{$.x}}"]),
+            "deployment_spec.executors.exec-b.container.args[0]",
+            "no placeholder {{$.x}}",
+        ),
+        (
+            change("deploymentSpec/executors/exec-b/container/args", ["{{$.inputs.parameters['x']}}"]),
+            "deployment_spec.executors.exec-b.container.args[0]",
+            'input "x"',
+        ),
+        (
+            change("deploymentSpec/executors/exec-b/container/env", [{"name": "A-B", "value": ""}]),
+            "deployment_spec.executors.exec-b.container.env[0].name",
+            "C identifier",
+        ),
+        (
+            change("root/dag/tasks/b/inputs", {"parameters": {"x": {"runtimeValue": {"constant": 1}}}}),
+            "root.dag.tasks.b.inputs.parameters.x",
+            "no such input",
+        ),
+        (
+            change("components/comp-b/inputDefinitions", {"parameters": {"x": {"parameterType": "STRING"}}}),
+            "root.dag.tasks.b.inputs.parameters",
+            '"x" of "comp-b" is required',
+        ),
+        (
+            change(
+                "components/comp-b/inputDefinitions",
+                {"parameters": {"x": {"parameterType": "STRING", "defaultValue": 5}}},
+            ),
+            "components.comp-b.input_definitions.parameters.x.default_value",
+            "must be a STRING",
+        ),
+    ],
+)
+def test_a_wrong_spec_is_refused_with_the_place(edit: Callable[[dict[str, Any]], None], field: str, said: str) -> None:
+    spec = copy.deepcopy(container_spec(CHAIN))
+    edit(spec)
+    with pytest.raises(ApiError) as refused:
+        read_pipeline(spec)
+    assert refused.value.code == Code.INVALID_ARGUMENT
+    assert [v.field for v in refused.value.violations] == [f"pipeline_job.pipeline_spec.{field}"]
+    assert said in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (
+            change("root/dag/tasks/b/parameterIterator", {"itemInput": "x", "items": {"raw": "[1]"}}),
+            "loops (parameterIterator)",
+        ),
+        (change("root/dag/tasks/b/artifactIterator", {"itemInput": "x"}), "loops (artifactIterator)"),
+        (change("deploymentSpec/executors/exec-b", {"importer": {}}), "importer executors"),
+        (change("deploymentSpec/executors/exec-b", {"resolver": {}}), "resolver executors"),
+        (change("deploymentSpec/executors/exec-b", {"customJob": {}}), "customJob executors"),
+        (change("deploymentSpec/executors/exec-b/container/lifecycle", {"preCacheCheck": {}}), "lifecycle hooks"),
+        (
+            change("deploymentSpec/executors/exec-b/container/args", ["{{$.inputs.artifacts['x'].value}}"]),
+            "the placeholder {{$.inputs.artifacts['x'].value}}",
+        ),
+        (
+            change("components/comp-b/outputDefinitions", {"artifacts": {"x": {"isArtifactList": True}}}),
+            "lists of artifacts",
+        ),
+        (
+            change("root/inputDefinitions", {"artifacts": {"x": {"isOptional": True}}}),
+            "artifacts as inputs of the pipeline",
+        ),
+        (
+            change(
+                "components/comp-b/inputDefinitions",
+                {"parameters": {"x": {"parameterType": "TASK_CONFIG", "isOptional": True}}},
+            ),
+            "parameters of type TASK_CONFIG",
+        ),
+        (
+            change(
+                "root/dag/tasks/b/inputs",
+                {
+                    "parameters": {
+                        "pipelinechannel--x": {
+                            "runtimeValue": {"constant": "a"},
+                            "parameterExpressionSelector": "parseJson(string_value)",
+                        }
+                    }
+                },
+            ),
+            "parameter expressions",
+        ),
+    ],
+)
+def test_what_is_not_run_is_refused_by_name(edit: Callable[[dict[str, Any]], None], said: str) -> None:
+    spec = copy.deepcopy(container_spec(CHAIN))
+    edit(spec)
+    with pytest.raises(ApiError) as refused:
+        read_pipeline(spec)
+    assert (refused.value.code, refused.value.http_status) == (Code.INVALID_ARGUMENT, 400)
+    assert f"{said} " in refused.value.message
+    assert refused.value.violations[0].field.startswith("pipeline_job.pipeline_spec.")
+
+
+def test_retry_policies_of_nested_dags_are_refused() -> None:
+    spec = nested_spec(container_spec(CHAIN))
+    spec["root"]["dag"]["tasks"]["group"]["retryPolicy"] = {"maxRetryCount": 1}
+    with pytest.raises(ApiError, match="retry policies of nested DAGs are not run"):
+        read_pipeline(spec)
+
+
+STRING = {"parameters": {"x": {"parameterType": "STRING"}}}
+DATASET = {"artifacts": {"x": {"artifactType": {"schemaTitle": "system.Dataset"}}}}
+
+
+def with_output(kind: str, source: dict[str, Any]) -> dict[str, Any]:
+    """``a`` has the outputs ``x`` of both kinds, and ``b`` takes one of them."""
+    spec = copy.deepcopy(container_spec(CHAIN))
+    spec["components"]["comp-a"]["outputDefinitions"] = {**STRING, **DATASET}
+    spec["components"]["comp-b"]["inputDefinitions"] = STRING if kind == "parameters" else DATASET
+    tasks(spec)["b"]["inputs"] = {kind: {"x": source}}
+    return spec
+
+
+def test_outputs_are_arguments() -> None:
+    parameter = {"taskOutputParameter": {"producerTask": "a", "outputParameterKey": "x"}}
+    root = read_pipeline(with_output("parameters", parameter)).root
+    assert isinstance(root.body, Dag)
+    assert root.body.tasks["b"].arguments == {"x": TaskOutput("a", "x")}
+    artifact = {"taskOutputArtifact": {"producerTask": "a", "outputArtifactKey": "x"}}
+    root = read_pipeline(with_output("artifacts", artifact)).root
+    assert isinstance(root.body, Dag)
+    assert root.body.tasks["b"].artifacts == {"x": TaskOutput("a", "x")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "said"),
+    [
+        ("parameters", {"taskOutputParameter": {"producerTask": "c", "outputParameterKey": "x"}}, "does not depend"),
+        ("parameters", {"taskOutputParameter": {"producerTask": "z", "outputParameterKey": "x"}}, 'no task "z"'),
+        ("parameters", {"taskOutputParameter": {"producerTask": "a", "outputParameterKey": "y"}}, "no output param"),
+        ("parameters", {"taskFinalStatus": {"producerTask": "c"}}, "does not depend"),
+        ("parameters", {"componentInputParameter": "y"}, 'no input "y"'),
+        ("artifacts", {"taskOutputArtifact": {"producerTask": "c", "outputArtifactKey": "x"}}, "does not depend"),
+        ("artifacts", {"taskOutputArtifact": {"producerTask": "a", "outputArtifactKey": "y"}}, "no output artifact"),
+        ("artifacts", {"componentInputArtifact": "y"}, 'no input "y"'),
+        ("artifacts", {}, "no source"),
+    ],
+)
+def test_an_argument_from_nowhere_is_refused(kind: str, source: dict[str, Any], said: str) -> None:
+    with pytest.raises(ApiError, match=said) as refused:
+        read_pipeline(with_output(kind, source))
+    assert refused.value.violations[0].field.startswith(f"pipeline_job.pipeline_spec.root.dag.tasks.b.inputs.{kind}.x")
+
+
+def test_a_required_artifact_is_missed() -> None:
+    spec = with_output("artifacts", {})
+    tasks(spec)["b"]["inputs"] = {}
+    with pytest.raises(ApiError, match='the input "x" of "comp-b" is required'):
+        read_pipeline(spec)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        ({"parameters": {"x": {"valueFromParameter": {"producerSubtask": "z", "outputParameterKey": "x"}}}}, "no task"),
+        (
+            {"parameters": {"x": {"valueFromParameter": {"producerSubtask": "a", "outputParameterKey": "y"}}}},
+            "has no o",
+        ),
+        ({"parameters": {"y": {"valueFromParameter": {"producerSubtask": "a", "outputParameterKey": "x"}}}}, "no such"),
+        ({"artifacts": {"x": {"artifactSelectors": [{"producerSubtask": "b", "outputArtifactKey": "x"}]}}}, "no out"),
+    ],
+)
+def test_an_output_of_a_dag_from_nowhere_is_refused(outputs: dict[str, Any], said: str) -> None:
+    spec = with_output("parameters", {"runtimeValue": {"constant": "a"}})
+    spec["root"]["outputDefinitions"] = {**STRING, **DATASET}
+    spec["root"]["dag"]["outputs"] = outputs
+    with pytest.raises(ApiError, match=said):
+        read_pipeline(spec)
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("inputs.parameter_values['y'] == 1", 'an input "y" that the task does not have'),
+        ("size('a') == 1", '"size" is not run'),
+        ("1 ==", "ends too early"),
+        ("true false", "not expected"),
+        ("#", "cannot be read"),
+    ],
+)
+def test_a_condition_that_cannot_be_run_is_refused(condition: str, said: str) -> None:
+    spec = container_spec(CHAIN)
+    tasks(spec)["b"]["triggerPolicy"] = {"condition": condition}
+    with pytest.raises(ApiError, match=said) as refused:
+        read_pipeline(spec)
+    assert refused.value.violations[0].field.endswith("root.dag.tasks.b.trigger_policy.condition")
+
+
+def test_a_component_inside_itself_is_refused() -> None:
+    spec = nested_spec(container_spec(CHAIN))
+    spec["components"]["comp-group"]["dag"]["tasks"]["a"]["componentRef"] = {"name": "comp-group"}
+    with pytest.raises(ApiError, match="contains itself"):
+        read_pipeline(spec)
+
+
+def nested(deep: int, tasks: int) -> dict[str, Any]:
+    """DAGs inside each other, each with several tasks that are the next DAG."""
+    spec = container_spec({"a": []})
+    for level in range(deep):
+        inner = f"comp-{level + 1}" if level + 1 < deep else "comp-a"
+        each = {f"t{index}": {"componentRef": {"name": inner}} for index in range(tasks)}
+        spec["components"][f"comp-{level}"] = {"dag": {"tasks": each}}
+    spec["root"] = {"dag": {"tasks": {"t": {"componentRef": {"name": "comp-0"}}}}}
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("deep", "tasks", "said"), [(500, 1, "more than 50 DAGs"), (30, 2, "more than 10000 tasks"), (40, 1, "")]
+)
+def test_the_depth_and_the_number_of_tasks_are_limited(deep: int, tasks: int, said: str) -> None:
+    if not said:
+        read_pipeline(nested(deep, tasks))
+        return
+    with pytest.raises(ApiError, match=said):
+        read_pipeline(nested(deep, tasks))
+
+
+def test_values_are_bound_to_the_inputs() -> None:
+    root = read_pipeline(container_spec({"a": []}, parameters=TYPES)).root
+    assert bind(root, {"text": "x", "count": 5, "rate": 1}, "p") == {
+        "text": "x",
+        "count": 5,
+        "rate": 1,
+        "flag": False,
+        "list": [1],
+        "struct": {"a": 1},
+        "kind": "x",
+    }
+    assert bind(root, {"text": ""}, "p")["rate"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({}, "p.text"),
+        ({"text": None}, "p.text"),
+        ({"text": 5}, "p.text"),
+        ({"text": "x", "more": 1}, "p.more"),
+        ({"text": "x", "count": 1.5}, "p.count"),
+        ({"text": "x", "count": True}, "p.count"),
+        ({"text": "x", "count": "1"}, "p.count"),
+        ({"text": "x", "rate": "1"}, "p.rate"),
+        ({"text": "x", "flag": 0}, "p.flag"),
+        ({"text": "x", "list": {}}, "p.list"),
+        ({"text": "x", "struct": []}, "p.struct"),
+        ({"text": "x", "kind": "z"}, "p.kind"),
+    ],
+)
+def test_wrong_values_are_refused(given: dict[str, Any], field: str) -> None:
+    root = read_pipeline(container_spec({"a": []}, parameters=TYPES)).root
+    with pytest.raises(ApiError) as refused:
+        bind(root, given, "p")
+    assert [v.field for v in refused.value.violations] == [field]
+
+
+def test_backoff() -> None:
+    retry = Retry(5, first=10, factor=3, longest=50)
+    assert [retry.delay(n) for n in (1, 2, 3, 9999)] == [10, 30, 50, 50]
+    assert Retry(5, first=10, factor=1e308, longest=50).delay(3) == 50
+
+
+def test_a_large_spec_is_read_in_linear_time() -> None:
+    def seconds(count: int) -> float:
+        large = {f"t{n}": [f"t{m}" for m in range(max(0, n - 3), n)] for n in range(count)}
+        spec = container_spec(
+            large, parameters=TYPES, args={name: ["--x", "{{$.inputs.parameters['text']}}"] for name in large}
+        )
+
+        def once() -> float:
+            before = time.process_time()
+            read_pipeline(spec)
+            return time.process_time() - before
+
+        return min(once() for _ in range(3))
+
+    # Eight times the tasks would take 64 times the work if each looked at all.
+    assert seconds(800) / seconds(100) < 24
