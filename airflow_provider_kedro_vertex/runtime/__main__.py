@@ -13,7 +13,7 @@ line of the log is one JSON object: ``{"node": ..., "error": ..., "seconds": ...
 and the seconds since the process began.
 
 Environment, read: ``KEDRO_VERTEX_COMPRESSION``, how undeclared datasets are stored: zstd's level, or ``none``; and
-glibc's settings of malloc, see :mod:`.allocator`. What is set for the nodes is in :mod:`.environment`.
+glibc's settings of malloc, see :mod:`.process.allocator`. What is set for the nodes is in :mod:`.process.environment`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import NoReturn
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.identity import RunContext
-from airflow_provider_kedro_vertex.runtime import allocator, environment, hosts
+from airflow_provider_kedro_vertex.runtime.process import allocator, environment, hosts
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.settings import Settings
 
@@ -73,7 +73,8 @@ def _run(progress: Progress) -> int:
     hosts.alias(settings.host_aliases)
     try:
         # Now, and not above: Kedro takes most of a second, and reads the environment when it is imported.
-        from airflow_provider_kedro_vertex.runtime import outcome, parameters, run, secret_manager, store
+        from airflow_provider_kedro_vertex.runtime import outcome, parameters, run, store
+        from airflow_provider_kedro_vertex.runtime.google import secret_manager
     except ModuleNotFoundError as error:
         raise _missing(error.name) from error
     for package in _USED_LATER:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError
 from kedro.io.core import Version
 
-from airflow_provider_kedro_vertex.runtime.services import ServiceError
+from airflow_provider_kedro_vertex.runtime.errors import ServiceError
 
 if TYPE_CHECKING:
     import requests
@@ -144,7 +144,7 @@ def _register(endpoint: str, location: str, artifact_id: str, artifact: Mapping[
     # It takes a tenth of a second, and only a run that saves such a dataset needs it.
     import requests
 
-    from airflow_provider_kedro_vertex.runtime.google_auth import GoogleAuthError, session
+    from airflow_provider_kedro_vertex.runtime.google.auth import GoogleAuthError, session
 
     store = f"{endpoint}/v1/{location}/metadataStores"
     artifacts = f"{store}/default/artifacts"

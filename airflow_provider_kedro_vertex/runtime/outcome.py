@@ -13,14 +13,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.runtime.errors import MissingInputError, ServiceError
 from airflow_provider_kedro_vertex.runtime.progress import Progress
-from airflow_provider_kedro_vertex.runtime.services import ServiceError
-from airflow_provider_kedro_vertex.runtime.store import (
-    DamagedDatasetError,
-    MissingInputError,
-    NotStorableError,
-    StorageError,
-)
+from airflow_provider_kedro_vertex.runtime.storage import StorageError
+from airflow_provider_kedro_vertex.runtime.store import DamagedDatasetError, NotStorableError
 
 FAILED = 1
 MISCONFIGURED = 2

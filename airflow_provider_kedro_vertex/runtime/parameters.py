@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.parameters import MAX_LENGTH
+from airflow_provider_kedro_vertex.runtime.errors import MissingInputError
 
 _FILE = re.compile(r"(?:.*/)?params-([0-9a-f]{64})\.json", re.DOTALL)
 
@@ -68,7 +69,7 @@ def _object(text: str | bytes, where: str) -> dict[str, Any]:
 
 def _stored(url: str) -> bytes:
     # Only here: a container whose parameters fit into the argument need not reach any storage.
-    from airflow_provider_kedro_vertex.runtime.store import MissingInputError, read_bytes
+    from airflow_provider_kedro_vertex.runtime.storage import read_bytes
 
     name = _FILE.fullmatch(url)
     if name is None:

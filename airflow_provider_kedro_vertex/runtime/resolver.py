@@ -5,7 +5,7 @@ texts. A second word is the value where there is no such thing, as with Kedro's 
 ``${airflow:logical_date,2013-01-01}``. Use it in every project that also runs outside Airflow (``kedro run`` on a
 laptop), and for manual runs of Airflow 3, which may have no logical date.
 
-The resolver reads the environment variables of :mod:`.environment`, so a laptop can also set those. No edit of
+The resolver reads the environment variables of :mod:`.process.environment`, so a laptop can also set those. No edit of
 ``settings.py`` is needed: the container's command registers it, and so do the hooks of this package, which Kedro finds
 through the entry point ``kedro.hooks``.
 """

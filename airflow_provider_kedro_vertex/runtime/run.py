@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines, settings
-from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner, ThreadRunner
@@ -24,19 +23,20 @@ from kedro.utils import is_kedro_project
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.identity import RunContext
-from airflow_provider_kedro_vertex.runtime import installed_hooks, resolver
-from airflow_provider_kedro_vertex.runtime.classes import stand_in_for_kedro_vertexai
-from airflow_provider_kedro_vertex.runtime.conf import config_loader, load
-from airflow_provider_kedro_vertex.runtime.config_providers import generated
-from airflow_provider_kedro_vertex.runtime.group import node_group
-from airflow_provider_kedro_vertex.runtime.hooks import GroupHooks
-from airflow_provider_kedro_vertex.runtime.mlflow_status import last_nodes
-from airflow_provider_kedro_vertex.runtime.plugins import PACKAGE, mlflow_hooks, uses_mlflow
+from airflow_provider_kedro_vertex.runtime import resolver
+from airflow_provider_kedro_vertex.runtime.config.loader import config_loader, load
+from airflow_provider_kedro_vertex.runtime.config.providers import generated
+from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import stand_in_for_kedro_vertexai
+from airflow_provider_kedro_vertex.runtime.mlflow.plugin import PACKAGE, mlflow_hooks, uses_mlflow
+from airflow_provider_kedro_vertex.runtime.mlflow.status import last_nodes
+from airflow_provider_kedro_vertex.runtime.node_group.boundary import node_group
+from airflow_provider_kedro_vertex.runtime.node_group.hooks import GroupHooks
 from airflow_provider_kedro_vertex.runtime.progress import Progress
+from airflow_provider_kedro_vertex.runtime.session import create_session
 from airflow_provider_kedro_vertex.runtime.settings import THREAD, Settings
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.runtime.mlflow_run import MlflowRun
+    from airflow_provider_kedro_vertex.runtime.mlflow.run import MlflowRun
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Request:
     :param pipelines: the registered pipelines that the run puts together, mostly one.
     :param nodes: the names of the nodes to run, in any order.
     :param env: the configuration environment; None for the project's default.
-    :param store: outputs that are for another pipeline of the run; see :func:`.group.node_group`.
+    :param store: outputs that are for another pipeline of the run; see :func:`.boundary.node_group`.
     :param given: datasets that no node of the run makes, though the pipeline has one that would.
     :param params: Kedro's runtime parameters, nested.
     :param context: the Airflow run.
@@ -101,7 +101,15 @@ def run(request: Request, progress: Progress) -> None:
             used = uses_mlflow(partial(loader, conf_source))
             with mlflow_hooks(used, lambda: _mlflow_run(request, pipeline, progress)) as more:
                 own = [hooks, _Started(), *more] if alone else [hooks, _Started(), *more, _EveryPipeline()]
-                session = _session(project, conf_source, request, own, unused=() if used else (PACKAGE,))
+                session = create_session(
+                    project,
+                    conf_source,
+                    env=request.env,
+                    params=request.params,
+                    save_version=request.context.save_version,
+                    hooks=own,
+                    unused_plugins=() if used else (PACKAGE,),
+                )
                 with session:
                     names: dict[str, Any] = (
                         {"pipeline_names": list(request.pipelines)}
@@ -192,7 +200,7 @@ class _EveryPipeline:
 
 def _mlflow_run(request: Request, pipeline: Pipeline, progress: Progress) -> MlflowRun:
     # Only here: it takes 1.5 s to import.
-    from airflow_provider_kedro_vertex.runtime.mlflow_run import MlflowRun, Part
+    from airflow_provider_kedro_vertex.runtime.mlflow.run import MlflowRun, Part
 
     outcome = request.params.get("run_outcome")
     part = Part(
@@ -211,25 +219,3 @@ def _slice(pipeline: Pipeline, selection: Mapping[str, Sequence[str]]) -> Pipeli
     namespaces = names.pop("namespaces", [])
     outer = [own for own in namespaces if not any(own.startswith(f"{other}.") for other in namespaces)]
     return pipeline.filter(**names, node_namespaces=outer or None)
-
-
-def _session(
-    project: Path, conf_source: Path, request: Request, hooks: list[object], unused: tuple[str, ...]
-) -> KedroSession:
-    """Make a session of the class that the project asks for; one of another kind cannot be told a run's version.
-
-    Kedro has no public way to say a run's version, nor to add hooks to one run, so two private names of
-    ``KedroSession`` are used, the same in Kedro 1.0 to 1.7: ``_store``, whose ``session_id`` is the save version and
-    run id of the session's run, and ``_hook_manager``.
-    """
-    wanted = getattr(settings, "SESSION_CLASS", KedroSession)  # an older Kedro has no choice
-    session_class = wanted if issubclass(wanted, KedroSession) else KedroSession
-    installed_hooks.import_only_enabled(unused)
-    session: KedroSession = session_class.create(
-        project_path=project, env=request.env, runtime_params=dict(request.params), conf_source=str(conf_source)
-    )
-    session.session_id = request.context.save_version
-    session._store["session_id"] = request.context.save_version
-    for hook in hooks:
-        session._hook_manager.register(hook)
-    return session

@@ -187,7 +187,7 @@ def peak(action: Callable[[], object], size: float) -> float:
 def child(task: str, name: str, folder: Path) -> object:
     """What a process of its own does: one of the tasks, in the Python of its environment."""
     if task != "kedro-vertexai":
-        from airflow_provider_kedro_vertex.runtime import allocator
+        from airflow_provider_kedro_vertex.runtime.process import allocator
 
         allocator.keep_freed_blocks()
     if task.endswith("load-peak"):

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime import classes
-from airflow_provider_kedro_vertex.runtime.classes import load_class, stand_in_for_kedro_vertexai
-from airflow_provider_kedro_vertex.runtime.config_providers import DynamicConfigProvider, generated
+from airflow_provider_kedro_vertex.runtime.config.providers import DynamicConfigProvider, generated
+from airflow_provider_kedro_vertex.runtime.kedro_vertexai import names as classes
+from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import load_class, stand_in_for_kedro_vertexai
 from airflow_provider_kedro_vertex.runtime.settings import Provider
 from tests.unit.runtime.containers import Project
 

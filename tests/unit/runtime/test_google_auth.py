@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime import google_auth
-from airflow_provider_kedro_vertex.runtime.google_auth import IdToken, id_token_of
-from airflow_provider_kedro_vertex.runtime.services import ServiceError
+from airflow_provider_kedro_vertex.runtime.errors import ServiceError
+from airflow_provider_kedro_vertex.runtime.google import auth as google_auth
+from airflow_provider_kedro_vertex.runtime.google.auth import IdToken, id_token_of
 from tests.mlflow.google import ACCOUNT, AUDIENCE, Google, google
 
 

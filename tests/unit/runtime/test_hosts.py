@@ -8,13 +8,13 @@ import sys
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime.hosts import alias
+from airflow_provider_kedro_vertex.runtime.process.hosts import alias
 from airflow_provider_kedro_vertex.runtime.settings import HostAlias
 
 LOOK_UP = """
 import socket, sys, threading, urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from airflow_provider_kedro_vertex.runtime.hosts import alias
+from airflow_provider_kedro_vertex.runtime.process.hosts import alias
 from airflow_provider_kedro_vertex.runtime.settings import HostAlias
 
 class Handler(BaseHTTPRequestHandler):

@@ -18,11 +18,12 @@ import pytest
 from google.cloud.aiplatform_v1.types import Artifact
 from kedro.io import DataCatalog, DatasetError
 
-from airflow_provider_kedro_vertex.runtime import google_auth, metadata_dataset
+from airflow_provider_kedro_vertex.runtime import metadata_dataset
+from airflow_provider_kedro_vertex.runtime.google import auth as google_auth
 from airflow_provider_kedro_vertex.runtime.metadata_dataset import KedroVertexAIMetadataDataset
+from airflow_provider_kedro_vertex.runtime.node_group.versions import pin
 from airflow_provider_kedro_vertex.runtime.outcome import UNREACHABLE, outcome
 from airflow_provider_kedro_vertex.runtime.progress import Progress
-from airflow_provider_kedro_vertex.runtime.versions import pin
 from tests.mlflow.google import Quiet, serving
 from tests.unit.runtime.containers import Project
 

@@ -6,7 +6,7 @@ import pytest
 from kedro.pipeline import Pipeline, node, pipeline
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime.group import Group, node_group
+from airflow_provider_kedro_vertex.runtime.node_group.boundary import Group, node_group
 
 
 def same(*values: object) -> object:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime import google_auth, secret_manager
-from airflow_provider_kedro_vertex.runtime.services import ServiceError
+from airflow_provider_kedro_vertex.runtime.errors import ServiceError
+from airflow_provider_kedro_vertex.runtime.google import auth as google_auth
+from airflow_provider_kedro_vertex.runtime.google import secret_manager
 from tests.unit.runtime.containers import Project
 
 NAME = "projects/p/secrets/token/versions/latest"

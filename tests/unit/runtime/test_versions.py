@@ -9,7 +9,7 @@ from kedro.io import CachedDataset, MemoryDataset, Version
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.text import TextDataset
 
-from airflow_provider_kedro_vertex.runtime import versions
+from airflow_provider_kedro_vertex.runtime.node_group import versions
 
 VERSION = "2013-01-01T00.00.00.000Z-0123456789"
 

@@ -1,4 +1,4 @@
-"""What is said when a service that a container needs cannot be reached."""
+"""Errors of the container that have an exit code of their own."""
 
 from __future__ import annotations
 
@@ -7,3 +7,7 @@ from airflow_provider_kedro_vertex.core.errors import KedroVertexError
 
 class ServiceError(KedroVertexError):
     """A service did not answer, or not as it should: infrastructure, later it may work."""
+
+
+class MissingInputError(KedroVertexError):
+    """What another container or the Airflow side should have stored is not there."""

@@ -2,7 +2,7 @@
 
 No container knows that it is the last. So each writes tags of its own nodes only, and the run's status is a function of
 all tags, see :func:`status`. A container that has written its tags then compares the status with what the tags say
-and mends it until both agree (:func:`.mlflow_run.settle`): whoever is last has seen all tags, so the last status is the
+and mends it until both agree (:func:`.run.settle`): whoever is last has seen all tags, so the last status is the
 true one, in whatever order the containers end.
 
 ========================  ==========================================================================================
@@ -23,7 +23,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from airflow_provider_kedro_vertex.runtime.group import NamedNode, base_name
+from airflow_provider_kedro_vertex.runtime.node_group.boundary import NamedNode, base_name
 
 #: Values of the tags, and the words of MLflow for the status of a run.
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"

@@ -10,8 +10,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_kedro_vertex.runtime import choosing, filters
-from airflow_provider_kedro_vertex.runtime.filters import Choice, Form, Layout
+from airflow_provider_kedro_vertex.runtime.store import selection as choosing
+from airflow_provider_kedro_vertex.runtime.store import transforms as filters
+from airflow_provider_kedro_vertex.runtime.store.transforms import Choice, Form, Layout
 
 
 def size(data: Any) -> int:

@@ -1,4 +1,4 @@
-"""Read a value in the format of :mod:`.blocks`."""
+"""Read a value in the format of :mod:`.format`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 import zstandard
 
-from airflow_provider_kedro_vertex.runtime import blocks, filters
-from airflow_provider_kedro_vertex.runtime.blocks import DamagedError
+from airflow_provider_kedro_vertex.runtime.store import format as blocks
+from airflow_provider_kedro_vertex.runtime.store import transforms as filters
+from airflow_provider_kedro_vertex.runtime.store.format import DamagedError
 
 #: One block for each worker and one that waits keep the workers busy, and bound the memory.
 _AHEAD = blocks.WORKERS + 1
@@ -31,7 +32,7 @@ class Readable(Protocol):
 
 
 def load(file: Readable) -> Any:
-    """Read the value that :func:`.dumping.dump` wrote.
+    """Read the value that :func:`.writer.dump` wrote.
 
     :raises DamagedError: the bytes are not whole or not right. Nothing of the wrong ones was unpickled.
     :raises Exception: whatever unpickling raises, for example because a class cannot be imported here.

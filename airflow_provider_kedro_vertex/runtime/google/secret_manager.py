@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime.services import ServiceError
+from airflow_provider_kedro_vertex.runtime.errors import ServiceError
 
 _NAME = re.compile(
     r"projects/[\w:.-]+(?:/locations/(?P<location>[a-z0-9-]+))?/secrets/[\w-]+/versions/[\w-]+", re.ASCII
@@ -38,7 +38,7 @@ def set_variables(secrets: Mapping[str, str]) -> None:
     # Here, and not above: half a second for those containers only that have secrets.
     import requests
 
-    from airflow_provider_kedro_vertex.runtime.google_auth import GoogleAuthError, session
+    from airflow_provider_kedro_vertex.runtime.google.auth import GoogleAuthError, session
 
     for variable, name in secrets.items():
         where = f"secret_env: {variable} ({name})"

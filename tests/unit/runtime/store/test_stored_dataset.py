@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kedro.io import DatasetError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime.store import (
+from airflow_provider_kedro_vertex.runtime.store.dataset import (
     DamagedDatasetError,
     NotStorableError,
     StorageError,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from kedro.config import AbstractConfigLoader, MissingConfigException
 from kedro.framework.project import settings
 
-from airflow_provider_kedro_vertex.runtime import conf
+from airflow_provider_kedro_vertex.runtime.config import loader as conf
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.runtime.mlflow_run import MlflowRun
+    from airflow_provider_kedro_vertex.runtime.mlflow.run import MlflowRun
 
 #: kedro-mlflow, as its metadata and its import spell it.
 PACKAGE = "kedro_mlflow"

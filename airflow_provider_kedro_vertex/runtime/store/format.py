@@ -15,10 +15,10 @@ unpickler.
 
 A block of kind "p" holds a piece of the pickle (protocol 5), one of kind "b" the memory of arrays, the pickle's
 out-of-band buffers: the ordinals and lengths of the buffers that begin in it, and their bytes, in one of the forms of
-:mod:`.filters`. Small buffers whose items are alike share a block, each at a multiple of the block's alignment; a large
-one has blocks of its own, which follow each other. A buffer comes before the piece of the pickle that refers to it. So
-a value is never held a second time in its pickled form, neither when it is written (:mod:`.dumping`) nor when it is
-read (:mod:`.loading`), and an array is read into the memory that it then keeps: its own, or its part of a block. What
+:mod:`.transforms`. Small buffers whose items are alike share a block, each at a multiple of the block's alignment; a
+large one has blocks of its own, which follow each other. A buffer comes before the piece of the pickle that refers to
+it. So a value is never held a second time in its pickled form, neither when it is written (:mod:`.writer`) nor when it
+is read (:mod:`.reader`), and an array is read into the memory that it then keeps: its own, or its part of a block. What
 is held besides the value are a few blocks of 1 MiB.
 """
 

@@ -15,7 +15,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime.classes import load_class
+from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import load_class
 from airflow_provider_kedro_vertex.runtime.settings import Provider
 
 
@@ -73,7 +73,7 @@ class _TrackingToken(DynamicConfigProvider):
 
     def _token(self) -> str:
         # Only here: google-auth takes a moment to import, and most projects have no providers.
-        from airflow_provider_kedro_vertex.runtime.google_auth import own_id_token
+        from airflow_provider_kedro_vertex.runtime.google.auth import own_id_token
 
         return own_id_token(self.client_id)
 
@@ -99,7 +99,7 @@ class MLFlowGoogleIAMCredentialsProvider(_TrackingToken):
         self.endpoint = endpoint
 
     def _token(self) -> str:
-        from airflow_provider_kedro_vertex.runtime.google_auth import id_token_of
+        from airflow_provider_kedro_vertex.runtime.google.auth import id_token_of
 
         return id_token_of(self.service_account, self.client_id, self.endpoint)
 

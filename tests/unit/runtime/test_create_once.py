@@ -13,8 +13,8 @@ from typing import Any
 import fsspec
 import pytest
 
-from airflow_provider_kedro_vertex.runtime.agreement import agree
-from airflow_provider_kedro_vertex.runtime.store import StorageError
+from airflow_provider_kedro_vertex.runtime.mlflow.create_once import agree
+from airflow_provider_kedro_vertex.runtime.storage import StorageError
 from tests.storage import storage_emulator
 
 

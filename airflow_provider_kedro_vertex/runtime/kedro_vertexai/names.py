@@ -18,18 +18,18 @@ NAMES: dict[str, dict[str, str]] = {
     "kedro_vertexai": {},
     "kedro_vertexai.auth": {},
     "kedro_vertexai.auth.gcp": {
-        "MLFlowGoogleIAMCredentialsProvider": f"{_HERE}.config_providers",
-        "MLFlowGoogleIAMRequestHeaderProvider": f"{_HERE}.request_headers",
-        "MLFlowGoogleOAuthCredentialsProvider": f"{_HERE}.config_providers",
-        "MLFlowGoogleOauthRequestHeaderProvider": f"{_HERE}.request_headers",
+        "MLFlowGoogleIAMCredentialsProvider": f"{_HERE}.config.providers",
+        "MLFlowGoogleIAMRequestHeaderProvider": f"{_HERE}.mlflow.request_headers",
+        "MLFlowGoogleOAuthCredentialsProvider": f"{_HERE}.config.providers",
+        "MLFlowGoogleOauthRequestHeaderProvider": f"{_HERE}.mlflow.request_headers",
     },
     "kedro_vertexai.auth.mlflow_request_header_provider": {
-        "RequestHeaderProviderWithKedroContext": f"{_HERE}.request_headers",
+        "RequestHeaderProviderWithKedroContext": f"{_HERE}.mlflow.request_headers",
     },
     "kedro_vertexai.auth.mlflow_request_header_provider_hook": {
-        "MLFlowRequestHeaderProviderHook": f"{_HERE}.request_headers",
+        "MLFlowRequestHeaderProviderHook": f"{_HERE}.mlflow.request_headers",
     },
-    "kedro_vertexai.dynamic_config": {"DynamicConfigProvider": f"{_HERE}.config_providers"},
+    "kedro_vertexai.dynamic_config": {"DynamicConfigProvider": f"{_HERE}.config.providers"},
     "kedro_vertexai.vertex_ai": {},
     "kedro_vertexai.vertex_ai.datasets": {"KedroVertexAIMetadataDataset": f"{_HERE}.metadata_dataset"},
 }

@@ -1,4 +1,4 @@
-"""Find the forms of :mod:`.filters` that make a sample of an array smallest."""
+"""Find the forms of :mod:`.transforms` that make a sample of an array smallest."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from airflow_provider_kedro_vertex.runtime import filters
-from airflow_provider_kedro_vertex.runtime.filters import Choice, Form, Layout
+from airflow_provider_kedro_vertex.runtime.store import transforms as filters
+from airflow_provider_kedro_vertex.runtime.store.transforms import Choice, Form, Layout
 
 #: Enough to tell the forms apart, little beside the blocks that they are chosen for.
 _SAMPLE = 8 << 10

@@ -11,7 +11,7 @@ from typing import Any
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from airflow_provider_kedro_vertex.runtime.store import StorageError
+from airflow_provider_kedro_vertex.runtime.storage import StorageError
 
 
 def agree(

@@ -29,11 +29,11 @@ from pydantic import ValidationError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
-from airflow_provider_kedro_vertex.runtime import conf
-from airflow_provider_kedro_vertex.runtime import mlflow_status as states
-from airflow_provider_kedro_vertex.runtime.agreement import agree
+from airflow_provider_kedro_vertex.runtime.config import loader as conf
+from airflow_provider_kedro_vertex.runtime.errors import ServiceError
+from airflow_provider_kedro_vertex.runtime.mlflow import status as states
+from airflow_provider_kedro_vertex.runtime.mlflow.create_once import agree
 from airflow_provider_kedro_vertex.runtime.progress import Progress
-from airflow_provider_kedro_vertex.runtime.services import ServiceError
 from airflow_provider_kedro_vertex.runtime.settings import Provider
 
 _LOG = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class MlflowRun:
         :raises ServiceError: the server cannot be reached.
         """
         if self._header_provider is not None:
-            from airflow_provider_kedro_vertex.runtime import request_headers
+            from airflow_provider_kedro_vertex.runtime.mlflow import request_headers
 
             request_headers.register(self._header_provider, context)
         config = _config(context)

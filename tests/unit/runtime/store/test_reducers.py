@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from airflow_provider_kedro_vertex.runtime import dumping, loading
-from airflow_provider_kedro_vertex.runtime.reducers import reducers
+from airflow_provider_kedro_vertex.runtime.store import reader as loading
+from airflow_provider_kedro_vertex.runtime.store import writer as dumping
+from airflow_provider_kedro_vertex.runtime.store.reducers import reducers
 
 TEXTS = [None if number % 7 == 0 else f"text {number % 1000}" for number in range(50_000)]
 COLUMNS = {
@@ -65,7 +66,7 @@ PEAK = """
 import re
 from pathlib import Path
 import pandas, pyarrow
-from airflow_provider_kedro_vertex.runtime import dumping
+from airflow_provider_kedro_vertex.runtime.store import writer as dumping
 
 class Nowhere:
     def write(self, data):

@@ -1,4 +1,4 @@
-"""Write a value in the format of :mod:`.blocks`."""
+"""Write a value in the format of :mod:`.format`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from typing import Any, Protocol
 import cloudpickle
 import zstandard
 
-from airflow_provider_kedro_vertex.runtime import blocks, choosing, filters
-from airflow_provider_kedro_vertex.runtime.reducers import reducers
+from airflow_provider_kedro_vertex.runtime.store import format as blocks
+from airflow_provider_kedro_vertex.runtime.store import selection as choosing
+from airflow_provider_kedro_vertex.runtime.store import transforms as filters
+from airflow_provider_kedro_vertex.runtime.store.reducers import reducers
 
 #: At this level zstd by itself sees only what repeats in seven bytes: too few of the numbers of models.
 _MATCH = 5

@@ -16,7 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_kedro_vertex.runtime import blocks, dumping, loading
+from airflow_provider_kedro_vertex.runtime.store import format as blocks
+from airflow_provider_kedro_vertex.runtime.store import reader as loading
+from airflow_provider_kedro_vertex.runtime.store import writer as dumping
 
 LEVELS = st.sampled_from([None, -1, blocks.LEVEL])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates()

@@ -1,7 +1,7 @@
 """Reversible rearrangements of numbers, after which zstd finds what they have in common.
 
 Numbers as they lie in an array hide it: the high bytes of neighbours are alike, but eight bytes apart. So an array is
-stored in one of these forms (:mod:`.choosing` finds which):
+stored in one of these forms (:mod:`.selection` finds which):
 
 ===========  ===============================================================================
 ``PLAIN``    as it is

@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime.services import ServiceError
+from airflow_provider_kedro_vertex.runtime.errors import ServiceError
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""The process of a container: its environment variables, host names and memory."""

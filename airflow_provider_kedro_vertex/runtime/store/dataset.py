@@ -1,0 +1,115 @@
+"""Undeclared datasets in shared storage, where the other containers of the run find them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from urllib.parse import quote
+
+from kedro.io import AbstractDataset, DatasetError
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
+from airflow_provider_kedro_vertex.runtime import storage
+from airflow_provider_kedro_vertex.runtime.storage import StorageError
+from airflow_provider_kedro_vertex.runtime.store.format import LEVEL, DamagedError
+
+
+class DamagedDatasetError(DatasetError):
+    """What is stored is cut short, damaged, or of a format that this version does not read."""
+
+
+class NotStorableError(DatasetError):
+    """The value cannot be handed to another container: it cannot be pickled, or comes in pieces."""
+
+
+def compression(text: str) -> int | None:
+    """Read how stored datasets are compressed: zstd's level from -7 (fastest) to 22, ``none``, or "" for the default.
+
+    :raises ConfigError: it is none of these.
+    """
+    if text == "none":
+        return None
+    try:
+        level = int(text or LEVEL)
+    except ValueError:
+        level = sys.maxsize
+    if not -7 <= level <= 22:
+        raise ConfigError(f"KEDRO_VERTEX_COMPRESSION must be a level of zstd, -7 to 22, or 'none', not {text!r}.")
+    return level
+
+
+def stored_url(context: RunContext, dataset: str) -> str:
+    """Where a run keeps an undeclared dataset: the same for every container and every try of the run."""
+    return f"{temp_folder(context.root, context.run_key)}/{quote(dataset, safe='')}.bin"
+
+
+class StoredDataset(AbstractDataset[Any, Any]):
+    """A value of any type that can be pickled, stored whole under an fsspec URL.
+
+    It stands in the catalog for a dataset that the project does not declare. A reader finds the old value or the
+    new one, never a part of one, whatever happens to the writer. It has no versions, and nothing but this class reads
+    its files (:mod:`.format`).
+
+    :param name: the dataset's name, for the messages.
+    :param url: any fsspec URL or a local path.
+    :param level: zstd's compression level; None stores without compression.
+    """
+
+    def __init__(self, name: str, url: str, level: int | None = LEVEL) -> None:
+        self._name = name
+        self._url = url
+        self._level = level
+
+    def load(self) -> Any:
+        """Load the value.
+
+        :raises FileNotFoundError: nothing is stored; Kedro turns it into a DatasetError.
+        :raises DamagedDatasetError: what is stored is not whole.
+        :raises StorageError: the storage could not be reached.
+        :raises DatasetError: the value cannot be rebuilt here, for example because a package is missing.
+        """
+        # Only here, and in save: many containers store nothing, or not before their node has run.
+        from airflow_provider_kedro_vertex.runtime.store.reader import load
+
+        with storage.open_for_reading(self._url) as file:
+            try:
+                return load(file)
+            except DamagedError as error:
+                raise DamagedDatasetError(
+                    f"Dataset {self._name!r} at {self._url} is damaged: {error}. Run the node that makes it again."
+                ) from None
+            except StorageError:
+                raise
+            except Exception as error:
+                raise DatasetError(
+                    f"Dataset {self._name!r} at {self._url} cannot be rebuilt in this container "
+                    f"({type(error).__name__}: {error}). The container that stored it may have other packages."
+                ) from error
+
+    def save(self, data: Any) -> None:
+        """Store a value in place of an earlier one.
+
+        :raises NotStorableError: the value cannot be pickled.
+        :raises StorageError: the storage could not be reached.
+        """
+        from airflow_provider_kedro_vertex.runtime.store.writer import dump
+
+        with storage.open_for_writing(self._url) as file:
+            try:
+                dump(data, file, self._level)
+            except StorageError:
+                raise
+            except Exception as error:
+                raise NotStorableError(
+                    f"Dataset {self._name!r} cannot be handed to another container: its value, a "
+                    f"{type(data).__qualname__}, cannot be pickled ({type(error).__name__}: {error}). Declare "
+                    f"{self._name!r} in the catalog with a type that can save it, or let the node return something "
+                    "that can be pickled, such as a list instead of a generator."
+                ) from error
+
+    def _exists(self) -> bool:
+        return storage.exists(self._url)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"url": self._url}
