@@ -17,10 +17,10 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.ready ## Backfill three days of the flights pipeline on a local Airflow and Vertex AI
-	@$(BIN)/python -m dags_examples.demo
+	@$(BIN)/python -m tools.demo
 
 up: .venv/.ready ## The same, then stay up and print the pages to open
-	@$(BIN)/python -m dags_examples.demo --stay --host $(HOST)
+	@$(BIN)/python -m tools.demo --stay --host $(HOST)
 
 # The tests of the last folders start servers that they share, so each of two runs takes some folders. (Groups of
 # pytest-xdist would say the same in one run; 3.8.0 knows none with pytest 9.2.)

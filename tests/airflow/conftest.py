@@ -18,9 +18,9 @@ from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-from dags_examples.demo.processes import Processes
 from tests.airflow.command import airflow_command
 from tests.storage import storage_emulator
+from tools.demo.processes import Processes
 
 DAG_ID, DAY = "operator_runs", "2013-06-02"
 IMAGE = "example/image:1"

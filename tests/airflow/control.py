@@ -18,11 +18,11 @@ from typing import Any
 
 import requests
 
-from dags_examples.demo.airflow import settings
-from dags_examples.demo.airflow2 import Airflow2
-from dags_examples.demo.airflow3 import Airflow3
-from dags_examples.demo.processes import Processes, _members
-from dags_examples.demo.stack import environment
+from tools.demo.airflow import settings
+from tools.demo.airflow2 import Airflow2
+from tools.demo.airflow3 import Airflow3
+from tools.demo.processes import Processes, _members
+from tools.demo.stack import environment
 
 #: Airflow 2 is run without a web server, and its command line cannot mark a task.
 MARK = """

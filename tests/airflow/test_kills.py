@@ -15,10 +15,10 @@ import pytest
 import requests
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
-from dags_examples.demo.processes import Processes
-from dags_examples.demo.stack import environment
 from tests.airflow.conftest import _manifest
 from tests.airflow.control import RunningAirflow, RunningVertex, start_emulator
+from tools.demo.processes import Processes
+from tools.demo.stack import environment
 
 pytestmark = [pytest.mark.airflow]
 

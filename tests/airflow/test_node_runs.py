@@ -21,9 +21,9 @@ import requests
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
-from dags_examples.demo.processes import Processes
-from dags_examples.demo.stack import environment
 from tests.airflow.control import RunningAirflow, RunningVertex, start_emulator
+from tools.demo.processes import Processes
+from tools.demo.stack import environment
 
 pytestmark = [pytest.mark.airflow]
 

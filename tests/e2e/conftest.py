@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from dags_examples.demo.__main__ import DAG_ID, EXAMPLES, FIRST_DAY, FLIGHTS, LAST_DAY, MODES
-from dags_examples.demo.airflow import Run
-from dags_examples.demo.stack import Stack
+from tools.demo.__main__ import DAG_ID, EXAMPLES, FIRST_DAY, FLIGHTS, LAST_DAY, MODES
+from tools.demo.airflow import Run
+from tools.demo.stack import Stack
 
 
 @pytest.fixture(scope="session")

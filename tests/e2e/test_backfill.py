@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dags_examples.demo.__main__ import DAG_ID, FIRST_DAY, FLIGHTS
-from dags_examples.demo.airflow import Run
-from dags_examples.demo.stack import Stack, environment
+from tools.demo.__main__ import DAG_ID, FIRST_DAY, FLIGHTS
+from tools.demo.airflow import Run
+from tools.demo.stack import Stack, environment
 
 pytestmark = [pytest.mark.airflow]
 

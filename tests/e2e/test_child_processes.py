@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dags_examples.demo.errors import StackError
-from dags_examples.demo.processes import ChildProcess, Processes
+from tools.demo.errors import StackError
+from tools.demo.processes import ChildProcess, Processes
 
 FAMILY = """
     import os, signal, subprocess, sys, time

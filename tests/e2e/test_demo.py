@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dags_examples.demo.__main__ import EXAMPLES
-from dags_examples.demo.processes import Processes
-from dags_examples.demo.stack import environment
+from tools.demo.__main__ import EXAMPLES
+from tools.demo.processes import Processes
+from tools.demo.stack import environment
 
-COMMAND = [sys.executable, "-m", "dags_examples.demo"]
+COMMAND = [sys.executable, "-m", "tools.demo"]
 
 
 def alive(process: psutil.Process) -> bool:

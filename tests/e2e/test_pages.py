@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import pytest
 
-from dags_examples.demo.__main__ import FLIGHTS
-from dags_examples.demo.airflow import Run
-from dags_examples.demo.stack import Stack
 from tests.chromium import CHROMIUM, Chromium
+from tools.demo.__main__ import FLIGHTS
+from tools.demo.airflow import Run
+from tools.demo.stack import Stack
 
 pytestmark = [
     pytest.mark.airflow,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dags_examples.demo.ports import Ports
+from tools.demo.ports import Ports
 
 
 @pytest.fixture(autouse=True)

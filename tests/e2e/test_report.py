@@ -6,9 +6,9 @@ from datetime import date
 
 import pytest
 
-from dags_examples.demo.airflow import Run, Task
-from dags_examples.demo.report import Progress, table
-from dags_examples.demo.vertex import VertexJob
+from tools.demo.airflow import Run, Task
+from tools.demo.report import Progress, table
+from tools.demo.vertex import VertexJob
 
 RUN = Run("backfill__1", date(2013, 6, 1), "running", None)
 TASKS = [Task("submit", "success"), Task("wait", "none")]

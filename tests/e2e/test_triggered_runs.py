@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dags_examples.demo.stack import Stack
+from tools.demo.stack import Stack
 
 pytestmark = [pytest.mark.airflow]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dags_examples.demo.ports import Ports
+from tools.demo.ports import Ports
 
 ROOT = Path(__file__).parents[2]
 # Each runner of background jobs is one more process that imports MLflow.

@@ -14,8 +14,8 @@ import pytest
 from fsspec.core import url_to_fs
 
 from airflow_provider_kedro_vertex.runtime.store import NotStorableError, StoredDataset
-from dags_examples.demo.ports import Ports
 from tests.unit.runtime.containers import Project, context, wait_for
+from tools.demo.ports import Ports
 
 BUCKET = "shop-bucket"
 

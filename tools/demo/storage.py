@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from dags_examples.demo.processes import Processes
-from dags_examples.demo.rest import answers, get_json
+from tools.demo.processes import Processes
+from tools.demo.rest import answers, get_json
 
 USUAL_PORT = 9023
 

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dags_examples.demo.errors import StackError
-from dags_examples.demo.ports import Ports
+from tools.demo.errors import StackError
+from tools.demo.ports import Ports
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0

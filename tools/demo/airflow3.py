@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dags_examples.demo.airflow import (
+from tools.demo.airflow import (
     COMMAND_SECONDS,
     POLL_SECONDS,
     RUN_SECONDS,
@@ -22,9 +22,9 @@ from dags_examples.demo.airflow import (
     new_run_id,
     task_log,
 )
-from dags_examples.demo.errors import StackError
-from dags_examples.demo.processes import Processes
-from dags_examples.demo.rest import get_json
+from tools.demo.errors import StackError
+from tools.demo.processes import Processes
+from tools.demo.rest import get_json
 
 USUAL_PORT = 8080
 BACKFILL_TRIES = 10
@@ -59,7 +59,7 @@ class Airflow3:
         }
 
     def start(self) -> None:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         self.command("db", "migrate")
         let_readers_in(Path(self._env["AIRFLOW_HOME"]))
         for component in COMPONENTS:
@@ -67,7 +67,7 @@ class Airflow3:
         self._processes.until(self._healthy, "healthy report of every part of Airflow", START_SECONDS)
 
     def dag_ids(self) -> set[str]:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         for error in self._get("importErrors")["import_errors"]:
             raise StackError(f"Airflow cannot import {error['filename']}:\n{error['stack_trace']}")
         return {dag["dag_id"] for dag in self._get("dags?limit=100")["dags"]}
@@ -81,7 +81,7 @@ class Airflow3:
         watch: Callable[[], None] = lambda: None,
         seconds: float = RUN_SECONDS,
     ) -> list[Run]:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         days = ("--from-date", first_day.isoformat(), "--to-date", last_day.isoformat())
         self._create_backfill("--dag-id", dag_id, *days)
         return self._ended(dag_id, lambda run: first_day <= run.day <= last_day, watch, seconds)
@@ -101,23 +101,23 @@ class Airflow3:
                 time.sleep(POLL_SECONDS)
 
     def trigger(self, dag_id: str, params: Mapping[str, str], *, seconds: float = RUN_SECONDS) -> Run:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         run_id = new_run_id()
         self.command("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(params))
         return self._ended(dag_id, lambda run: run.run_id == run_id, lambda: None, seconds)[0]
 
     def runs(self, dag_id: str) -> list[Run]:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         found = self._get(f"dags/{quote(dag_id)}/dagRuns?limit=100&order_by=logical_date")["dag_runs"]
         return [_run(run) for run in found]
 
     def tasks(self, dag_id: str, run_id: str) -> list[Task]:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         found = self._get(f"dags/{quote(dag_id)}/dagRuns/{quote(run_id)}/taskInstances?limit=500")["task_instances"]
         return [Task(task["task_id"], task["state"] or "none") for task in found]
 
     def task_log(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         return task_log(Path(self._env["AIRFLOW_HOME"]), dag_id, run_id, task_id)
 
     def _ended(
@@ -146,7 +146,7 @@ class Airflow3:
         return all(part["status"] == "healthy" for part in health.values())
 
     def command(self, *arguments: str) -> None:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         name = f"airflow {' '.join(arguments[:2])}"
         self._processes.run(name, ["airflow", *arguments], env=self._env, seconds=COMMAND_SECONDS)
 

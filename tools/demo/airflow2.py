@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dags_examples.demo.airflow import (
+from tools.demo.airflow import (
     COMMAND_SECONDS,
     RUN_SECONDS,
     START_SECONDS,
@@ -20,9 +20,9 @@ from dags_examples.demo.airflow import (
     new_run_id,
     task_log,
 )
-from dags_examples.demo.errors import StackError
-from dags_examples.demo.processes import Processes
-from dags_examples.demo.rest import answers
+from tools.demo.errors import StackError
+from tools.demo.processes import Processes
+from tools.demo.rest import answers
 
 # Each look is a command that takes two seconds of a processor.
 POLL_SECONDS = 8.0
@@ -53,7 +53,7 @@ class Airflow2:
         }
 
     def start(self) -> None:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         argv = ["airflow", "db", "migrate"]
         self._processes.run("airflow db migrate", argv, env=self._env, seconds=COMMAND_SECONDS)
         let_readers_in(Path(self._env["AIRFLOW_HOME"]))
@@ -64,7 +64,7 @@ class Airflow2:
         self._processes.until(self._triggerer_alive, "heartbeat of Airflow's triggerer", START_SECONDS)
 
     def dag_ids(self) -> set[str]:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         for error in self._ask("dags", "list-import-errors"):
             raise StackError(f"Airflow cannot import {error['filepath']}:\n{error['error']}")
         return {dag["dag_id"] for dag in self._ask("dags", "list")}
@@ -78,7 +78,7 @@ class Airflow2:
         watch: Callable[[], None] = lambda: None,
         seconds: float = RUN_SECONDS,
     ) -> list[Run]:
-        """See `dags_examples.demo.airflow.Airflow`. The command itself schedules the tasks and waits for them."""
+        """See `tools.demo.airflow.Airflow`. The command itself schedules the tasks and waits for them."""
         days = ["--start-date", first_day.isoformat(), "--end-date", last_day.isoformat()]
         argv = ["airflow", "dags", "backfill", dag_id, *days, "--yes"]
         command = self._processes.start(f"airflow dags backfill {dag_id}", argv, env=self._env)
@@ -89,7 +89,7 @@ class Airflow2:
         return runs
 
     def trigger(self, dag_id: str, params: Mapping[str, str], *, seconds: float = RUN_SECONDS) -> Run:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         run_id = new_run_id()
         self._ask("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(params))
 
@@ -101,22 +101,22 @@ class Airflow2:
         return runs()[0]
 
     def command(self, *arguments: str) -> None:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         name = f"airflow {' '.join(arguments[:2])}"
         self._processes.run(name, ["airflow", *arguments], env=self._env, seconds=COMMAND_SECONDS)
 
     def runs(self, dag_id: str) -> list[Run]:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         runs = [_run(run) for run in self._ask("dags", "list-runs", "--dag-id", dag_id)]
         return sorted(runs, key=lambda run: run.day)
 
     def tasks(self, dag_id: str, run_id: str) -> list[Task]:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         found = self._ask("tasks", "states-for-dag-run", dag_id, run_id)
         return [Task(task["task_id"], task["state"] or "none") for task in found]
 
     def task_log(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """See `dags_examples.demo.airflow.Airflow`."""
+        """See `tools.demo.airflow.Airflow`."""
         return task_log(Path(self._env["AIRFLOW_HOME"]), dag_id, run_id, task_id)
 
     def _triggerer_alive(self) -> bool:

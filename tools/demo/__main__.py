@@ -1,4 +1,4 @@
-"""`python -m dags_examples.demo`: three days of the flights pipeline, as Airflow backfills on the local stack."""
+"""`python -m tools.demo`: three days of the flights pipeline, as Airflow backfills on the local stack."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from dags_examples.demo.airflow import Run
-from dags_examples.demo.errors import StackError
-from dags_examples.demo.processes import tail
-from dags_examples.demo.project import KedroProject
-from dags_examples.demo.report import Progress, say, table
-from dags_examples.demo.stack import Stack
-from dags_examples.demo.vertex import VertexJob
+from tools.demo.airflow import Run
+from tools.demo.errors import StackError
+from tools.demo.processes import tail
+from tools.demo.project import KedroProject
+from tools.demo.report import Progress, say, table
+from tools.demo.stack import Stack
+from tools.demo.vertex import VertexJob
 
-EXAMPLES = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
+EXAMPLES = REPOSITORY / "dags_examples"
 FLIGHTS = KedroProject(EXAMPLES / "flights", "flights.manifest.json")
 DAG_ID = "flights"
 
@@ -49,9 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--stay", action="store_true", help="stay up afterwards, until Ctrl-C")
     parser.add_argument("--host", default="127.0.0.1", help="address of the pages (default: %(default)s)")
-    parser.add_argument(
-        "--folder", type=Path, default=EXAMPLES.parent / ".demo", help="logs and state (default: .demo)"
-    )
+    parser.add_argument("--folder", type=Path, default=REPOSITORY / ".demo", help="logs and state (default: .demo)")
     arguments = parser.parse_args()
     try:
         with _fresh(arguments.folder) as folder:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dags_examples.demo.errors import StackError
-from dags_examples.demo.processes import Processes
+from tools.demo.errors import StackError
+from tools.demo.processes import Processes
 
 INSPECT_SECONDS = 120
 

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from dags_examples.demo.errors import StackError
+from tools.demo.errors import StackError
 
 TIMEOUT_SECONDS = 60
 

@@ -6,8 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from dags_examples.demo.airflow import Run, Task
-from dags_examples.demo.vertex import VertexJob
+from tools.demo.airflow import Run, Task
+from tools.demo.vertex import VertexJob
 
 NODE_STATES_SHOWN = ("RUNNING", "FAILED")
 FEW_TASKS = 3

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dags_examples.demo.processes import Processes
-from dags_examples.demo.project import Target
-from dags_examples.demo.rest import answers, get_json
+from tools.demo.processes import Processes
+from tools.demo.project import Target
+from tools.demo.rest import answers, get_json
 
 USUAL_PORT = 8787
 

@@ -12,13 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 
-from dags_examples.demo.airflow import Airflow, settings
-from dags_examples.demo.airflow2 import Airflow2
-from dags_examples.demo.airflow3 import Airflow3
-from dags_examples.demo.processes import Processes
-from dags_examples.demo.project import KedroProject
-from dags_examples.demo.storage import StorageEmulator
-from dags_examples.demo.vertex import VertexEmulator
+from tools.demo.airflow import Airflow, settings
+from tools.demo.airflow2 import Airflow2
+from tools.demo.airflow3 import Airflow3
+from tools.demo.processes import Processes
+from tools.demo.project import KedroProject
+from tools.demo.storage import StorageEmulator
+from tools.demo.vertex import VertexEmulator
 
 START_SECONDS = 60.0
 DAG_SECONDS = 120.0

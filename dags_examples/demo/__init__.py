@@ -1,5 +1,0 @@
-"""A local stack to run the example DAGs on: a storage emulator, a Vertex AI emulator and a real Airflow.
-
-`python -m dags_examples.demo` is what `make demo` runs; the tests use `dags_examples.demo.stack.Stack`. The
-launcher needs the standard library alone, so that it answers at once; what it starts needs the whole environment.
-"""
