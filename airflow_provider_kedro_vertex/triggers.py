@@ -128,21 +128,21 @@ class KedroVertexJobTrigger(BaseTrigger):
     async def _event(self) -> TriggerEvent:
         states = StateLog(self.log, self.seen)
         state = ""
-        async for news in self._news():
-            match news:
-                case poller.Changed():
-                    states.show(news.states)
-                case poller.Trouble():
-                    self.log.warning("%s The wait goes on.", news.message)
-                case poller.Ended():
-                    state = news.state
+        async for event in self._events():
+            match event:
+                case poller.NodesChanged():
+                    states.show(event.states)
+                case poller.Unreachable():
+                    self.log.warning("%s The wait goes on.", event.message)
+                case poller.JobEnded():
+                    state = event.state
         if self.end_task and succeeded(state):
-            event = await success_event(self.task_instance, await self._summary(states))
-            if event is not None:
-                return event
+            done = await success_event(self.task_instance, await self._summary(states))
+            if done is not None:
+                return done
         return TriggerEvent({"name": self.job, "state": state, "seen": states.seen})
 
-    def _news(self, nodes: bool = False) -> AsyncIterator[poller.News]:
+    def _events(self, nodes: bool = False) -> AsyncIterator[poller.Event]:
         async def make_client() -> VertexClient:
             _, client = await asyncio.to_thread(self._connect)
             client.deadline = CALL_SECONDS
@@ -200,24 +200,24 @@ class KedroVertexNodeTrigger(KedroVertexJobTrigger):
     async def _event(self) -> TriggerEvent:
         states = StateLog(self.log, self.seen)
         state = ""
-        async for news in self._news(nodes=True):
-            match news:
-                case poller.Changed():
-                    task = news.tasks.get(self.group)
-                case poller.Trouble():
-                    self.log.warning("%s The wait goes on.", news.message)
+        async for event in self._events(nodes=True):
+            match event:
+                case poller.NodesChanged():
+                    task = event.tasks.get(self.group)
+                case poller.Unreachable():
+                    self.log.warning("%s The wait goes on.", event.message)
                     continue
-                case poller.Ended():
+                case poller.JobEnded():
                     # The job's end may be told before the last of its groups.
-                    task, state = await asyncio.to_thread(self._read), news.state
+                    task, state = await asyncio.to_thread(self._read), event.state
             if task is None:
                 continue
             states.show({self.group: task.state})
             if self.end_task and task.state in DONE_STATES:
                 result, links = await asyncio.to_thread(self._done, task)
-                event = await success_event(self.task_instance, result, links)
-                if event is not None:
-                    return event
+                done = await success_event(self.task_instance, result, links)
+                if done is not None:
+                    return done
             if task.ended:
                 state = task.state
                 break

@@ -1,3 +1,6 @@
-"""The version, in a module of its own: it is read where importing anything more would break an import rule."""
+"""The version and where it is documented, in a module that imports nothing: every room may read it."""
 
 __version__ = "0.1.0"
+
+#: Where the pages of docs/ are published.
+DOCUMENTATION = "https://airflow-provider-kedro-vertex.readthedocs.io/en/stable"

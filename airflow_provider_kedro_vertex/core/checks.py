@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from airflow_provider_kedro_vertex.core.container_checks import GROUP, Mode, in_container
 from airflow_provider_kedro_vertex.core.data_checks import in_data
-from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, PlanError
+from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.findings import Finding
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
@@ -58,14 +58,8 @@ def check_pipelines(
             try:
                 found += _in_plan(manifest, build_plan(manifest, pipeline, config, selection), mode)
             except KedroVertexError as error:
-                found.append((_refused(error), None))
+                found += [(Finding.of(each), None) for each in error.each()]
     return _merged(found)
-
-
-def _refused(error: KedroVertexError) -> Finding:
-    message, separator, fix = str(error).rpartition(". ")  # by this package's own rule, the last sentence is what to do
-    code = "KV021" if isinstance(error, PlanError) else "KV022"
-    return Finding(code, "error", f"{message}." if separator else fix, fix if separator else "")
 
 
 def _in_plan(manifest: Manifest, plan: Plan, mode: Mode) -> Iterator[Found]:
@@ -109,8 +103,7 @@ def _machines(groups: Iterable[NodeGroup], region: str | None) -> Iterator[Findi
         try:
             choose(group.resources, region, f"Group {group.name!r}")
         except ConfigError as error:
-            message, _, fix = str(error).rpartition(". ")
-            yield Finding("KV011", "error", f"{message}.", fix)
+            yield Finding("KV011", "error", error.message, error.fix)
 
 
 def _size(plan: Plan) -> Iterator[Finding]:

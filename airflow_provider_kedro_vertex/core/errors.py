@@ -1,10 +1,11 @@
-"""What can go wrong, one class for each thing that a caller must tell apart.
+"""Errors, one class for each thing that a caller must tell apart.
 
 ::
 
     KedroVertexError
-    ├── ManifestError            the manifest is missing, damaged, or of a newer schema
+    ├── ManifestError            the manifest is missing, damaged, or of another schema
     ├── ConfigError              a setting is missing or wrong (vertexai.yml, run_config=, an argument)
+    │   ├── CombinedConfigError         several of them, told at once
     │   └── ParameterError       a parameter of the project is no JSON value
     ├── PlanError                the pipeline cannot become a plan: unknown, empty, names that collide
     ├── ProjectError             the Kedro project could not be inspected
@@ -17,7 +18,8 @@
         ├── QuotaExceededError   429, RESOURCE_EXHAUSTED
         └── UnavailableError     408, 500, 502, 503, 504, ABORTED, or no answer at all
 
-Every message says what is wrong, where, and what to do.
+Every error has a ``message`` (what is wrong, and where), a ``fix`` (what to do) and a ``code`` (its section in
+docs/checks.md) as fields; nothing takes its text apart again.
 """
 
 from __future__ import annotations
@@ -27,27 +29,69 @@ from collections.abc import Iterable
 
 
 class KedroVertexError(Exception):
-    """The base of every error that this package raises on purpose."""
+    """The base of every error that this package raises on purpose.
+
+    ``str()`` is one paragraph for a person: the message, then the fix. Code reads the fields instead.
+
+    :param message: what is wrong, and where.
+    :param fix: what to do about it; "" where the message is all there is to say.
+    :param code: its section in docs/checks.md; by default that of the class.
+    """
+
+    code = "KV022"
+
+    def __init__(self, message: str, fix: str = "", *, code: str | None = None) -> None:
+        self.message, self.fix = message, fix.strip()
+        super().__init__(f"{message} {self.fix}".strip())
+        if code is not None:
+            self.code = code
+
+    def each(self) -> tuple[KedroVertexError, ...]:
+        """The single errors: this one, or those that it brings together."""
+        return (self,)
 
 
 class ManifestError(KedroVertexError):
-    """A manifest is missing, damaged, or of a newer schema than this package reads."""
+    """A manifest is missing, damaged, or of another schema than this package reads."""
+
+    code = "KV024"
 
 
 class ConfigError(KedroVertexError):
     """A setting is missing or wrong."""
 
 
+class CombinedConfigError(ConfigError):
+    """Several settings are wrong, told at once; ``str()`` has a line for each.
+
+    :param errors: at least one.
+    """
+
+    def __init__(self, errors: Iterable[ConfigError]) -> None:
+        self._errors = tuple(errors)
+        super().__init__("\n".join(map(str, self._errors)))
+
+    def each(self) -> tuple[KedroVertexError, ...]:
+        """Each wrong setting."""
+        return self._errors
+
+
 class ParameterError(ConfigError):
     """A parameter of the project is no JSON value."""
+
+    code = "KV013"
 
 
 class PlanError(KedroVertexError):
     """A pipeline cannot become a plan."""
 
+    code = "KV021"
+
 
 class ProjectError(KedroVertexError):
     """A Kedro project could not be inspected."""
+
+    code = "KV023"
 
 
 class JobError(KedroVertexError):
@@ -55,10 +99,13 @@ class JobError(KedroVertexError):
 
     :param message: what failed, where and why.
     :param failure_class: who has to act; see :data:`.outcome.FailureClass`.
+    :param fix: what to do about it.
     """
 
-    def __init__(self, message: str, failure_class: str = "request") -> None:
-        super().__init__(message)
+    code = "KV025"
+
+    def __init__(self, message: str, failure_class: str = "request", fix: str = "") -> None:
+        super().__init__(message, fix)
         self.failure_class = failure_class
 
 
@@ -68,10 +115,15 @@ class VertexApiError(KedroVertexError):
     :param message: what failed, where and why.
     :param status: the HTTP status of the answer; None when there was no answer.
     :param retry_after: seconds before which another try is pointless, as the answer says; None if it does not.
+    :param fix: what to do about it.
     """
 
-    def __init__(self, message: str, status: int | None = None, retry_after: float | None = None) -> None:
-        super().__init__(message)
+    code = "KV026"
+
+    def __init__(
+        self, message: str, status: int | None = None, retry_after: float | None = None, fix: str = ""
+    ) -> None:
+        super().__init__(message, fix)
         self.status = status
         self.retry_after = retry_after
 

@@ -1,4 +1,4 @@
-"""What a check finds: a code, a level, a sentence, a remedy and a page."""
+"""Findings of a check: a code, a level, a sentence, a remedy and a page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.errors import CombinedConfigError, ConfigError, KedroVertexError
+from airflow_provider_kedro_vertex.version import DOCUMENTATION
 
 Level = Literal["error", "warning", "note"]
 
@@ -35,6 +36,9 @@ CODES: Mapping[str, str] = {
     "KV021": "The pipeline cannot be planned",
     "KV022": "The configuration is wrong",
     "KV023": "The project cannot be inspected",
+    "KV024": "The manifest cannot be read",
+    "KV025": "A job ended without success",
+    "KV026": "Vertex AI refused, or did not answer",
 }
 
 
@@ -53,14 +57,20 @@ class Finding:
     message: str
     fix: str
 
+    @classmethod
+    def of(cls, error: KedroVertexError) -> Finding:
+        """Take an error that was raised for a finding."""
+        return cls(error.code, "error", error.message, error.fix)
+
     @property
     def page(self) -> str:
-        """Where the documentation tells more."""
-        return f"docs/checks.md#{self.code.lower()}"
+        """The address of its explanation; ``kedro vertex explain CODE`` prints the same without a network."""
+        return f"{DOCUMENTATION}/checks/#{self.code.lower()}"
 
     def __str__(self) -> str:
         """One line."""
-        return f"{self.code} {self.level}: {self.message} {self.fix} ({self.page})"
+        said = f"{self.message} {self.fix}".strip()
+        return f"{self.code} {self.level}: {said} ({self.page})"
 
     def to_dict(self) -> dict[str, str]:
         """The finding as JSON values: code, level, message, fix and page."""
@@ -80,4 +90,15 @@ def refuse(findings: Iterable[Finding]) -> None:
     """
     found = errors(findings)
     if found:
-        raise ConfigError("\n".join(map(str, found)))
+        raise CombinedConfigError(_FindingError(finding) for finding in found)
+
+
+class _FindingError(ConfigError):
+    """A finding that stops a run; it reads as the finding does."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.message, finding.fix, code=finding.code)
+        self._line = str(finding)
+
+    def __str__(self) -> str:
+        return self._line

@@ -74,8 +74,8 @@ def _tagged(node: str, tags: Iterable[str], prefixes: tuple[str, ...]) -> str | 
     found = {tag[len(prefix) :]: tag for tag in tags for prefix in prefixes if tag.startswith(prefix)}
     if len(found) > 1:
         raise PlanError(
-            f"Node {node!r} is in {len(found)} groups by its tags {', '.join(sorted(map(repr, found.values())))}. "
-            "Leave one of them."
+            f"Node {node!r} is in {len(found)} groups by its tags {', '.join(sorted(map(repr, found.values())))}.",
+            "Leave one of them.",
         )
     return next(iter(found), None)
 

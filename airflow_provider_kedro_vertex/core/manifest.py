@@ -101,8 +101,8 @@ class Manifest:
             return self.pipelines[name]
         except KeyError:
             raise PlanError(
-                f"Project {self.project.name!r} has no registered pipeline {name!r}."
-                f"{did_you_mean(name, self.pipelines)}"
+                f"Project {self.project.name!r} has no registered pipeline {name!r}.",
+                did_you_mean(name, self.pipelines),
             ) from None
 
     @cached_property

@@ -33,7 +33,7 @@ def with_overrides(body: Mapping[str, Any], overrides: Mapping[str, Any], collec
     known = _INPUT[collection]
     for name in overrides:
         if name in _OUTPUT:
-            raise ConfigError(f"job_overrides has {name!r}, which Vertex AI writes itself. Take it out.")
+            raise ConfigError(f"job_overrides has {name!r}, which Vertex AI writes itself.", "Take it out.")
         if name not in known:
             raise ConfigError(
                 f"job_overrides has {name!r}, which is no field of {collection}.{did_you_mean(name, known)} "

@@ -93,9 +93,9 @@ class Plan:
         """
         known = {group.task_id for group in self.groups}
         for task_id in sorted(set(task_ids) - known):
-            raise PlanError(f"Plan {self.name!r} has no group {task_id!r}.{did_you_mean(task_id, known)}")
+            raise PlanError(f"Plan {self.name!r} has no group {task_id!r}.", did_you_mean(task_id, known))
         if not task_ids:
-            raise PlanError(f"No group of plan {self.name!r} is chosen, so nothing would run.")
+            raise PlanError(f"No group of plan {self.name!r} is chosen, so nothing would run.", "Name at least one.")
         wanted = frozenset(task_ids)
         return replace(
             self,
@@ -127,7 +127,8 @@ def build_plan(
     whole = registered(manifest, pipeline)
     if not whole.nodes:
         raise PlanError(
-            f"Pipeline {pipeline!r} of project {manifest.project.name!r} has no nodes, so nothing would run."
+            f"Pipeline {pipeline!r} of project {manifest.project.name!r} has no nodes, so nothing would run.",
+            "Name a pipeline that has some.",
         )
     nodes = select(whole, selection) if selection else whole.nodes
     in_memory = _in_memory(manifest, whole.nodes)
@@ -168,8 +169,8 @@ def _complete(graph: Graph, whole: Iterable[Node], in_memory: Collection[str], p
             if name in in_memory and name not in graph.makers:
                 raise PlanError(
                     f"Node {node.name!r} needs dataset {name!r}, which node {makers[name]!r} makes in memory and which "
-                    f"is not part of this slice of pipeline {pipeline!r}. Declare {name!r} in the catalog with a place "
-                    "in shared storage, or select that node too."
+                    f"is not part of this slice of pipeline {pipeline!r}.",
+                    f"Declare {name!r} in the catalog with a place in shared storage, or select that node too.",
                 )
 
 
@@ -193,7 +194,8 @@ def _groups(
     if grouping.kind == "callable" and all(node.group is None for node in graph.nodes):
         raise PlanError(
             f"The manifest has no groups of {grouping.callable}, since the project's own function is called when the "
-            "manifest is written. Set run_config.grouping in conf/base/vertexai.yml and write the manifest again."
+            "manifest is written.",
+            "Set run_config.grouping in conf/base/vertexai.yml and write the manifest again.",
         )
     settings = GroupSettings(config, graph.nodes, part.selection if part else None)
     alike = settings.alike() if grouping.kind == "auto" else ()
@@ -243,7 +245,10 @@ def _exit_group(manifest: Manifest, pipeline: str, config: RunConfig) -> NodeGro
         return None
     nodes = manifest.pipeline(name).nodes
     if not nodes:
-        raise PlanError(f"The on_exit_pipeline {name!r} of project {manifest.project.name!r} has no nodes.")
+        raise PlanError(
+            f"The on_exit_pipeline {name!r} of project {manifest.project.name!r} has no nodes.",
+            "Give it some, or take on_exit_pipeline out of the settings.",
+        )
     said = GroupSettings(config, nodes).of(Group(name, tuple(range(len(nodes)))))
     return _node_group(name, nodes, said, _command(name, manifest), task_id=EXIT_TASK_ID)
 
@@ -302,8 +307,8 @@ def _task_ids(names: Sequence[str], what: str) -> list[str]:
             task_id = f"{task_id[: TASK_ID_LENGTH - 9].strip('-')}-{digest}"
         if task_id in owner:
             raise PlanError(
-                f"{what} {owner[task_id]!r} and {name!r} would both be named {task_id!r} on Vertex AI. "
-                "Rename one of them."
+                f"{what} {owner[task_id]!r} and {name!r} would both be named {task_id!r} on Vertex AI.",
+                "Rename one of them.",
             )
         owner[task_id] = name
         found.append(task_id)

@@ -49,7 +49,7 @@ class Selection:
         known = [item.name for item in dataclasses.fields(cls)]
         for key in value:
             if key not in known:
-                raise ConfigError(f"A selection has no filter {key!r}.{did_you_mean(str(key), known)}")
+                raise ConfigError(f"A selection has no filter {key!r}.", did_you_mean(str(key), known))
         return cls(**{key: _names(names, key) for key, names in value.items()})
 
 
@@ -116,7 +116,8 @@ def select(pipeline: Pipeline, selection: Selection) -> tuple[Node, ...]:
     if not chosen:
         each = ", ".join(f"{name} selects {len(nodes)}" for name, nodes in found.items())
         raise PlanError(
-            f"No node of pipeline {pipeline.name!r} is selected by all of the filters ({each}), so nothing would run."
+            f"No node of pipeline {pipeline.name!r} is selected by all of the filters ({each}), so nothing would run.",
+            "Loosen or leave out one of them.",
         )
     return in_order([graph.nodes[at] for at in sorted(chosen)])
 
@@ -195,7 +196,7 @@ def _known(names: Collection[str], known: Collection[str], what: str, pipeline: 
     if unknown:
         close = [name for name in also if name not in names]
         hint = f" Did you mean {', '.join(map(repr, close[:5]))}?" if close else did_you_mean(unknown[0], known)
-        raise PlanError(f"Pipeline {pipeline!r} has no {what} {', '.join(map(repr, unknown))}.{hint}")
+        raise PlanError(f"Pipeline {pipeline!r} has no {what} {', '.join(map(repr, unknown))}.", hint)
 
 
 def _names(value: Any, key: str) -> tuple[str, ...]:

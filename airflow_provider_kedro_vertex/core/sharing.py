@@ -65,7 +65,8 @@ def agreed(group: str, key: str, values: Sequence[tuple[str, Any]]) -> Any:
         if other != value:
             raise ConfigError(
                 f"Nodes {first!r} and {node!r} share a container (group {group!r}), but {key} is {_text(value)} for "
-                f"one and {_text(other)} for the other. Make them equal, or group the nodes otherwise."
+                f"one and {_text(other)} for the other.",
+                "Make them equal, or group the nodes otherwise.",
             )
     return value
 

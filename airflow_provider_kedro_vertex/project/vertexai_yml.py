@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
+from airflow_provider_kedro_vertex.core.errors import CombinedConfigError, ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT
 from airflow_provider_kedro_vertex.project.schema import (
@@ -55,7 +55,8 @@ def read_run_config(content: Mapping[str, Any], locate: Locate) -> RunConfig:
     try:
         file = VertexAIFile.model_validate(content)
     except ValidationError as error:
-        raise ConfigError("\n".join(_problem(item, locate) for item in error.errors(include_url=False))) from None
+        problems = (ConfigError(_problem(item, locate)) for item in error.errors(include_url=False))
+        raise CombinedConfigError(problems) from None
     for path, remark in _remarks(file, content):
         warnings.warn(f"{locate(path)}: {dotted(path)} {remark}.", ConfigWarning, stacklevel=2)
     if not content:

@@ -94,8 +94,8 @@ class Endpoints:
                 raise ConfigError(f"{address!r:.200} is no address: {error}.") from None
             if in_plain_text:
                 raise ConfigError(
-                    f"{address} would be sent your credentials in plain text. Give an https:// address; http:// is "
-                    "for an emulator on this machine."
+                    f"{address} would be sent your credentials in plain text.",
+                    "Give an https:// address; http:// is for an emulator on this machine.",
                 )
 
 
@@ -143,7 +143,7 @@ class VertexClient:
         self.deadline = deadline
         self._logging = _address(given.logging, f"logging.{universe}")
         self._storage = _address(given.storage, f"storage.{universe}")
-        self._logging_takes_us = given.logging is not None or not anonymous
+        self._may_read_logs = given.logging is not None or not anonymous
         self._session = AuthorizedSession(credentials)
 
     def create_pipeline_job(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,8 +211,11 @@ class VertexClient:
         :param limit: how many, at most 1000.
         :param deadline: seconds after which it is given up; by default the client's.
         """
-        if not self._logging_takes_us:
-            raise PermissionDeniedError("Cloud Logging knows no anonymous callers.")
+        if not self._may_read_logs:
+            raise PermissionDeniedError(
+                "The Airflow connection is anonymous, and Cloud Logging shows logs to known callers alone.",
+                fix="Give the connection credentials, or a logging_endpoint where it is for an emulator.",
+            )
         body = {
             "resourceNames": [f"projects/{self.project_id}"],
             "filter": filter,
@@ -321,8 +324,8 @@ class VertexClient:
             raise PermissionDeniedError(f"Google credentials do not work for {place}: {error}") from None
         except requests.RequestException as error:
             raise UnavailableError(
-                f"{service} does not answer at {place} ({_reason(error)}). "
-                f"Check the network, and {_SETTING[service]} in the connection's extra."
+                f"{service} does not answer at {place} ({_reason(error)}).",
+                fix=f"Check the network, and {_SETTING[service]} in the connection's extra.",
             ) from None
         if answer.status_code == 204:
             return {}
@@ -351,9 +354,9 @@ def _object(service: str, answer: requests.Response) -> dict[str, Any]:
         value = None
     if not isinstance(value, dict):
         raise UnavailableError(
-            f"{answer.url} gave no {service} answer (status {answer.status_code}, {answer.text[:80]!r}). "
-            f"Check {_SETTING[service]} in the connection's extra.",
+            f"{answer.url} gave no {service} answer (status {answer.status_code}, {answer.text[:80]!r}).",
             answer.status_code,
+            fix=f"Check {_SETTING[service]} in the connection's extra.",
         )
     return value
 

@@ -45,14 +45,14 @@ _TRANSIENT = (UnavailableError, QuotaExceededError)
 
 
 @dataclass(frozen=True)
-class Ended:
+class JobEnded:
     """The job has ended."""
 
     state: str
 
 
 @dataclass(frozen=True)
-class Changed:
+class NodesChanged:
     """The job's nodes as they are now, by their task ids."""
 
     tasks: Mapping[str, Task]
@@ -64,13 +64,13 @@ class Changed:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Unreachable:
     """Vertex AI cannot be asked; the wait goes on. Told once for each outage."""
 
     message: str
 
 
-News = Ended | Changed | Trouble
+Event = JobEnded | NodesChanged | Unreachable
 
 
 @dataclass(eq=False)
@@ -82,15 +82,15 @@ class _Waiter:
     kind: str
     nodes: bool
     began: float
-    news: asyncio.Queue[News | Exception] = field(default_factory=asyncio.Queue)
+    events: asyncio.Queue[Event | Exception] = field(default_factory=asyncio.Queue)
     read: float = 0.0
-    troubled: bool = False
+    told_unreachable: bool = False
     over: bool = False
 
-    def end(self, news: Ended | Exception) -> None:
+    def end(self, event: JobEnded | Exception) -> None:
         if not self.over:
             self.over = True
-            self.news.put_nowait(news)
+            self.events.put_nowait(event)
 
 
 async def watch(
@@ -103,8 +103,8 @@ async def watch(
     outage_limit: float,
     kind: str,
     nodes: bool = False,
-) -> AsyncIterator[News]:
-    """Wait for a job; the last news is :class:`Ended`.
+) -> AsyncIterator[Event]:
+    """Wait for a job; the last event is :class:`JobEnded`.
 
     :param key: who shares a loop: the credentials, beside which the job's project, region and kind are looked at.
     :param make_client: makes a client of the job's project and region; called once for each loop.
@@ -125,11 +125,11 @@ async def watch(
     poller.add(waiter)
     try:
         while True:
-            news = await waiter.news.get()
-            if isinstance(news, Exception):
-                raise news
-            yield news
-            if isinstance(news, Ended):
+            event = await waiter.events.get()
+            if isinstance(event, Exception):
+                raise event
+            yield event
+            if isinstance(event, JobEnded):
                 return
     finally:
         poller.remove(waiter)
@@ -179,7 +179,7 @@ class _Poller:
             client = await self._make_client()
             while self._waiters:
                 self._wake.clear()
-                await self._look_through_outages(client)
+                await self._look_or_report(client)
                 pause = self._pause()
                 try:
                     # A new waiter is looked at soon, and many that come at once together.
@@ -193,12 +193,12 @@ class _Poller:
                 waiter.end(error)
             self._forget()
 
-    async def _look_through_outages(self, client: VertexClient) -> None:
+    async def _look_or_report(self, client: VertexClient) -> None:
         try:
             await self._look(client)
             self._out_since = None
             for waiter in self._all():
-                waiter.troubled = False
+                waiter.told_unreachable = False
         except _TRANSIENT as error:
             now = time.monotonic()
             # The call itself may have tried for a while.
@@ -206,9 +206,9 @@ class _Poller:
             for waiter in self._all():
                 if now - max(self._out_since, waiter.began) > waiter.outage_limit:
                     waiter.end(error)
-                elif not waiter.troubled:
-                    waiter.troubled = True
-                    waiter.news.put_nowait(Trouble(str(error)))
+                elif not waiter.told_unreachable:
+                    waiter.told_unreachable = True
+                    waiter.events.put_nowait(Unreachable(str(error)))
 
     async def _look(self, client: VertexClient) -> None:
         collection: Collection = "customJobs" if "/customJobs/" in next(iter(self._waiters)) else "pipelineJobs"
@@ -268,7 +268,7 @@ class _Poller:
         for waiter in self._waiters.get(name, ()):
             waiter.read = time.monotonic()
             if found:
-                waiter.news.put_nowait(Changed(found))
+                waiter.events.put_nowait(NodesChanged(found))
         if is_over(job["state"]):
             self._ended(name, job["state"])
 
@@ -278,7 +278,7 @@ class _Poller:
             self._usual.move_to_end(waiter.kind)
             if len(self._usual) > MOST_KINDS:
                 self._usual.popitem(last=False)
-            waiter.end(Ended(state))
+            waiter.end(JobEnded(state))
 
     def _pause(self) -> float:
         now = time.monotonic()

@@ -25,9 +25,9 @@ from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
 #: More attempts than this in one DAG run is a loop that nobody wants to pay for.
 MAX_ATTEMPTS = 1000
 #: Seconds between two looks at what is to change, and for which a leftover may take to end.
-PAUSE, ENDING_LIMIT = 2.0, 15 * 60
+POLL_SECONDS, CANCEL_TIMEOUT = 2.0, 15 * 60
 #: Seconds for which a list may lag behind a create.
-SETTLE = 20.0
+LIST_LAG = 20.0
 
 #: Makes a job's body from the id of the attempt and the jobs of the attempts before it, the oldest first.
 Body = Callable[[str, Sequence[Mapping[str, Any]]], Mapping[str, Any]]
@@ -123,7 +123,7 @@ def _submit_pipeline_job(client: VertexClient, attempts: Attempts, body: Body) -
         if verdict is Verdict.OURS:
             return Submitted(job, created=False)
         if verdict is Verdict.LEFTOVER:
-            job = _end(client, job)
+            job = _cancel_and_wait(client, job)
         earlier.append(job)
     raise _too_many(attempts)
 
@@ -136,7 +136,7 @@ def _submit_custom_job(client: VertexClient, attempts: Attempts, body: Body) -> 
         for job in choice.cancel:
             client.cancel_job(job["name"])
         for job in choice.leftovers:
-            _end(client, job)
+            _cancel_and_wait(client, job)
         if choice.take is not None:
             return Submitted(client.get_job(choice.take["name"]), created=False)
         if len(jobs) >= MAX_ATTEMPTS:
@@ -145,18 +145,18 @@ def _submit_custom_job(client: VertexClient, attempts: Attempts, body: Body) -> 
         try:
             created = client.create_custom_job(body(attempts.job_id(len(jobs) + 1), jobs))
         except QuotaExceededError as error:  # there is no job
-            _pause(error, deadline)
+            _wait_before_retry(error, deadline)
         except UnavailableError as error:  # there may be one
-            _pause(error, deadline)
-            jobs = _settled(client, attempts, known)
+            _wait_before_retry(error, deadline)
+            jobs = _list_until_visible(client, attempts, known)
         else:
-            return _without_doubles(client, attempts, created)
+            return _cancel_duplicates(client, attempts, created)
 
 
-def _without_doubles(client: VertexClient, attempts: Attempts, created: Mapping[str, Any]) -> Submitted:
+def _cancel_duplicates(client: VertexClient, attempts: Attempts, created: Mapping[str, Any]) -> Submitted:
     """Look after creating: another process of this task instance may have created one at the same time."""
     name = created["name"]
-    jobs = _settled(client, attempts, expected=name)
+    jobs = _list_until_visible(client, attempts, expected=name)
     if not any(job["name"] == name for job in jobs):
         jobs.append(dict(created))
     choice = attempts.choose(jobs)
@@ -171,27 +171,27 @@ def _custom_jobs(client: VertexClient, attempts: Attempts) -> list[dict[str, Any
     return list(client.list_jobs("customJobs", f'labels.{KEY_LABEL}="{attempts.key}"', _FIELDS))
 
 
-def _settled(
+def _list_until_visible(
     client: VertexClient, attempts: Attempts, known: frozenset[str] = frozenset(), expected: str | None = None
 ) -> list[dict[str, Any]]:
     """List until the expected job, or without one any that was not known, is there; or as long as a list may lag."""
-    deadline = time.monotonic() + SETTLE
+    deadline = time.monotonic() + LIST_LAG
     while True:
         jobs = _custom_jobs(client, attempts)
         names = {job["name"] for job in jobs}
         if (expected in names) or (expected is None and names - known) or time.monotonic() > deadline:
             return jobs
-        time.sleep(PAUSE)
+        time.sleep(POLL_SECONDS)
 
 
-def _end(client: VertexClient, job: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Cancel a job of before, and wait until it has ended: two jobs of one run would write the same data.
+def _cancel_and_wait(client: VertexClient, job: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Cancel an earlier job, and wait until it has ended: two jobs of one run would write the same data.
 
     :return: the job as it was last seen.
     """
     if not is_ending(job["state"]):
         client.cancel_job(job["name"])
-    deadline = time.monotonic() + ENDING_LIMIT
+    deadline = time.monotonic() + CANCEL_TIMEOUT
     while True:
         try:
             job = client.get_job(job["name"])
@@ -201,22 +201,27 @@ def _end(client: VertexClient, job: Mapping[str, Any]) -> Mapping[str, Any]:
             break
         if time.monotonic() > deadline:
             raise UnavailableError(
-                f"{job['name']}, a job of before, was cancelled and has not ended after {ENDING_LIMIT} seconds. "
-                "A new one is not made beside it; try again."
+                f"An earlier job of this task, {job['name']}, was asked to cancel and has not ended after "
+                f"{CANCEL_TIMEOUT // 60} minutes, so it may still be billed. No new job was made: both would write the "
+                "same data.",
+                fix="Look at that job in the console; once it has ended, clear this task.",
             )
-        time.sleep(PAUSE)
+        time.sleep(POLL_SECONDS)
     return job
 
 
-def _pause(error: QuotaExceededError | UnavailableError, deadline: float) -> None:
-    wait = max(PAUSE, error.retry_after or 0.0)
+def _wait_before_retry(error: QuotaExceededError | UnavailableError, deadline: float) -> None:
+    wait = max(POLL_SECONDS, error.retry_after or 0.0)
     if time.monotonic() + wait > deadline:
         raise error
     time.sleep(wait)
 
 
 def _too_many(attempts: Attempts) -> JobError:
-    return JobError(f"Task {attempts.task_id!r} has made {MAX_ATTEMPTS} jobs in this DAG run; it makes no more.")
+    return JobError(
+        f"Task {attempts.task_id!r} has made {MAX_ATTEMPTS} jobs in this DAG run, and no new one was made.",
+        fix="Mend what fails, and trigger a new DAG run.",
+    )
 
 
 def params_argument(client: VertexClient, folder: str, text: str) -> str:

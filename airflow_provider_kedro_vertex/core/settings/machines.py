@@ -59,7 +59,7 @@ def choose(resources: Resources, region: str | None, who: str) -> Machine:
     try:
         return _choose(resources, region)
     except ConfigError as error:
-        raise ConfigError(f"{who}: {error}") from None
+        raise ConfigError(f"{who}: {error.message}", error.fix) from None
 
 
 @lru_cache(maxsize=1024)
@@ -69,21 +69,21 @@ def _choose(resources: Resources, region: str | None) -> Machine:
     if not count:
         kind = None
     elif kind is None and resources.machine_type is None:
-        raise ConfigError(f"gpu is {count}, but no accelerator_type is named, such as NVIDIA_TESLA_T4.")
+        raise ConfigError(f"gpu is {count}, but no accelerator_type is named.", "Name one, such as NVIDIA_TESLA_T4.")
     if kind is not None and kind not in ACCELERATORS:
-        raise ConfigError(f"There is no accelerator_type {kind!r}.{did_you_mean(kind, ACCELERATORS)}")
+        raise ConfigError(f"There is no accelerator_type {kind!r}.", did_you_mean(kind, ACCELERATORS))
     if resources.machine_type is not None:
         return _explicit(resources.machine_type, kind, count)
     if kind is not None and region is not None and region not in REGIONS.get(kind, (region,)):
         raise ConfigError(
-            f"Region {region} has no {kind}, as of {AS_OF}; {', '.join(sorted(REGIONS[kind]))} have it. "
-            "If it has come since, name the machine_type too."
+            f"Region {region} has no {kind}, as of {AS_OF}; {', '.join(sorted(REGIONS[kind]))} have it.",
+            "If it has come since, name the machine_type too.",
         )
     vcpus = cores(resources.cpu, "cpu") if resources.cpu else 0.0
     memory = gigabytes(resources.memory, "memory") / _GIB if resources.memory else 0.0
     candidates = list(_offered(kind, count))
     if not candidates:
-        raise ConfigError(_no_such_count(kind, count))
+        raise _no_such_count(kind, count)
     fitting = [each for each in candidates if (each.vcpus or 0) >= vcpus and (each.memory_gib or 0) >= memory]
     if fitting:
         return min(fitting, key=lambda each: (each.dollars_an_hour, each.machine_type))
@@ -104,7 +104,8 @@ def _choose(resources: Resources, region: str | None) -> Machine:
     )
     raise ConfigError(
         f"No machine type of Vertex AI has {wanted}. The nearest is {nearest} with {nearest.vcpus} vCPUs and "
-        f"{nearest.memory_gib:g} GiB. Ask for less, or name a machine_type that is newer than {AS_OF}."
+        f"{nearest.memory_gib:g} GiB.",
+        f"Ask for less, or name a machine_type that is newer than {AS_OF}.",
     )
 
 
@@ -132,14 +133,16 @@ def _with(machine: Machine, kind: str, count: int) -> Machine:
     return replace(machine, accelerator_type=kind, accelerator_count=count, dollars_an_hour=price)
 
 
-def _no_such_count(kind: str | None, count: int) -> str:
+def _no_such_count(kind: str | None, count: int) -> ConfigError:
     counts = sorted(
         {each.accelerator_count for each in TABLE.values() if each.accelerator_type == kind}
         | set(ATTACHED.get(kind or "", ((), 0))[0])
     )
     if not counts:
-        return f"The table of machine types ({AS_OF}) has none with {kind}. Name the machine_type too."
-    return f"No machine type of Vertex AI has {count} {kind}. Set gpu to {', '.join(map(str, counts))}."
+        return ConfigError(f"The table of machine types ({AS_OF}) has none with {kind}.", "Name the machine_type too.")
+    return ConfigError(
+        f"No machine type of Vertex AI has {count} {kind}.", f"Set gpu to {', '.join(map(str, counts))}."
+    )
 
 
 def _explicit(name: str, kind: str | None, count: int) -> Machine:
@@ -151,7 +154,8 @@ def _explicit(name: str, kind: str | None, count: int) -> Machine:
     if kind is not None and (kind, count) != (known.accelerator_type, known.accelerator_count):
         raise ConfigError(
             f"machine_type {name} has {known.accelerator_count} {known.accelerator_type}, but {count} {kind} is asked "
-            "for. Leave gpu and accelerator_type out, or name another machine_type."
+            "for.",
+            "Leave gpu and accelerator_type out, or name another machine_type.",
         )
     return known
 

@@ -18,6 +18,7 @@ _HERE = "airflow_provider_kedro_vertex.project.cli"
 _MODULES = {
     "check": "check",
     "compile": "compile",
+    "explain": "explain",
     "init": "init",
     "list-pipelines": "list_pipelines",
     "manifest": "manifest",

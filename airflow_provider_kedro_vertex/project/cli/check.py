@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
+from airflow_provider_kedro_vertex.core.errors import KedroVertexError
 from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.output import inspected, show
 
@@ -44,7 +44,7 @@ def command(
     """Find what would fail on Vertex AI before it costs money.
 
     Needs no credentials and no network. Exit code 0: nothing wrong; 1: an error (with --strict: or a warning); 2: a
-    wrong use of the command. Each code is explained in docs/checks.md.
+    wrong use of the command. `kedro vertex explain CODE` explains a finding.
     """
     from airflow_provider_kedro_vertex.core.findings import errors
 
@@ -56,7 +56,8 @@ def command(
     else:
         show(found)
         counts = [f"{_count(found, level)} {level}s" for level in ("error", "warning", "note")]
-        click.echo(f"{'Failed' if wrong else 'Passed'}: {', '.join(counts)}.", err=bool(wrong))
+        advice = f" To understand one: kedro vertex explain {found[0].code}" if found else ""
+        click.echo(f"{'Failed' if wrong else 'Passed'}: {', '.join(counts)}.{advice}", err=bool(wrong))
     context.exit(1 if wrong else 0)
 
 
@@ -68,14 +69,12 @@ def _found(
     metadata: Any, pipelines: tuple[str, ...], image: str | None, mode: Mode, env: str | None
 ) -> tuple[Finding, ...]:
     from airflow_provider_kedro_vertex.core.checks import check_pipelines
-    from airflow_provider_kedro_vertex.core.errors import ParameterError
     from airflow_provider_kedro_vertex.core.findings import Finding
 
     try:
         manifest = inspected(metadata.project_path, env)
         config = manifest.config.overridden({"image": image})
     except KedroVertexError as error:
-        code = "KV013" if isinstance(error, ParameterError) else "KV022" if isinstance(error, ConfigError) else "KV023"
-        return tuple(Finding(code, "error", line, "") for line in str(error).splitlines())
+        return tuple(map(Finding.of, error.each()))
     names = pipelines or tuple(name for name, each in manifest.pipelines.items() if each.nodes)
     return check_pipelines(manifest, names, config, mode=mode)

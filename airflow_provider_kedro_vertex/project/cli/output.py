@@ -89,7 +89,7 @@ def show(findings: Iterable[Finding]) -> None:
     for finding in findings:
         level = click.style(f"{finding.code} {finding.level}", fg=_COLORS[finding.level], bold=True)
         said = f"{finding.message} {finding.fix}".strip()
-        click.echo(f"{level}: {said} ({finding.page})", err=True)
+        click.echo(f"{level}: {said}", err=True)
 
 
 def refuse_errors(manifest: Manifest, plan: Plan) -> None:

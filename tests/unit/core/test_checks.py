@@ -253,7 +253,7 @@ def test_a_pipeline_that_cannot_be_planned() -> None:
     (finding,) = check_pipelines(manifest, ["defalt"])
     assert str(finding) == (
         "KV021 error: Project 'Shop' has no registered pipeline 'defalt'. Did you mean '__default__'? "
-        "(docs/checks.md#kv021)"
+        "(https://airflow-provider-kedro-vertex.readthedocs.io/en/stable/checks/#kv021)"
     )
     (finding,) = check_pipelines(manifest, selection=Selection(node_names=("take",)))
     assert (finding.code, "make" in finding.message) == ("KV021", True)
@@ -283,8 +283,11 @@ def test_errors_refuse_and_warnings_do_only_when_strict() -> None:
     assert [finding.code for finding in findings] == ["KV001", "KV007"]
     assert [finding.code for finding in errors(findings)] == ["KV001"]
     assert [finding.code for finding in errors(findings, strict=True)] == ["KV001", "KV007"]
-    with pytest.raises(ConfigError, match=r"^KV001 error: .*\(docs/checks.md#kv001\)$"):
+    with pytest.raises(ConfigError, match=r"^KV001 error: .*\(https://.*/checks/#kv001\)$") as refused:
         refuse(findings)
+    assert [(each.code, each.message, each.fix) for each in refused.value.each()] == [
+        (finding.code, finding.message, finding.fix) for finding in errors(findings)
+    ]
     refuse(findings[1:])
 
 
@@ -295,7 +298,7 @@ def test_a_finding_as_json() -> None:
         "level": "error",
         "message": "A.",
         "fix": "B.",
-        "page": "docs/checks.md#kv001",
+        "page": "https://airflow-provider-kedro-vertex.readthedocs.io/en/stable/checks/#kv001",
     }
 
 

@@ -102,7 +102,8 @@ def test_names_that_collide_are_refused() -> None:
 def test_a_pipeline_without_nodes_is_refused(manifest: Manifest) -> None:
     with pytest.raises(PlanError) as caught:
         build_plan(manifest, "empty")
-    assert str(caught.value) == "Pipeline 'empty' of project 'Small Shop' has no nodes, so nothing would run."
+    assert caught.value.message == "Pipeline 'empty' of project 'Small Shop' has no nodes, so nothing would run."
+    assert caught.value.fix == "Name a pipeline that has some."
 
 
 @pytest.mark.parametrize(

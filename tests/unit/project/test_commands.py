@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
+from airflow_provider_kedro_vertex.core.findings import CODES
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 
@@ -134,27 +135,48 @@ run_config:
 """
 
 
+@pytest.mark.parametrize("code", ["KV007", "kv026"])
+def test_explain_prints_the_section_of_a_code(code: str, make_project: MakeProject, vertex: Vertex) -> None:
+    done = vertex(make_project(PROJECT), "explain", code)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{code.upper()}\n\n**{CODES[code.upper()]}**")
+    assert "## " not in done.stdout
+
+
+def test_explain_names_the_closest_code(make_project: MakeProject, vertex: Vertex) -> None:
+    done = vertex(make_project(PROJECT), "explain", "KV07")
+    assert (done.exit_code, "There is no code 'KV07'. Did you mean 'KV" in done.stderr) == (2, True)
+
+
+COUNTS = "0 errors, 2 warnings, 0 notes. To understand one: kedro vertex explain KV007"
+
+
 def test_check_tells_levels_by_lines_json_and_exit_codes(make_project: MakeProject, vertex: Vertex) -> None:
     project = make_project({**PROJECT, VERTEXAI: WRONG})
     done = vertex(project, "check")
-    assert (done.exit_code, done.stdout) == (0, "Passed: 0 errors, 2 warnings, 0 notes.\n")
+    assert (done.exit_code, done.stdout) == (
+        0,
+        f"Passed: {COUNTS}\n",
+    )
     image, selector = done.stderr.splitlines()
     assert image.startswith("KV007 warning: The image 'r.test/shop' of 'clean_up'")
     assert selector == (
         "KV014 warning: resources.clean_pu matches no node and no tag of any registered pipeline. Did you mean "
-        "'clean_up'? (docs/checks.md#kv014)"
+        "'clean_up'?"
     )
     done = vertex(project, "check", "--strict")
     assert (done.exit_code, done.stdout, done.stderr.splitlines()[-1]) == (
         1,
         "",
-        "Failed: 0 errors, 2 warnings, 0 notes.",
+        f"Failed: {COUNTS}",
     )
     done = vertex(project, "check", "--strict", "--format", "json", "--image", "r.test/shop:1")
     report = json.loads(done.stdout)
     assert (done.exit_code, report["ok"], report["strict"]) == (1, False, True)
     assert [finding["code"] for finding in report["findings"]] == ["KV014"]
-    assert report["findings"][0]["page"] == "docs/checks.md#kv014"
+    assert (
+        report["findings"][0]["page"] == "https://airflow-provider-kedro-vertex.readthedocs.io/en/stable/checks/#kv014"
+    )
 
     # The manifest is written all the same, and warns.
     done = vertex(project, "manifest", "-o", str(project / "m.json"))

@@ -140,7 +140,7 @@ def test_the_last_lines_of_a_log_come_in_their_order(client: VertexClient) -> No
 
 
 def test_anonymous_callers_do_not_ask_googles_own_cloud_logging() -> None:
-    with pytest.raises(PermissionDeniedError, match=r"^Cloud Logging knows no anonymous callers\.$"):
+    with pytest.raises(PermissionDeniedError, match=r"^The Airflow connection is anonymous"):
         VertexClient("p", "r", AnonymousCredentials()).log_entries("", 1)
 
 

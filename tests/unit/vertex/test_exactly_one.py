@@ -254,8 +254,8 @@ def test_each_task_comes_to_have_exactly_one_job(
 ) -> None:
     monkeypatch.setattr(client_module, "BACKOFF", 0.004)
     monkeypatch.setattr(client_module, "MAX_BACKOFF", 0.02)
-    monkeypatch.setattr(submission, "PAUSE", 0.004)
-    monkeypatch.setattr(submission, "SETTLE", 0.1)
+    monkeypatch.setattr(submission, "POLL_SECONDS", 0.004)
+    monkeypatch.setattr(submission, "LIST_LAG", 0.1)
     machine = type("TaskInstance", (TaskInstance,), {"url": url, "collection": collection})
     options = settings(
         max_examples=SCHEDULES // 2,

@@ -60,7 +60,7 @@ def create(client: Counting, number: int, image: str = "short") -> dict[str, Any
     return job
 
 
-async def wait(client: Counting, job: str, since: str | None = None, outage_limit: float = 60.0) -> list[poller.News]:
+async def wait(client: Counting, job: str, since: str | None = None, outage_limit: float = 60.0) -> list[poller.Event]:
     async def make_client() -> VertexClient:
         return client
 
@@ -68,8 +68,8 @@ async def wait(client: Counting, job: str, since: str | None = None, outage_limi
     return [one async for one in news]
 
 
-def waited(client: Counting, job: str, **arguments: Any) -> list[poller.News]:
-    async def run() -> list[poller.News]:
+def waited(client: Counting, job: str, **arguments: Any) -> list[poller.Event]:
+    async def run() -> list[poller.Event]:
         return await asyncio.wait_for(wait(client, job, **arguments), 30)
 
     return asyncio.run(run())
@@ -88,8 +88,8 @@ def test_a_wait_tells_of_nodes_and_ends_with_the_job(
 
     news = waited(client, job["name"], since=job["updateTime"])
 
-    assert news[-1] == poller.Ended(f"PIPELINE_STATE_{state}")
-    assert {"only": "RUNNING"} in [one.states for one in news if isinstance(one, poller.Changed)]
+    assert news[-1] == poller.JobEnded(f"PIPELINE_STATE_{state}")
+    assert {"only": "RUNNING"} in [one.states for one in news if isinstance(one, poller.NodesChanged)]
     assert not poller._POLLERS
 
 
@@ -98,12 +98,12 @@ def test_many_wait_with_the_calls_of_one(client: Counting, monkeypatch: pytest.M
     jobs = [create(client, number) for number in range(40)]
     started = time.monotonic()
 
-    async def all_of_them() -> list[list[poller.News]]:
+    async def all_of_them() -> list[list[poller.Event]]:
         return await asyncio.gather(*(wait(client, job["name"], job["updateTime"]) for job in jobs))
 
     news = asyncio.run(all_of_them())
 
-    assert {one[-1] for one in news} == {poller.Ended("PIPELINE_STATE_SUCCEEDED")}
+    assert {one[-1] for one in news} == {poller.JobEnded("PIPELINE_STATE_SUCCEEDED")}
     # However long it takes: the 5 reads that were saved up and 5 in a minute, and a list for each pause of 0.1 s.
     seconds = time.monotonic() - started
     assert client.calls["get"] <= 5 + seconds * 5 / 60
@@ -117,7 +117,7 @@ def test_a_job_that_had_ended_before_is_found_by_its_last_update(client: Countin
         pass
     client.calls.clear()
 
-    assert waited(client, job["name"], since=job["updateTime"])[-1] == poller.Ended("PIPELINE_STATE_SUCCEEDED")
+    assert waited(client, job["name"], since=job["updateTime"])[-1] == poller.JobEnded("PIPELINE_STATE_SUCCEEDED")
 
 
 def test_an_end_that_no_list_tells_is_found_by_the_sweep(client: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,7 @@ def test_an_end_that_no_list_tells_is_found_by_the_sweep(client: Counting, monke
     monkeypatch.setattr(poller, "READS", 0)
     job = create(client, 1)
 
-    assert waited(client, job["name"], since=LATER)[-1] == poller.Ended("PIPELINE_STATE_SUCCEEDED")
+    assert waited(client, job["name"], since=LATER)[-1] == poller.JobEnded("PIPELINE_STATE_SUCCEEDED")
 
 
 def test_who_may_not_list_reads_each_job(
@@ -135,7 +135,7 @@ def test_who_may_not_list_reads_each_job(
     fault(noop, method="ListPipelineJobs", status="PERMISSION_DENIED")
     job = create(client, 1)
 
-    assert waited(client, job["name"], since=job["updateTime"])[-1] == poller.Ended("PIPELINE_STATE_SUCCEEDED")
+    assert waited(client, job["name"], since=job["updateTime"])[-1] == poller.JobEnded("PIPELINE_STATE_SUCCEEDED")
     assert client.calls["list"] == 1
 
 
@@ -150,8 +150,8 @@ def test_an_outage_is_told_once_and_ridden_out(client: Counting, noop: VertexEmu
 
     news = waited(client, job["name"], since=job["updateTime"])
 
-    assert [type(one) for one in news].count(poller.Trouble) == 1
-    assert news[-1] == poller.Ended("PIPELINE_STATE_SUCCEEDED")
+    assert [type(one) for one in news].count(poller.Unreachable) == 1
+    assert news[-1] == poller.JobEnded("PIPELINE_STATE_SUCCEEDED")
 
 
 def test_an_outage_longer_than_the_limit_ends_the_wait(client: Counting, noop: VertexEmulator) -> None:

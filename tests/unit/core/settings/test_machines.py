@@ -83,7 +83,7 @@ def test_the_machine_that_is_taken(asked: dict[str, str], machine: str) -> None:
             {"gpu": "1", "accelerator_type": "NVIDIA_TESLA_T40"},
             "Node 'x': There is no accelerator_type 'NVIDIA_TESLA_T40'. Did you mean 'NVIDIA_TESLA_T4'?",
         ),
-        ({"gpu": "1"}, "Node 'x': gpu is 1, but no accelerator_type is named, such as NVIDIA_TESLA_T4."),
+        ({"gpu": "1"}, "Node 'x': gpu is 1, but no accelerator_type is named. Name one, such as NVIDIA_TESLA_T4."),
         ({"gpu": "1", "accelerator_type": "TPU_V3"}, " has none with TPU_V3. Name the machine_type too."),
         (
             {"machine_type": "a2-highgpu-1g", "gpu": "2", "accelerator_type": "NVIDIA_TESLA_A100"},
