@@ -13,8 +13,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import DAG, BaseOperator, Param, TaskGroup
-
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.parameters import FORCE_FULL_RUN
@@ -23,6 +21,7 @@ from airflow_provider_kedro_vertex.node_tasks import NodeArguments, TasksMap, ch
 from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.sensors import KedroVertexNodeSensor, KedroVertexPipelineSensor
 from airflow_provider_kedro_vertex.source import ManifestSource
+from airflow_provider_kedro_vertex.task.compat import DAG, BaseOperator, Param, TaskGroup
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.plan import Plan

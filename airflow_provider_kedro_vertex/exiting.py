@@ -11,8 +11,7 @@ from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator
 from airflow_provider_kedro_vertex.sensors import KedroVertexNodeSensor
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator, Context
-
+    from airflow_provider_kedro_vertex.task.compat import BaseOperator, Context
     from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
 _Task: TypeAlias = KedroVertexPipelineOperator | KedroVertexCustomJobOperator | KedroVertexNodeSensor

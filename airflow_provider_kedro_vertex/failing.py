@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
-
 from airflow_provider_kedro_vertex.core import outcome
 from airflow_provider_kedro_vertex.core.errors import (
     JobError,
@@ -16,11 +14,11 @@ from airflow_provider_kedro_vertex.core.errors import (
     VertexApiError,
 )
 from airflow_provider_kedro_vertex.links import MlflowLink, VertexLogsLink
+from airflow_provider_kedro_vertex.task.compat import AirflowException, AirflowFailException
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+    from airflow_provider_kedro_vertex.task.compat import Context
     from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
 #: Lines of each failed node's log, failed nodes whose logs are read, and seconds to wait for each.

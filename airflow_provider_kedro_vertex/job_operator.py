@@ -7,18 +7,16 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
-
 from airflow_provider_kedro_vertex.core.errors import JobError, KedroVertexError, QuotaExceededError
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout
 from airflow_provider_kedro_vertex.links import MlflowLink, VertexJobLink, VertexLogsLink
+from airflow_provider_kedro_vertex.task.compat import BaseOperator, conf
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_kedro_vertex.hooks import KedroVertexHook
     from airflow_provider_kedro_vertex.submitting import JobRequest
+    from airflow_provider_kedro_vertex.task.compat import Context
     from airflow_provider_kedro_vertex.waiting import JobWatch
 
 #: Seconds between two tries to get a quota: the shortest pause and the longest.
@@ -283,10 +281,10 @@ class VertexJobOperator(BaseOperator):
         )
 
     def _pause_in_triggerer(self, seconds: float, since: float) -> NoReturn:
-        from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
+        from airflow_provider_kedro_vertex.task.compat import pause_trigger
 
         self.defer(
-            trigger=TimeDeltaTrigger(timedelta(seconds=seconds)),
+            trigger=pause_trigger(seconds),
             method_name="submit_and_wait",
             kwargs={"since": since},
             timeout=self._time_left(since),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow_provider_kedro_vertex.task.compat import BaseOperatorLink, xcom_value
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
+    from airflow_provider_kedro_vertex.task.compat import BaseOperator, Context, TaskInstanceKey
 
 
 class _KeptLink(BaseOperatorLink):
@@ -33,7 +33,7 @@ class _KeptLink(BaseOperatorLink):
         Airflow 3 asks in the task's own process, where the operator knows; Airflow 2 asks in the web server.
         """
         links: dict[str, str] | None = getattr(operator, "job_links", None)
-        return XCom.get_value(key=self.key, ti_key=ti_key) or "" if links is None else links.get(self.key, "")
+        return xcom_value(ti_key, self.key) or "" if links is None else links.get(self.key, "")
 
 
 class VertexJobLink(_KeptLink):

@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import TaskGroup
-
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, PerNode, node_names
+from airflow_provider_kedro_vertex.task.compat import TaskGroup
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
-
     from airflow_provider_kedro_vertex.core.manifest import Manifest
     from airflow_provider_kedro_vertex.core.plan import NodeGroup, Plan
+    from airflow_provider_kedro_vertex.task.compat import BaseOperator
 
 #: Airflow takes 250 characters for a task's id with its task groups' ids before it.
 LABEL_LENGTH = 80

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow import __version__
-
 from airflow_provider_kedro_vertex.core import resume
 from airflow_provider_kedro_vertex.core.errors import JobError
 from airflow_provider_kedro_vertex.core.states import is_over
@@ -25,9 +23,8 @@ from airflow_provider_kedro_vertex.submitting import (
 from airflow_provider_kedro_vertex.vertex.submission import pipeline_jobs, submit_next
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_kedro_vertex.sensors import KedroVertexNodeSensor
+    from airflow_provider_kedro_vertex.task.compat import Context
 
 
 class NodeWatch:
@@ -111,19 +108,6 @@ class NodeWatch:
                 "request",
             )
         return jobs
-
-
-def is_first_look(context: Context) -> bool:
-    """Whether this try has not been rescheduled yet."""
-    ti = context["ti"]
-    if not __version__.startswith("2."):
-        return not context.get("task_reschedule_count", 0)
-    from airflow.models.taskreschedule import TaskReschedule
-    from airflow.utils.session import create_session
-
-    of_try = {name: getattr(ti, name) for name in ("dag_id", "task_id", "run_id", "map_index", "try_number")}
-    with create_session() as session:
-        return session.query(TaskReschedule.id).filter_by(**of_try).first() is None
 
 
 def _submitting(sensor: KedroVertexNodeSensor) -> KedroVertexPipelineOperator:

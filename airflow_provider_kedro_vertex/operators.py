@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_kedro_vertex.job_operator import VertexJobOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_kedro_vertex.hooks import KedroVertexHook
     from airflow_provider_kedro_vertex.submitting import JobRequest
+    from airflow_provider_kedro_vertex.task.compat import Context
 
 
 class KedroVertexPipelineOperator(VertexJobOperator):

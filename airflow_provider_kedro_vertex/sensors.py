@@ -7,7 +7,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
+from airflow_provider_kedro_vertex.core.states import is_over
+from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout, longest_wait
+from airflow_provider_kedro_vertex.links import MlflowLink, VertexJobLink, VertexLogsLink
+from airflow_provider_kedro_vertex.task.compat import (
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
@@ -15,17 +19,12 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
-from airflow_provider_kedro_vertex.core.states import is_over
-from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout, longest_wait
-from airflow_provider_kedro_vertex.links import MlflowLink, VertexJobLink, VertexLogsLink
-
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
     from airflow_provider_kedro_vertex.core.resume import Standing
     from airflow_provider_kedro_vertex.node_watch import NodeWatch
+    from airflow_provider_kedro_vertex.task.compat import Context
     from airflow_provider_kedro_vertex.waiting import JobWatch
 
 #: Seconds that a sensor waits: Airflow's setting, read once and not for each of some hundred sensors.
@@ -224,7 +223,8 @@ class KedroVertexNodeSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait, here or in the triggerer; submit a new attempt first if this try asks for one."""
         from airflow_provider_kedro_vertex.failing import airflow_error
-        from airflow_provider_kedro_vertex.node_watch import NodeWatch, is_first_look
+        from airflow_provider_kedro_vertex.node_watch import NodeWatch
+        from airflow_provider_kedro_vertex.task.compat import is_first_look
 
         self._running = context
         try:

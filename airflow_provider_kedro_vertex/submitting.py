@@ -25,11 +25,10 @@ from airflow_provider_kedro_vertex.core.submission import RUN_LABEL, START_LABEL
 from airflow_provider_kedro_vertex.source import ManifestSource
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator, Context
-
     from airflow_provider_kedro_vertex.hooks import KedroVertexHook
     from airflow_provider_kedro_vertex.job_operator import VertexJobOperator
     from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
+    from airflow_provider_kedro_vertex.task.compat import BaseOperator, Context
     from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
     from airflow_provider_kedro_vertex.vertex.submission import Body
     from airflow_provider_kedro_vertex.waiting import Log

@@ -11,9 +11,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_kedro_vertex.core import outcome
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
 from airflow_provider_kedro_vertex.core.states import DONE_STATES, succeeded
-from airflow_provider_kedro_vertex.ending import success_event
-from airflow_provider_kedro_vertex.killing import is_deferred
 from airflow_provider_kedro_vertex.links import VertexLogsLink
+from airflow_provider_kedro_vertex.task.compat import TRIGGERS_ARE_TOLD_OF_KILLS, is_deferred, success_event
 from airflow_provider_kedro_vertex.vertex import poller
 from airflow_provider_kedro_vertex.waiting import StateLog
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 CALL_SECONDS = 15.0
 #: Kills that go on, so that none is forgotten when its trigger is.
 _KILLS: set[asyncio.Task[None]] = set()
-#: Airflow since 3.3 tells a trigger that its task was killed.
-_TELLS_OF_KILLS = hasattr(BaseTrigger, "on_kill")
 
 
 class KedroVertexJobTrigger(BaseTrigger):
@@ -95,7 +92,7 @@ class KedroVertexJobTrigger(BaseTrigger):
             final = not isinstance(error, UnavailableError | QuotaExceededError)
             event = TriggerEvent({"name": self.job, "error": str(error), "final": final})
         except asyncio.CancelledError:
-            if not _TELLS_OF_KILLS:
+            if not TRIGGERS_ARE_TOLD_OF_KILLS:
                 await self.on_kill()
             raise
         yield event
@@ -116,7 +113,7 @@ class KedroVertexJobTrigger(BaseTrigger):
         except Exception as error:
             # Airflow 3.3 comes here for kills, with one rare exception; older ones for every end of a triggerer.
             self.log.warning("Airflow does not tell the state of this task: %r", error)
-            if not _TELLS_OF_KILLS:
+            if not TRIGGERS_ARE_TOLD_OF_KILLS:
                 return
         try:
             _, client = await asyncio.to_thread(self._connect)

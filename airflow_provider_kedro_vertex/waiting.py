@@ -12,9 +12,8 @@ from airflow_provider_kedro_vertex.core.states import is_over
 from airflow_provider_kedro_vertex.failing import job_error
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+    from airflow_provider_kedro_vertex.task.compat import Context
 
 
 class Log(Protocol):

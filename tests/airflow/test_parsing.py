@@ -104,6 +104,8 @@ def test_a_dag_file_costs_little_more_than_bare_dags(tmp_path: Path) -> None:
             "operators",
             "sensors",
             "source",
+            "task",
+            "task.compat",
             "version",
         )
     }

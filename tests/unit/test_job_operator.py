@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 
 from airflow_provider_kedro_vertex.core.errors import (
     BadRequestError,
@@ -21,6 +20,12 @@ from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeou
 from airflow_provider_kedro_vertex.failing import airflow_error, event_error, final_error
 from airflow_provider_kedro_vertex.job_operator import VertexJobOperator
 from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
+from airflow_provider_kedro_vertex.task.compat import AirflowException, AirflowFailException
+
+try:
+    from airflow.sdk.exceptions import TaskDeferred
+except ImportError:  # before Airflow 3.2
+    from airflow.exceptions import TaskDeferred
 
 
 def operator(**arguments: Any) -> KedroVertexPipelineOperator:

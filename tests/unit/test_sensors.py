@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorTimeout
 
 from airflow_provider_kedro_vertex import node_watch
 from airflow_provider_kedro_vertex.core.errors import UnavailableError
 from airflow_provider_kedro_vertex.deferring import longest_wait
 from airflow_provider_kedro_vertex.sensors import KedroVertexNodeSensor
+from airflow_provider_kedro_vertex.task import compat
+from airflow_provider_kedro_vertex.task.compat import AirflowException, AirflowSensorTimeout
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_a_rescheduled_sensor_rides_out_an_outage_until_its_timeout(
     monkeypatch: pytest.MonkeyPatch, first: bool, error: type[Exception]
 ) -> None:
     monkeypatch.setattr(node_watch, "NodeWatch", OutOfReach)
-    monkeypatch.setattr(node_watch, "is_first_look", lambda context: first)
+    monkeypatch.setattr(compat, "is_first_look", lambda context: first)
     sensor = KedroVertexNodeSensor(task_id="node", group="node", mode="poke", timeout=0)
 
     with pytest.raises(AirflowException) as raised:

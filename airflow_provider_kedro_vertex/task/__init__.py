@@ -1,0 +1,1 @@
+"""What a running task shares, whichever operator, sensor or trigger it is."""

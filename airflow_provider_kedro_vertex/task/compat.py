@@ -1,0 +1,200 @@
+"""Where Airflow's versions differ: the one module that knows which one is installed.
+
+The names of Airflow's public interface come from ``airflow.sdk`` on Airflow 3 and from where they stood before on
+Airflow 2. They are not taken from ``airflow.providers.common.compat.sdk``: 1.8 and 1.9 of that package, which
+Composer's images of Airflow 2.10.5 have, lack ``conf`` and the exceptions.
+
+DAG files import this module, so what only a running task needs is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow import __version__
+
+#: The installed Airflow's version: major and minor number.
+AIRFLOW = tuple(int(number) for number in __version__.split(".")[:2])
+
+# Type checkers read the branch of the newest Airflow alone.
+if TYPE_CHECKING or AIRFLOW >= (3, 0):
+    from airflow.sdk import (
+        DAG,
+        BaseOperator,
+        BaseOperatorLink,
+        BaseSensorOperator,
+        Context,
+        Param,
+        PokeReturnValue,
+        TaskGroup,
+    )
+else:
+    from airflow.models.baseoperator import BaseOperator
+    from airflow.models.baseoperatorlink import BaseOperatorLink
+    from airflow.models.dag import DAG
+    from airflow.models.param import Param
+    from airflow.sensors.base import BaseSensorOperator, PokeReturnValue
+    from airflow.utils.context import Context
+    from airflow.utils.task_group import TaskGroup
+
+if TYPE_CHECKING or AIRFLOW >= (3, 2):
+    from airflow.sdk import conf
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+    )
+else:
+    from airflow.configuration import conf
+    from airflow.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+    )
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import TaskInstanceKey
+    from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+__all__ = [
+    "AIRFLOW",
+    "DAG",
+    "TRIGGERS_ARE_TOLD_OF_KILLS",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "BaseOperator",
+    "BaseOperatorLink",
+    "BaseSensorOperator",
+    "Context",
+    "Param",
+    "PokeReturnValue",
+    "TaskGroup",
+    "TaskInstanceKey",
+    "conf",
+    "is_deferred",
+    "is_first_look",
+    "pause_trigger",
+    "success_event",
+    "xcom_value",
+]
+
+#: Airflow 3.3 and later call a trigger's ``on_kill`` when its task is killed. Older ones cancel the trigger's
+#: coroutine then, as they do whenever the triggerer stops or hands the trigger over.
+TRIGGERS_ARE_TOLD_OF_KILLS = AIRFLOW >= (3, 3)
+
+
+def pause_trigger(seconds: float) -> BaseTrigger:
+    """Make the trigger that fires after some seconds."""
+    if TYPE_CHECKING or AIRFLOW >= (3, 0):
+        from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+    else:
+        from airflow.triggers.temporal import TimeDeltaTrigger
+
+    return TimeDeltaTrigger(timedelta(seconds=seconds))
+
+
+def xcom_value(ti_key: TaskInstanceKey, key: str) -> Any:
+    """Read a task instance's XCom from wherever this process may: None if there is none."""
+    if TYPE_CHECKING or AIRFLOW >= (3, 0):
+        from airflow.sdk.execution_time.xcom import XCom
+    else:
+        from airflow.models.xcom import XCom
+
+    return XCom.get_value(key=key, ti_key=ti_key)
+
+
+def is_first_look(context: Context) -> bool:
+    """Tell whether this try of a sensor has not been rescheduled yet."""
+    if AIRFLOW >= (3, 0):
+        return not context.get("task_reschedule_count", 0)
+    from airflow.models.taskreschedule import TaskReschedule
+    from airflow.utils.session import create_session
+
+    ti = context["ti"]
+    of_try = {name: getattr(ti, name) for name in ("dag_id", "task_id", "run_id", "map_index", "try_number")}
+    with create_session() as session:
+        return session.query(TaskReschedule.id).filter_by(**of_try).first() is None
+
+
+async def success_event(ti: Any, result: dict[str, Any], more: Mapping[str, Any] | None = None) -> TriggerEvent | None:
+    """Leave a task's result in XCom and make the event by which the triggerer ends the task.
+
+    Airflow 2 pushes what the event carries. Airflow 3 (seen in 3.3.2) writes such a value as JSON twice, so that a
+    task downstream would pull a string: there the result is pushed by the triggerer's own way to XCom before.
+
+    :param ti: the task instance that the triggerer gave to the trigger; None for a trigger without one.
+    :param more: more values for XCom, by their keys.
+    :return: None if this Airflow does not take XComs from its triggerer: a worker must end the task.
+    """
+    from airflow.triggers.base import TaskSuccessEvent
+
+    xcoms = {"return_value": result, **(more or {})}
+    if AIRFLOW < (3, 0):
+        return TaskSuccessEvent(xcoms=xcoms)
+    if ti is None:
+        return None
+    try:
+        await asyncio.to_thread(_push, ti, xcoms)
+    except Exception:  # before Airflow 3.1 there was no such message; whichever error it is, a worker can do it
+        return None
+    return TaskSuccessEvent()
+
+
+async def is_deferred(ti: Any) -> bool:
+    """Tell whether Airflow still has this try of the task as deferred.
+
+    It tells a killed task from one whose triggerer only stops: one that still is deferred was not killed.
+
+    :param ti: the task instance that the triggerer gave to the trigger.
+    :raises Exception: Airflow could not be asked.
+    """
+    ask = _state_from_supervisor if AIRFLOW >= (3, 0) else _state_from_database
+    return await asyncio.to_thread(ask, ti) == "deferred"
+
+
+def _push(ti: Any, xcoms: Mapping[str, Any]) -> None:
+    from airflow.sdk.execution_time.xcom import XCom
+
+    map_index = -1 if ti.map_index is None else ti.map_index
+    for key, value in xcoms.items():
+        XCom.set(
+            key=key,
+            value=value,
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            run_id=ti.run_id,
+            map_index=map_index,
+        )
+
+
+def _state_from_supervisor(ti: Any) -> str | None:
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    mapped = ti.map_index is not None and ti.map_index >= 0
+    states = RuntimeTaskInstance.get_task_states(
+        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index if mapped else None
+    )
+    of_run = states.get(ti.run_id, {})
+    state: str | None = of_run.get(f"{ti.task_id}_{ti.map_index}" if mapped else ti.task_id)
+    return state
+
+
+def _state_from_database(ti: Any) -> str | None:
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        found = (
+            session.query(TaskInstance.state, TaskInstance.try_number)
+            .filter_by(dag_id=ti.dag_id, task_id=ti.task_id, run_id=ti.run_id, map_index=ti.map_index)
+            .one_or_none()
+        )
+    # Cleared, and deferred anew in the meantime: this try is over all the same.
+    return found.state if found is not None and found.try_number == ti.try_number else None
