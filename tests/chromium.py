@@ -50,7 +50,7 @@ class Chromium:
         self.events: list[dict[str, Any]] = []
         try:
             self._socket = websocket.create_connection(
-                self._page(folder / "profile" / "DevToolsActivePort"), timeout=30, suppress_origin=True
+                self._page(folder / "profile" / "DevToolsActivePort"), timeout=120, suppress_origin=True
             )
         except BaseException:
             self._end()
@@ -63,7 +63,7 @@ class Chromium:
         # Two lines, the port and a path: the file is there before its content.
         self.until(lambda: port_file.exists() and len(port_file.read_text().split()) == 2, "port of Chromium")
         port = port_file.read_text().split()[0]
-        pages = requests.get(f"http://127.0.0.1:{port}/json/list", timeout=30).json()
+        pages = requests.get(f"http://127.0.0.1:{port}/json/list", timeout=120).json()
         return next(str(page["webSocketDebuggerUrl"]) for page in pages if page["type"] == "page")
 
     def __enter__(self) -> Chromium:
@@ -77,7 +77,7 @@ class Chromium:
 
     def _end(self) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(120)
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command and wait for its answer; what happens meanwhile goes to ``events``."""

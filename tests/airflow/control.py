@@ -41,7 +41,7 @@ from airflow.models.dagbag import DagBag
 dag_id, run_id = sys.argv[1:]
 set_dag_run_state_to_failed(dag=DagBag(include_examples=False).get_dag(dag_id), run_id=run_id, commit=True)
 """
-SECONDS = 120.0
+SECONDS = 300.0
 
 
 def start_emulator(processes: Processes, data: Path, *arguments: str) -> str:
@@ -49,7 +49,7 @@ def start_emulator(processes: Processes, data: Path, *arguments: str) -> str:
     argv = [sys.executable, "-m", "airflow_provider_kedro_vertex.emulator", "--port", "0", "--data", str(data)]
     processes.start("Vertex AI emulator", [*argv, *arguments], env=environment())
     address = data / "url"
-    processes.until(lambda: address.exists() and bool(address.read_text()), "address of the emulator", 60)
+    processes.until(lambda: address.exists() and bool(address.read_text()), "address of the emulator", SECONDS)
     return address.read_text().strip()
 
 
@@ -65,7 +65,7 @@ class RunningVertex:
         if task_id is not None:
             wanted += f' AND labels.airflow-task-id="{task_id}"'
         parent = f"{self.url}/v1/projects/demo-project/locations/europe-west1"
-        answer = requests.get(f"{parent}/{collection}", params={"filter": wanted, "pageSize": "100"}, timeout=30)
+        answer = requests.get(f"{parent}/{collection}", params={"filter": wanted, "pageSize": "100"}, timeout=120)
         return sorted(answer.json().get(collection, []), key=lambda job: str(job["createTime"]))
 
     def states(self, dag_id: str, task_id: str | None = None) -> list[str]:

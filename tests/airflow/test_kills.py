@@ -25,11 +25,11 @@ pytestmark = [pytest.mark.airflow]
 WAITING_TASKS = int(os.environ.get("WAITING_TASKS", "2"))
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "5"))
 #: Seconds until a job that is killed with its task must be CANCELLED.
-KILL_SECONDS = 30.0
+KILL_SECONDS = 180.0
 DAGS = ("dies", "waits", "is_killed", "late_run")
 RUN = "manual__one"
 #: Long enough that all tasks are deferred before the first job ends.
-LASTS = 45 + 15 * WAITING_TASKS + OUTAGE_SECONDS
+LASTS = 75 + 15 * WAITING_TASKS + OUTAGE_SECONDS
 #: What waiting calls; the other tasks go on to be submitted and killed meanwhile.
 METHODS = ("GetPipelineJob", "ListPipelineJobs")
 
@@ -39,10 +39,10 @@ class Vertex(RunningVertex):
 
     def goes_out(self) -> None:
         faults = [{"method": method, "reset": True, "count": 10_000} for method in METHODS]
-        requests.post(f"{self.url}/_emulator/faults", json={"faults": faults}, timeout=30).raise_for_status()
+        requests.post(f"{self.url}/_emulator/faults", json={"faults": faults}, timeout=120).raise_for_status()
 
     def comes_back(self) -> None:
-        requests.delete(f"{self.url}/_emulator/faults", timeout=30).raise_for_status()
+        requests.delete(f"{self.url}/_emulator/faults", timeout=120).raise_for_status()
 
 
 @pytest.fixture(scope="module")

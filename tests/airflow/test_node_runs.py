@@ -220,7 +220,7 @@ def test_a_run_that_is_marked_failed_ends_its_job_and_still_runs_the_exit_pipeli
     airflow.until(lambda: airflow.has_trigger("stopped", RUN, "model.fit", 1), "wait")
     airflow.fail_run("stopped", RUN)
 
-    airflow.until(lambda: vertex.states("stopped") == ["CANCELLED"], "end of the job", 60)
+    airflow.until(lambda: vertex.states("stopped") == ["CANCELLED"], "end of the job")
     airflow.until(lambda: bool(vertex.told("stopped")) and "tell" in vertex.runs("stopped"), "exit pipeline")
     (told,) = (line for line in vertex.told("stopped") if line["node"] == "tell")
     assert told["params"]["run_outcome"]["state"] == "CANCELLED"
@@ -236,8 +236,8 @@ def test_a_run_that_is_marked_failed_ends_its_job_and_still_runs_the_exit_pipeli
 def test_a_watched_job_that_is_deleted_under_way_is_told_as_such(airflow: RunningAirflow, vertex: Vertex) -> None:
     airflow.until(lambda: airflow.states("deleted", RUN).get("load") == "deferred", "deferred task")
     (job,) = vertex.jobs("deleted")
-    requests.post(f"{vertex.url}/v1/{job['name']}:cancel", json={}, timeout=30).raise_for_status()
-    airflow.until(lambda: requests.delete(f"{vertex.url}/v1/{job['name']}", timeout=30).ok, "deletion")
+    requests.post(f"{vertex.url}/v1/{job['name']}:cancel", json={}, timeout=120).raise_for_status()
+    airflow.until(lambda: requests.delete(f"{vertex.url}/v1/{job['name']}", timeout=120).ok, "deletion")
 
     states = ended(airflow, "deleted", "failed")
     assert states["load"] == "failed"

@@ -20,7 +20,7 @@ PARENT = "projects/demo-project/locations/europe-west1/pipelineJobs"
 
 
 def job(vertex: VertexEmulator, run: DagRun, task_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = requests.get(f"{vertex.url}/v1/{run.xcom(task_id)['name']}", timeout=10).json()
+    found: dict[str, Any] = requests.get(f"{vertex.url}/v1/{run.xcom(task_id)['name']}", timeout=120).json()
     return found
 
 
@@ -53,7 +53,7 @@ def test_one_node_group_is_one_custom_job(vertex: VertexEmulator, run: DagRun) -
     assert run.state("one_group") == ("success", 1)
     result = run.xcom("one_group")
     assert (result["state"], "/customJobs/" in result["name"]) == ("SUCCEEDED", True)
-    body = requests.get(f"{vertex.url}/v1/{result['name']}", timeout=10).json()
+    body = requests.get(f"{vertex.url}/v1/{result['name']}", timeout=120).json()
     assert body["displayName"].endswith(" make_rows")
     assert body["labels"]["kedro-group"] == "make-rows"
     (pool,) = body["jobSpec"]["workerPoolSpecs"]
@@ -122,7 +122,7 @@ def test_long_parameters_travel_as_an_object(vertex: VertexEmulator, run: DagRun
 
     url = re.fullmatch(r"@gs://bucket/(runs/kedro-vertexai-temp/[-a-z0-9]+/params-([0-9a-f]{64})\.json)", given)
     assert url is not None
-    data = requests.get(f"{storage}/storage/v1/b/bucket/o/{quote(url[1], safe='')}?alt=media", timeout=10).content
+    data = requests.get(f"{storage}/storage/v1/b/bucket/o/{quote(url[1], safe='')}?alt=media", timeout=120).content
     assert hashlib.sha256(data).hexdigest() == url[2]
     assert json.loads(data)["text"] == "x" * 200_000
 

@@ -75,5 +75,5 @@ def test_the_operators_wait_for_their_jobs(tmp_path: Path) -> None:
 
 
 def _states(emulator: VertexEmulator, collection: str) -> dict[str, str]:
-    found = requests.get(f"{emulator.url}/v1/{PARENT}/{collection}", verify=str(emulator.ca), timeout=30).json()
+    found = requests.get(f"{emulator.url}/v1/{PARENT}/{collection}", verify=str(emulator.ca), timeout=120).json()
     return {job["displayName"]: job["state"] for job in found[collection]}

@@ -84,7 +84,7 @@ def test_pipeline_jobs_and_custom_jobs_from_submit_to_delete(tmp_path: Path) -> 
             timeout=300,
         )
         assert (ended.returncode, ended.stdout.splitlines()[-1:]) == (0, ["done"]), ended.stderr
-        left = requests.get(f"{emulator.url}/v1/{PARENT}/pipelineJobs", verify=str(emulator.ca), timeout=30).json()
+        left = requests.get(f"{emulator.url}/v1/{PARENT}/pipelineJobs", verify=str(emulator.ca), timeout=120).json()
     (job,) = left["pipelineJobs"]
     assert job["serviceAccount"] == "runner@demo-project.iam.gserviceaccount.com"
     assert job["labels"]["team"] == "sdk"

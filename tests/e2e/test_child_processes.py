@@ -47,7 +47,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.skipif(not Path("/proc").exists(), reason="only Linux's /proc lists a session's processes")
 def test_stop_ends_stubborn_processes_and_their_children(processes: Processes) -> None:
     parent = start(processes, FAMILY)
-    processes.until(lambda: parent.log.read_text().endswith("\n"), "child", 30)
+    processes.until(lambda: parent.log.read_text().endswith("\n"), "child", 120)
     child = int(parent.log.read_text())
     assert alive(child)
     processes.stop()
@@ -58,7 +58,7 @@ def test_stop_ends_stubborn_processes_and_their_children(processes: Processes) -
 def test_a_process_that_ends_is_named_with_the_end_of_its_log(processes: Processes) -> None:
     part = start(processes, "print('no such bucket'); raise SystemExit(3)")
     with pytest.raises(StackError, match="some part ended with code 3") as failure:
-        processes.until(lambda: False, "answer", 30)
+        processes.until(lambda: False, "answer", 120)
     assert "no such bucket" in str(failure.value)
     assert str(part.log) in str(failure.value)
 
@@ -72,9 +72,9 @@ def test_waiting_has_an_end(processes: Processes) -> None:
 def test_a_command_that_fails_says_so(processes: Processes) -> None:
     argv = [sys.executable, "-c", "raise SystemExit('this is wrong')"]
     with pytest.raises(StackError, match=r"(?s)check failed with exit code 1.*this is wrong"):
-        processes.run("check", argv, env=dict(os.environ), seconds=30)
+        processes.run("check", argv, env=dict(os.environ), seconds=120)
 
 
 def test_a_program_that_is_not_there(processes: Processes) -> None:
     with pytest.raises(StackError, match="check cannot start: there is no /no/such/program"):
-        processes.run("check", ["/no/such/program"], env={}, seconds=30)
+        processes.run("check", ["/no/such/program"], env={}, seconds=120)

@@ -140,7 +140,7 @@ def gate(target: str, wants: str = "Authorization") -> Iterator[Gate]:
             headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
             request = urllib.request.Request(target + self.path, body or None, headers, method=self.command)
             try:
-                with urllib.request.urlopen(request, timeout=30) as got:
+                with urllib.request.urlopen(request, timeout=120) as got:
                     self.answer(got.status, got.read(), {"Content-Type": got.headers.get("Content-Type", "")})
             except urllib.error.HTTPError as error:
                 self.answer(error.code, error.read(), {"Content-Type": error.headers.get("Content-Type", "")})

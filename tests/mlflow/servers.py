@@ -33,7 +33,7 @@ class Mlflow:
         request = urllib.request.Request(
             f"{self.url}/api/2.0/mlflow/{path}", data, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             value: dict[str, Any] = json.load(answer)
         return value
 
@@ -126,7 +126,7 @@ def mlflow_server(folder: Path) -> Iterator[Mlflow]:
 
 def _healthy(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"{url}/health", timeout=120) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -47,7 +47,7 @@ def context(plan: Plan) -> RunContext:
 
 def ended(emulator: VertexEmulator, path: str) -> dict[str, Any]:
     deadline = time.monotonic() + 60
-    while "endTime" not in (job := requests.get(f"{emulator.url}/{path}", timeout=30).json()):
+    while "endTime" not in (job := requests.get(f"{emulator.url}/{path}", timeout=120).json()):
         assert time.monotonic() < deadline, job
         time.sleep(0.02)
     return dict(job)
@@ -57,7 +57,7 @@ def run(emulator: VertexEmulator, plan: Plan, job_id: str) -> tuple[str, Mapping
     """Run a PipelineJob: its state, and the states of its tasks."""
     body = pipeline_job(plan, context(plan), "{}", "A plan", {})
     made = requests.post(
-        f"{emulator.url}/{PARENT}/pipelineJobs", params={"pipelineJobId": job_id}, json=body, timeout=30
+        f"{emulator.url}/{PARENT}/pipelineJobs", params={"pipelineJobId": job_id}, json=body, timeout=120
     )
     assert made.status_code == 200, made.text
     job = ended(emulator, f"{PARENT}/pipelineJobs/{job_id}")
@@ -86,6 +86,6 @@ def test_a_node_group_runs_as_a_custom_job(emulator: VertexEmulator) -> None:
     plan = planned("memory")
     for group, state in ((plan.groups[0], "SUCCEEDED"), (planned(load={"image": "bad"}).groups[0], "FAILED")):
         body = custom_job(plan, group, context(plan), "{}", group.name, {}, timeout_seconds=60)
-        made = requests.post(f"{emulator.url}/{PARENT}/customJobs", json=body, timeout=30)
+        made = requests.post(f"{emulator.url}/{PARENT}/customJobs", json=body, timeout=120)
         assert made.status_code == 200, made.text
         assert ended(emulator, f"v1/{made.json()['name']}")["state"] == f"JOB_STATE_{state}"

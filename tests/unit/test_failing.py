@@ -61,7 +61,7 @@ def test_the_error_has_the_end_of_the_failed_nodes_log(vertex: VertexEmulator, m
 
 def test_a_log_that_may_not_be_read_hides_nothing_else(vertex: VertexEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     fault = {"method": "ListLogEntries", "status": "PERMISSION_DENIED", "message": "No."}
-    requests.post(f"{vertex.url}/_emulator/faults", json={"faults": [fault]}, timeout=10).raise_for_status()
+    requests.post(f"{vertex.url}/_emulator/faults", json={"faults": [fault]}, timeout=120).raise_for_status()
 
     text, failure_class, _ = explained(vertex, monkeypatch, "failing-2")
 

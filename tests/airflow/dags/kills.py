@@ -55,7 +55,7 @@ with DAG("waits", **arguments):
 with DAG("is_killed", **arguments):
     KedroVertexPipelineOperator(task_id="deferred", deferrable=True, **lives)
     KedroVertexPipelineOperator(task_id="running", deferrable=False, **lives)
-    KedroVertexPipelineOperator(task_id="late", deferrable=True, execution_timeout=timedelta(seconds=20), **lives)
+    KedroVertexPipelineOperator(task_id="late", deferrable=True, execution_timeout=timedelta(seconds=60), **lives)
 
-with DAG("late_run", dagrun_timeout=timedelta(seconds=60), **arguments):
+with DAG("late_run", dagrun_timeout=timedelta(seconds=120), **arguments):
     KedroVertexPipelineOperator(task_id="deferred", deferrable=True, **lives)

@@ -37,11 +37,11 @@ class Process:
         self.url = (data / "url").read_text().strip()
 
     def job(self, job_id: str) -> Any:
-        return requests.get(f"{self.url}{JOBS}/{job_id}", timeout=30).json()
+        return requests.get(f"{self.url}{JOBS}/{job_id}", timeout=120).json()
 
     def create(self, job_id: str, *args: str) -> None:
         data = body(container_spec({"a": []}, args={"a": list(args)}))
-        response = requests.post(f"{self.url}{JOBS}", params={"pipelineJobId": job_id}, json=data, timeout=30)
+        response = requests.post(f"{self.url}{JOBS}", params={"pipelineJobId": job_id}, json=data, timeout=120)
         assert response.status_code == 200, response.text
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:

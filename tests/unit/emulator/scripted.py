@@ -49,6 +49,6 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
     """Run a test's scenario, which must come to an end."""
 
     async def bounded() -> None:
-        await asyncio.wait_for(scenario, 30)
+        await asyncio.wait_for(scenario, 120)
 
     asyncio.run(bounded())

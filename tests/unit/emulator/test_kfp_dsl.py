@@ -42,11 +42,11 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexEmulato
 def ended(emulator: VertexEmulator, compiled: Path, pipeline: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """A job that ran to its end."""
     spec = next(iter(yaml.safe_load_all((compiled / f"{pipeline}.yaml").read_text())))
-    response = requests.post(f"{emulator.url}/v1/{PARENT}/pipelineJobs", json=body(spec, values), timeout=30)
+    response = requests.post(f"{emulator.url}/v1/{PARENT}/pipelineJobs", json=body(spec, values), timeout=120)
     assert response.status_code == 200, response.text
     deadline = time.monotonic() + 120
     while True:
-        job: dict[str, Any] = requests.get(f"{emulator.url}/v1/{response.json()['name']}", timeout=30).json()
+        job: dict[str, Any] = requests.get(f"{emulator.url}/v1/{response.json()['name']}", timeout=120).json()
         if job["state"] in ("PIPELINE_STATE_SUCCEEDED", "PIPELINE_STATE_FAILED"):
             return job
         assert time.monotonic() < deadline, job

@@ -42,7 +42,7 @@ def start(tmp_path: Path, project: Path) -> Iterator[Any]:
 def test_it_says_where_it_serves_and_ends_in_order(start: Any, number: signal.Signals, project: Path) -> None:
     process = start("--env", "A=1", "--max-parallel", "1")
     target = (process.data / "grpc").read_text().strip()
-    assert requests.get(f"{process.url}/_emulator/health", timeout=30).json()["status"] == "ok"
+    assert requests.get(f"{process.url}/_emulator/health", timeout=120).json()["status"] == "ok"
     code, out, err = process.end(number)
     assert (code, err) == (0, "")
     (line,) = out.splitlines()
@@ -79,7 +79,7 @@ def test_a_flag_that_cannot_be_used_gets_one_line_and_at_once(flags: list[str], 
 def test_with_tls_it_says_whom_to_trust(start: Any) -> None:
     process = start("--tls")
     authority = process.data / "ca.pem"
-    assert requests.get(f"{process.url}/_emulator/health", verify=str(authority), timeout=30).status_code == 200
+    assert requests.get(f"{process.url}/_emulator/health", verify=str(authority), timeout=120).status_code == 200
     code, out, err = process.end()
     assert (code, err) == (0, "")
     assert process.url.startswith("https://")
@@ -90,7 +90,7 @@ def test_faults_come_from_a_file(start: Any, tmp_path: Path) -> None:
     file = tmp_path / "faults.json"
     file.write_text('{"faults": [{"method": "GetPipelineJob", "status": "UNAVAILABLE"}]}')
     process = start("--faults", str(file))
-    codes = [requests.get(f"{process.url}{JOBS}/none", timeout=30).status_code for _ in range(2)]
+    codes = [requests.get(f"{process.url}{JOBS}/none", timeout=120).status_code for _ in range(2)]
     assert codes == [503, 404]
 
 
@@ -154,7 +154,7 @@ def test_only_processes_of_the_same_folder_are_orphans(tmp_path: Path) -> None:
     mine, other = started(tmp_path / "work"), started(tmp_path / "work-of-another")
     try:
         assert end_orphans(tmp_path / "work") == {mine.pid}
-        assert mine.wait(30) == -signal.SIGKILL
+        assert mine.wait(120) == -signal.SIGKILL
         assert other.poll() is None
     finally:
         for process in (mine, other):

@@ -20,15 +20,15 @@ def test_it_serves(vertex_emulator):
     pool = {"machineSpec": {"machineType": "n2-standard-4"}, "replicaCount": 1,
             "containerSpec": {"imageUri": "any", "command": ["python"]}}
     job = {"displayName": "a job", "jobSpec": {"workerPoolSpecs": [pool]}}
-    made = requests.post(f"{vertex_emulator.url}/v1/{PARENT}/customJobs", json=job, timeout=30).json()
-    while (state := requests.get(f"{vertex_emulator.url}/v1/{made['name']}", timeout=30).json()["state"]) in (
+    made = requests.post(f"{vertex_emulator.url}/v1/{PARENT}/customJobs", json=job, timeout=120).json()
+    while (state := requests.get(f"{vertex_emulator.url}/v1/{made['name']}", timeout=120).json()["state"]) in (
         "JOB_STATE_PENDING", "JOB_STATE_RUNNING"
     ):
         pass
     assert state == "JOB_STATE_SUCCEEDED"
 
 def test_it_is_new_for_each_test(vertex_emulator):
-    assert requests.get(f"{vertex_emulator.url}/v1/{PARENT}/customJobs", timeout=30).json() == {}
+    assert requests.get(f"{vertex_emulator.url}/v1/{PARENT}/customJobs", timeout=120).json() == {}
 
 class TestOfMine:
     @pytest.fixture
@@ -36,7 +36,7 @@ class TestOfMine:
         return {"images": {"mine": tmp_path}, "tls": True}
 
     def test_it_takes_options(self, vertex_emulator):
-        answer = requests.get(f"{vertex_emulator.url}/_emulator/health", verify=str(vertex_emulator.ca), timeout=30)
+        answer = requests.get(f"{vertex_emulator.url}/_emulator/health", verify=str(vertex_emulator.ca), timeout=120)
         assert list(answer.json()["images"]) == ["mine"]
 """
 

@@ -41,13 +41,13 @@ def emulator(project: Path) -> Iterator[VertexEmulator]:
 
 
 def call(emulator: VertexEmulator, method: str, path: str, **options: Any) -> requests.Response:
-    return requests.request(method, f"{emulator.url}{path}", timeout=30, **options)
+    return requests.request(method, f"{emulator.url}{path}", timeout=120, **options)
 
 
 def raw(
     emulator: VertexEmulator, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
 ) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection(urlsplit(emulator.url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(emulator.url).netloc, timeout=120)
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
@@ -252,7 +252,7 @@ def test_any_request_gets_an_answer_and_never_a_500(
     emulator: VertexEmulator, method: str, path: str, query: dict[str, str], data: bytes
 ) -> None:
     response = SESSION.request(
-        method, f"{emulator.url}/{path.lstrip('/')}", params=query, data=data, timeout=30, allow_redirects=False
+        method, f"{emulator.url}/{path.lstrip('/')}", params=query, data=data, timeout=120, allow_redirects=False
     )
     assert response.status_code in (200, 400, 404, 501)
     if response.status_code != 200:

@@ -142,5 +142,5 @@ def test_pipelines_run_one_after_another_in_fresh_copies_give_the_same_bytes_fro
         assert not (folder / "data").exists()
 
     for name in ("metrics.json", "airline_errors.json", "baseline.json"):
-        with urllib.request.urlopen(f"{storage}/{BUCKET}/{RUN_DATE}/{name}", timeout=10) as response:
+        with urllib.request.urlopen(f"{storage}/{BUCKET}/{RUN_DATE}/{name}", timeout=120) as response:
             assert response.read() == (laptop_run / name).read_bytes(), name

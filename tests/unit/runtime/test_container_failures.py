@@ -189,7 +189,7 @@ def test_sigterm(shop: Project, pipeline: str, more: tuple[str, ...]) -> None:
     process = shop.start(*shop.arguments("rest", pipeline=pipeline), *more)
     wait_for((shop.path / "resting").exists, process)
     process.send_signal(signal.SIGTERM)
-    log, _ = process.communicate(timeout=30)
+    log, _ = process.communicate(timeout=120)
     assert process.returncode == 143
     last = json.loads(log.splitlines()[-1])
     assert last["node"] == "rest"
@@ -216,7 +216,7 @@ def test_kill_9_during_a_save(shop: Project) -> None:
     (part,) = Path(shop.context.root).rglob("from_slow.bin*")
     assert part.stat().st_size > 1_000_000, "it is in the middle of the save"
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
 
     assert "from_slow.bin" not in shop.stored()
     assert shop.run("keep", pipeline="wrong").code == 3

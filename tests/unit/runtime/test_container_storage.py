@@ -42,7 +42,7 @@ def emulator() -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5):
+        with urllib.request.urlopen(url, timeout=120):
             return True
     except (urllib.error.URLError, ConnectionError):
         return False
@@ -117,7 +117,7 @@ def test_kill_9_during_an_upload(bucket: Project) -> None:
     process = bucket.start(*bucket.arguments("slow", pipeline="wrong"))
     wait_for((bucket.path / "saving").exists, process)
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert len(_objects(bucket)) == 1
     assert bucket.run("keep", pipeline="wrong").code == 3
 

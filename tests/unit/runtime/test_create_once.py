@@ -30,7 +30,7 @@ class Container:
     def _propose(self) -> Mapping[str, Any]:
         self.proposed += 1
         if self._together:
-            self._together.wait(30)
+            self._together.wait(120)
         return self.own
 
     def agree(self, url: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ server = HTTPServer(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 alias([HostAlias("127.0.0.1", ("mlflow.internal", "mlflow")), HostAlias("10.9.8.7", ("mlflow", "other"))])
 for name in ("mlflow.internal", "MLflow", "mlflow."):
-    with urllib.request.urlopen(f"http://{name}:{server.server_port}/", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{name}:{server.server_port}/", timeout=120) as answer:
         assert answer.read().decode() == f"{name}:{server.server_port}", "the server is asked by its name"
 assert socket.gethostbyname("other") == "10.9.8.7"
 assert socket.getaddrinfo("127.0.0.1", 80)[0][4][0] == "127.0.0.1"

@@ -15,7 +15,7 @@ from tests.storage import storage_emulator
 @pytest.fixture
 def client(vertex: VertexEmulator) -> VertexClient:
     endpoints = Endpoints(vertex=vertex.url, logging=vertex.url)
-    return VertexClient("demo-project", "europe-west1", AnonymousCredentials(), endpoints, deadline=2.0)
+    return VertexClient("demo-project", "europe-west1", AnonymousCredentials(), endpoints, deadline=20.0)
 
 
 @pytest.fixture(scope="session")

@@ -145,7 +145,7 @@ def test_anonymous_callers_do_not_ask_googles_own_cloud_logging() -> None:
 
 
 def fault(vertex: VertexEmulator, **fault: Any) -> None:
-    requests.post(f"{vertex.url}/_emulator/faults", json={"faults": [fault]}, timeout=10).raise_for_status()
+    requests.post(f"{vertex.url}/_emulator/faults", json={"faults": [fault]}, timeout=120).raise_for_status()
 
 
 def test_a_custom_job_is_never_asked_for_twice(client: VertexClient, vertex: VertexEmulator) -> None:
@@ -231,7 +231,7 @@ def test_an_object_is_written_to_cloud_storage(storage: str) -> None:
     client.write_object("gs://bucket/runs/a key/params.json", b'{"a": "\xc3\xbc"}')
 
     written = requests.get(
-        f"{storage}/download/storage/v1/b/bucket/o/runs%2Fa%20key%2Fparams.json?alt=media", timeout=10
+        f"{storage}/download/storage/v1/b/bucket/o/runs%2Fa%20key%2Fparams.json?alt=media", timeout=120
     )
     assert written.content == b'{"a": "\xc3\xbc"}'
 

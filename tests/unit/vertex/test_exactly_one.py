@@ -137,7 +137,7 @@ class TaskInstance(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        requests.post(f"{self.url}/_emulator/reset", timeout=10).raise_for_status()
+        requests.post(f"{self.url}/_emulator/reset", timeout=120).raise_for_status()
         self.attempts = Attempts(f"key-{next(self.numbers)}", "submit", -1, 1, 1, "monday")
         self.client = Mortal(self.url)
         self.job: str | None = None
@@ -147,7 +147,7 @@ class TaskInstance(RuleBasedStateMachine):
     def break_calls(self, data: st.DataObject, fault: dict[str, Any], count: int) -> None:
         method = data.draw(st.sampled_from(METHODS[self.collection]))
         faults = {"faults": [{"method": method, "count": count, **fault}]}
-        requests.post(f"{self.url}/_emulator/faults", json=faults, timeout=10).raise_for_status()
+        requests.post(f"{self.url}/_emulator/faults", json=faults, timeout=120).raise_for_status()
 
     @rule(image=st.sampled_from(sorted(NOOP)), dies_at=st.none() | st.integers(0, 16), lagging=st.integers(0, 2))
     def submit(self, image: str, dies_at: int | None, lagging: int) -> None:
@@ -207,7 +207,7 @@ class TaskInstance(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Nothing goes wrong any more: the task comes to have one job, and no other is left."""
-        requests.delete(f"{self.url}/_emulator/faults", timeout=10).raise_for_status()
+        requests.delete(f"{self.url}/_emulator/faults", timeout=120).raise_for_status()
         if self.success:
             assert self.job is not None
             assert succeeded(self._read()[self.job]["state"]), "a false success"

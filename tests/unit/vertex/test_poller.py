@@ -44,7 +44,7 @@ def noop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexEmulator]:
 @pytest.fixture
 def client(noop: VertexEmulator) -> Iterator[Counting]:
     yield Counting(noop.url)
-    requests.post(f"{noop.url}/_emulator/reset", timeout=10).raise_for_status()
+    requests.post(f"{noop.url}/_emulator/reset", timeout=120).raise_for_status()
 
 
 @pytest.fixture(autouse=True)
@@ -70,13 +70,13 @@ async def wait(client: Counting, job: str, since: str | None = None, outage_limi
 
 def waited(client: Counting, job: str, **arguments: Any) -> list[poller.Event]:
     async def run() -> list[poller.Event]:
-        return await asyncio.wait_for(wait(client, job, **arguments), 30)
+        return await asyncio.wait_for(wait(client, job, **arguments), 120)
 
     return asyncio.run(run())
 
 
 def fault(noop: VertexEmulator, **fault: Any) -> None:
-    requests.post(f"{noop.url}/_emulator/faults", json={"faults": [fault]}, timeout=10).raise_for_status()
+    requests.post(f"{noop.url}/_emulator/faults", json={"faults": [fault]}, timeout=120).raise_for_status()
 
 
 @pytest.mark.parametrize(("image", "state"), [("short", "SUCCEEDED"), ("fails", "FAILED")])

@@ -72,7 +72,7 @@ class Runs:
 @pytest.fixture
 def runs(vertex: VertexEmulator, storage: str, request: pytest.FixtureRequest) -> Iterator[Runs]:
     endpoints = Endpoints(vertex=vertex.url, storage=storage)
-    client = VertexClient("demo-project", "europe-west1", AnonymousCredentials(), endpoints, deadline=2.0)
+    client = VertexClient("demo-project", "europe-west1", AnonymousCredentials(), endpoints, deadline=20.0)
     made = Runs(client, f"gs://bucket/{request.node.name}")
     yield made
     for name in made.started:

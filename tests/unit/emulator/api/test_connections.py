@@ -47,7 +47,7 @@ def grpc_address(emulator: Process) -> tuple[str, int]:
 
 def answered(emulator: Process, data: bytes) -> tuple[int, str]:
     """Send bytes, and read the one answer that they get."""
-    with socket.create_connection(rest(emulator), timeout=30) as connection:
+    with socket.create_connection(rest(emulator), timeout=120) as connection:
         connection.sendall(data)
         answer = b""
         while more := connection.recv(65536):
@@ -81,13 +81,13 @@ def test_what_is_no_http_is_refused_in_googles_shape(emulator: Process, data: by
     ],
 )
 def test_a_head_without_an_end_is_not_read_to_its_end(emulator: Process, data: bytes) -> None:
-    with socket.create_connection(rest(emulator), timeout=30) as connection, suppress(ConnectionError):
+    with socket.create_connection(rest(emulator), timeout=120) as connection, suppress(ConnectionError):
         connection.sendall(data)
         # The answer may be lost, since the connection is closed before all has been read.
         assert connection.recv(65536)[:12] in (b"HTTP/1.1 400", b"")
         while connection.recv(65536):
             pass
-    assert requests.get(f"{emulator.url}/_emulator/health", timeout=30).status_code == 200
+    assert requests.get(f"{emulator.url}/_emulator/health", timeout=120).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_names_lead_nowhere(emulator: Process, job_id: str) -> None:
     create = {"params": {"pipelineJobId": job_id}, "json": {}, "timeout": 30}
     refused = requests.post(f"{emulator.url}/v1/{PARENT}/pipelineJobs", **create)
     assert (refused.status_code, refused.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
-    log = requests.get(f"{emulator.url}/_emulator/log", params={"job": f"{PARENT}/customJobs/{job_id}"}, timeout=30)
+    log = requests.get(f"{emulator.url}/_emulator/log", params={"job": f"{PARENT}/customJobs/{job_id}"}, timeout=120)
     assert log.status_code == 400
 
 
@@ -137,14 +137,14 @@ def test_thousands_of_idle_connections_are_survived(emulator: Process) -> None:
     try:
         # Half of those for REST have begun a request, and go no further.
         for number in range(IDLE):
-            idle.append(socket.create_connection(rest(emulator), timeout=30))
+            idle.append(socket.create_connection(rest(emulator), timeout=120))
             if number % 2:
                 idle[-1].sendall(b"POST /v1/x HTTP/1.1\r\nhost: ")
-            idle.append(socket.create_connection(grpc_address(emulator), timeout=30))
-        assert requests.get(f"{emulator.url}/_emulator/health", timeout=30).status_code == 200
+            idle.append(socket.create_connection(grpc_address(emulator), timeout=120))
+        assert requests.get(f"{emulator.url}/_emulator/health", timeout=120).status_code == 200
         with grpc.insecure_channel("{}:{}".format(*grpc_address(emulator))) as channel:
             pipelines = aiplatform_v1.PipelineServiceClient(transport=PipelineServiceGrpcTransport(channel=channel))
-            assert list(pipelines.list_pipeline_jobs(parent=PARENT, timeout=30)) == []
+            assert list(pipelines.list_pipeline_jobs(parent=PARENT, timeout=120)) == []
         assert open_files(emulator) >= files + IDLE
     finally:
         for connection in idle:
@@ -153,7 +153,7 @@ def test_thousands_of_idle_connections_are_survived(emulator: Process) -> None:
     while open_files(emulator) > files + 50:
         assert time.monotonic() < deadline, "connections that were closed are still held"
         time.sleep(0.05)
-    assert requests.get(f"{emulator.url}/_emulator/health", timeout=30).status_code == 200
+    assert requests.get(f"{emulator.url}/_emulator/health", timeout=120).status_code == 200
 
 
 def open_files(emulator: Process) -> int:

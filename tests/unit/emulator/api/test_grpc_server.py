@@ -67,16 +67,16 @@ def test_pipeline_jobs_from_create_to_delete(
     )
     assert created.state == aiplatform_v1.PipelineState.PIPELINE_STATE_PENDING
     # One store serves both protocols.
-    assert requests.get(f"{emulator.url}/v1/{created.name}", timeout=30).json()["name"] == created.name
+    assert requests.get(f"{emulator.url}/v1/{created.name}", timeout=120).json()["name"] == created.name
     with pytest.raises(exceptions.AlreadyExists):
         pipelines.create_pipeline_job(parent=PARENT, pipeline_job=pipeline_job(), pipeline_job_id="over-grpc")
     with pytest.raises(exceptions.FailedPrecondition):
         pipelines.delete_pipeline_job(name=created.name)
     request = {"parent": PARENT, "filter": 'pipeline_job_user_id="over-grpc"'}
     assert [job.name for job in pipelines.list_pipeline_jobs(request=request)] == [created.name]
-    done = pipelines.batch_cancel_pipeline_jobs(parent=PARENT, names=[created.name]).result(timeout=30)
+    done = pipelines.batch_cancel_pipeline_jobs(parent=PARENT, names=[created.name]).result(timeout=120)
     assert [job.state for job in done.pipeline_jobs] == [aiplatform_v1.PipelineState.PIPELINE_STATE_CANCELLED]
-    pipelines.delete_pipeline_job(name=created.name).result(timeout=30)
+    pipelines.delete_pipeline_job(name=created.name).result(timeout=120)
     with pytest.raises(exceptions.NotFound, match="over-grpc"):
         pipelines.get_pipeline_job(name=created.name)
 
@@ -89,7 +89,7 @@ def test_custom_jobs(jobs: aiplatform_v1.JobServiceClient) -> None:
     jobs.cancel_custom_job(name=created.name)
     while (state := jobs.get_custom_job(name=created.name).state) != aiplatform_v1.JobState.JOB_STATE_CANCELLED:
         assert state == aiplatform_v1.JobState.JOB_STATE_CANCELLING
-    jobs.delete_custom_job(name=created.name).result(timeout=30)
+    jobs.delete_custom_job(name=created.name).result(timeout=120)
 
 
 def test_refusals_carry_their_violations(pipelines: aiplatform_v1.PipelineServiceClient) -> None:
@@ -146,7 +146,7 @@ LISTS = st.builds(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(NAMES, st.binary(max_size=40) | LISTS)
 def test_any_bytes_get_a_known_answer(channel: grpc.Channel, method: str, data: bytes) -> None:
-    call = channel.unary_unary(f"/{PACKAGE}.PipelineService/{method}").future(data, timeout=30)
+    call = channel.unary_unary(f"/{PACKAGE}.PipelineService/{method}").future(data, timeout=120)
     assert call.code().name in KNOWN, call.details()
     assert call.details() or call.code() == grpc.StatusCode.OK
 
@@ -166,12 +166,12 @@ def test_faults(
     raised: type[Exception],
 ) -> None:
     queued = {"faults": [{"method": "CreatePipelineJob", **fault}]}
-    requests.post(f"{emulator.url}/_emulator/faults", json=queued, timeout=30).raise_for_status()
+    requests.post(f"{emulator.url}/_emulator/faults", json=queued, timeout=120).raise_for_status()
     job_id = f"fault-{'-'.join(fault).replace('_', '-')}"
     with pytest.raises(raised):
         pipelines.create_pipeline_job(parent=PARENT, pipeline_job=pipeline_job(), pipeline_job_id=job_id)
     name = f"{PARENT}/pipelineJobs/{job_id}"
-    there = requests.get(f"{emulator.url}/v1/{name}", timeout=30).status_code == 200
+    there = requests.get(f"{emulator.url}/v1/{name}", timeout=120).status_code == 200
     assert there == ("lost_response" in fault)
 
 
@@ -184,10 +184,10 @@ def test_both_protocols_with_tls(tmp_path: Path) -> None:
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         for host in ("127.0.0.1", "localhost"):
             url = emulator.url.replace("127.0.0.1", host)
-            with urllib.request.urlopen(f"{url}/_emulator/health", context=context, timeout=30) as response:
+            with urllib.request.urlopen(f"{url}/_emulator/health", context=context, timeout=120) as response:
                 assert response.status == 200
         with pytest.raises(requests.exceptions.SSLError):
-            requests.get(emulator.url, timeout=30)
+            requests.get(emulator.url, timeout=120)
         trusted = grpc.ssl_channel_credentials(emulator.ca.read_bytes())
         # As with a resolver that points Google's host name here.
         options = [("grpc.ssl_target_name_override", "europe-west1-aiplatform.googleapis.com")]
@@ -210,13 +210,13 @@ def test_operations_are_waited_for_over_both_protocols(
     assert waited.done
     assert waited.response.TypeName().endswith("BatchCancelPipelineJobsResponse")
     url = f"{emulator.url}/v1/{cancelling.name}"
-    assert requests.post(f"{url}:wait", params={"timeout": "5s"}, timeout=30).json()["done"]
-    refused = requests.post(f"{url}:wait", params={"timeout": "-5s"}, timeout=30)
+    assert requests.post(f"{url}:wait", params={"timeout": "5s"}, timeout=120).json()["done"]
+    refused = requests.post(f"{url}:wait", params={"timeout": "-5s"}, timeout=120)
     assert (refused.status_code, refused.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
     for act, method in ((pipelines.cancel_operation, requests.post), (pipelines.delete_operation, requests.delete)):
         with pytest.raises(exceptions.MethodNotImplemented):
             act({"name": cancelling.name})
-        assert method(url + (":cancel" if method is requests.post else ""), timeout=30).status_code == 501
+        assert method(url + (":cancel" if method is requests.post else ""), timeout=120).status_code == 501
     with pytest.raises(exceptions.NotFound):
         wait(pipelines, f"{PARENT}/operations/1", {"seconds": 30})
 
@@ -233,7 +233,7 @@ def test_a_wait_ends_without_an_end(
     while not log.get("entries"):
         details = pipelines.get_pipeline_job(name=name).job_detail.task_details
         if main_job := details[-1].executor_detail.container_detail.main_job if details else "":
-            log = requests.get(f"{emulator.url}/_emulator/log", params={"job": main_job}, timeout=30).json()
+            log = requests.get(f"{emulator.url}/_emulator/log", params={"job": main_job}, timeout=120).json()
     operation = pipelines.batch_cancel_pipeline_jobs(parent=PARENT, names=[name]).operation
     assert not wait(pipelines, operation.name, {"nanos": 1000}).done
     (tmp_path / "end").touch()
@@ -243,7 +243,7 @@ def test_a_wait_ends_without_an_end(
 @pytest.mark.parametrize("method", [m for m in METHODS if m.name not in SERVED], ids=lambda m: f"{m.name} {m.template}")
 def test_every_other_method_is_unimplemented(emulator: VertexEmulator, channel: grpc.Channel, method: Method) -> None:
     path = re.sub(r"{[a-z_.]+=([^}]+)}", lambda found: found[1].replace("*", "x1"), method.template)
-    response = requests.request(method.verb, f"{emulator.url}{path}", json={}, timeout=30)
+    response = requests.request(method.verb, f"{emulator.url}{path}", json={}, timeout=120)
     assert (response.status_code, response.json()["error"]["status"]) == (501, "UNIMPLEMENTED")
     assert method.name in response.json()["error"]["message"]
     service, _, name = method.name.partition(".")

@@ -44,7 +44,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 def create(emulator: VertexEmulator, job_id: str, name: str, spec: object) -> str:
     data = body(spec, displayName=name)  # type: ignore[arg-type]
-    response = requests.post(f"{emulator.url}{JOBS}", params={"pipelineJobId": job_id}, json=data, timeout=30)
+    response = requests.post(f"{emulator.url}{JOBS}", params={"pipelineJobId": job_id}, json=data, timeout=120)
     assert response.status_code == 200, response.text
     return f"{emulator.url}/vertex-ai/locations/europe-west1/pipelines/runs/{job_id}?project=demo-project"
 
@@ -60,7 +60,7 @@ def failed(emulator: VertexEmulator) -> str:
     url = create(emulator, "failed", EVIL, container_spec(GRAPH, args=args))
     # A page that is opened before chooses no task: there is none yet that has failed.
     deadline = time.monotonic() + 60
-    while requests.get(f"{emulator.url}{JOBS}/failed", timeout=30).json()["state"] != "PIPELINE_STATE_FAILED":
+    while requests.get(f"{emulator.url}{JOBS}/failed", timeout=120).json()["state"] != "PIPELINE_STATE_FAILED":
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return url

@@ -38,7 +38,7 @@ def emulator(served: VertexEmulator) -> Iterator[VertexEmulator]:
 
 
 def call(emulator: VertexEmulator, method: str, path: str, **options: Any) -> requests.Response:
-    return requests.request(method, f"{emulator.url}{path}", timeout=30, **options)
+    return requests.request(method, f"{emulator.url}{path}", timeout=120, **options)
 
 
 def queue(emulator: VertexEmulator, *faults: dict[str, Any]) -> requests.Response:
@@ -96,7 +96,7 @@ def test_a_reset_connection_leaves_no_effect_and_the_next_one_works(emulator: Ve
 
 def test_a_delay_delays_and_the_others_do_not_wait(emulator: VertexEmulator) -> None:
     queue(emulator, {"method": "ListPipelineJobs", "delay": 600})
-    with closing(http.client.HTTPConnection(urlsplit(emulator.url).netloc, timeout=30)) as waiting:
+    with closing(http.client.HTTPConnection(urlsplit(emulator.url).netloc, timeout=120)) as waiting:
         waiting.request("GET", JOBS)
         until_taken(emulator)
         begun = time.monotonic()

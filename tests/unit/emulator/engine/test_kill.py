@@ -52,7 +52,7 @@ class Client:
             data = job(self.folder, job_id, retried=bool(number % 3))
             try:
                 status = requests.post(
-                    f"{self.url}{JOBS}", params={"pipelineJobId": job_id}, json=data, timeout=30
+                    f"{self.url}{JOBS}", params={"pipelineJobId": job_id}, json=data, timeout=120
                 ).status_code
             except requests.RequestException:
                 time.sleep(0.02)
@@ -102,7 +102,7 @@ def until_one_runs(emulator: Process) -> None:
     deadline = time.monotonic() + 60
     running = {"filter": 'state="JOB_STATE_RUNNING"', "pageSize": 1}
     url = f"{emulator.url}{JOBS.replace('pipelineJobs', 'customJobs')}"
-    while not requests.get(url, params=running, timeout=30).json():
+    while not requests.get(url, params=running, timeout=120).json():
         assert time.monotonic() < deadline
 
 
@@ -118,7 +118,7 @@ def custom_jobs(emulator: Process) -> dict[str, Any]:
     found, token = {}, ""
     while True:
         url = f"{emulator.url}{JOBS.replace('pipelineJobs', 'customJobs')}"
-        page = requests.get(url, params={"pageToken": token}, timeout=30).json()
+        page = requests.get(url, params={"pageToken": token}, timeout=120).json()
         found |= {one["name"]: one for one in page.get("customJobs", [])}
         token = page.get("nextPageToken", "")
         if not token:

@@ -18,7 +18,7 @@ from tests.unit.emulator.specs import PARENT, body, container_spec
 def finished(emulator: VertexEmulator, job_id: str) -> Any:
     deadline = time.monotonic() + 60
     while True:
-        job = requests.get(f"{emulator.url}{JOBS}/{job_id}", timeout=30).json()
+        job = requests.get(f"{emulator.url}{JOBS}/{job_id}", timeout=120).json()
         if job["state"].removeprefix("PIPELINE_STATE_") in ("SUCCEEDED", "FAILED", "CANCELLED"):
             return job
         assert time.monotonic() < deadline, job
@@ -27,7 +27,7 @@ def finished(emulator: VertexEmulator, job_id: str) -> Any:
 
 def create(emulator: VertexEmulator, job_id: str, image: str, tasks: int = 1) -> None:
     spec = container_spec({f"t{index}": [] for index in range(tasks)}, image=image)
-    response = requests.post(f"{emulator.url}{JOBS}", params={"pipelineJobId": job_id}, json=body(spec), timeout=30)
+    response = requests.post(f"{emulator.url}{JOBS}", params={"pipelineJobId": job_id}, json=body(spec), timeout=120)
     assert response.status_code == 200, response.text
 
 
@@ -37,9 +37,9 @@ def test_each_image_ends_as_told_and_after_its_time() -> None:
         for image in images:
             create(emulator, image, image)
         jobs = {image: finished(emulator, image) for image in ("good", "bad", "slow")}
-        requests.post(f"{emulator.url}{JOBS}/endless:cancel", timeout=30).raise_for_status()
+        requests.post(f"{emulator.url}{JOBS}/endless:cancel", timeout=120).raise_for_status()
         assert finished(emulator, "endless")["state"] == "PIPELINE_STATE_CANCELLED"
-        assert requests.get(f"{emulator.url}/_emulator/health", timeout=30).json()["images"]["bad"] == "noop:0:3"
+        assert requests.get(f"{emulator.url}/_emulator/health", timeout=120).json()["images"]["bad"] == "noop:0:3"
     assert {image: job["state"].removeprefix("PIPELINE_STATE_") for image, job in jobs.items()} == {
         "good": "SUCCEEDED",
         "bad": "FAILED",
@@ -62,7 +62,7 @@ def test_all_run_at_once_whatever_their_image() -> None:
             assert time.monotonic() < deadline
             found, params = [], dict(running)
             while True:
-                page = requests.get(f"{emulator.url}/v1/{PARENT}/customJobs", params=params, timeout=30).json()
+                page = requests.get(f"{emulator.url}/v1/{PARENT}/customJobs", params=params, timeout=120).json()
                 found += [job["name"] for job in page.get("customJobs", [])]
                 if "nextPageToken" not in page:
                     break
