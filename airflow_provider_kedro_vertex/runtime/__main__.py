@@ -95,7 +95,7 @@ def _run(progress: Progress) -> int:
                 params=params,
                 context=context,
                 settings=settings,
-                level=store.compression(os.environ.get("KEDRO_VERTEX_COMPRESSION", "")),
+                level=store.compression_level(os.environ.get("KEDRO_VERTEX_COMPRESSION", "")),
             ),
             progress,
         )

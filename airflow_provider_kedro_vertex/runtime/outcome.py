@@ -16,7 +16,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.runtime.errors import MissingInputError, ServiceError
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.storage import StorageError
-from airflow_provider_kedro_vertex.runtime.store import DamagedDatasetError, NotStorableError
+from airflow_provider_kedro_vertex.runtime.store import CorruptDatasetError, NotStorableError
 
 FAILED = 1
 MISCONFIGURED = 2
@@ -27,7 +27,7 @@ UNREACHABLE = 4
 _EXPLAINED: dict[type[Exception], int] = {
     ConfigError: MISCONFIGURED,
     MissingInputError: INPUT_MISSING,
-    DamagedDatasetError: INPUT_MISSING,
+    CorruptDatasetError: INPUT_MISSING,
     NotStorableError: FAILED,
     ServiceError: UNREACHABLE,
     StorageError: UNREACHABLE,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import quote
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
+from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
 
 
 class NamedNode(Protocol):
@@ -102,3 +104,8 @@ def base_name(name: str) -> str:
     ``core.graph.dataset`` says the same, and would bring the manifest's modules into each container's start.
     """
     return name.partition("@")[0]
+
+
+def stored_url(context: RunContext, dataset: str) -> str:
+    """Where a run keeps an undeclared dataset: the same for every container and every try of the run."""
+    return f"{temp_folder(context.root, context.run_key)}/{quote(dataset, safe='')}.bin"

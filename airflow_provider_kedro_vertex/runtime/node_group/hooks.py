@@ -16,9 +16,9 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.identity import RunContext
 from airflow_provider_kedro_vertex.runtime.errors import MissingInputError
 from airflow_provider_kedro_vertex.runtime.node_group import versions
-from airflow_provider_kedro_vertex.runtime.node_group.boundary import Group
+from airflow_provider_kedro_vertex.runtime.node_group.boundary import Group, stored_url
 from airflow_provider_kedro_vertex.runtime.progress import Progress
-from airflow_provider_kedro_vertex.runtime.store import NotStorableError, StoredDataset, stored_url
+from airflow_provider_kedro_vertex.runtime.store import NotStorableError, StoredDataset
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,21 +1,19 @@
-"""Undeclared datasets in shared storage, where the other containers of the run find them."""
+"""A Kedro dataset of any value that can be pickled, in a file of :mod:`.format`."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
-from urllib.parse import quote
 
 from kedro.io import AbstractDataset, DatasetError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
 from airflow_provider_kedro_vertex.runtime import storage
 from airflow_provider_kedro_vertex.runtime.storage import StorageError
-from airflow_provider_kedro_vertex.runtime.store.format import LEVEL, DamagedError
+from airflow_provider_kedro_vertex.runtime.store.format import DEFAULT_LEVEL, CorruptFileError
 
 
-class DamagedDatasetError(DatasetError):
+class CorruptDatasetError(DatasetError):
     """What is stored is cut short, damaged, or of a format that this version does not read."""
 
 
@@ -23,15 +21,16 @@ class NotStorableError(DatasetError):
     """The value cannot be handed to another container: it cannot be pickled, or comes in pieces."""
 
 
-def compression(text: str) -> int | None:
-    """Read how stored datasets are compressed: zstd's level from -7 (fastest) to 22, ``none``, or "" for the default.
+def compression_level(text: str) -> int | None:
+    """Read ``KEDRO_VERTEX_COMPRESSION``: zstd's level from -7 (fastest) to 22, ``none``, or "" for the default.
 
+    :return: the level; None stores without compression.
     :raises ConfigError: it is none of these.
     """
     if text == "none":
         return None
     try:
-        level = int(text or LEVEL)
+        level = int(text or DEFAULT_LEVEL)
     except ValueError:
         level = sys.maxsize
     if not -7 <= level <= 22:
@@ -39,24 +38,18 @@ def compression(text: str) -> int | None:
     return level
 
 
-def stored_url(context: RunContext, dataset: str) -> str:
-    """Where a run keeps an undeclared dataset: the same for every container and every try of the run."""
-    return f"{temp_folder(context.root, context.run_key)}/{quote(dataset, safe='')}.bin"
-
-
 class StoredDataset(AbstractDataset[Any, Any]):
     """A value of any type that can be pickled, stored whole under an fsspec URL.
 
-    It stands in the catalog for a dataset that the project does not declare. A reader finds the old value or the
-    new one, never a part of one, whatever happens to the writer. It has no versions, and nothing but this class reads
-    its files (:mod:`.format`).
+    A reader finds the old value or the new one, never a part of one, whatever happens to the writer. It has no
+    versions, and nothing but this package reads its files.
 
     :param name: the dataset's name, for the messages.
     :param url: any fsspec URL or a local path.
     :param level: zstd's compression level; None stores without compression.
     """
 
-    def __init__(self, name: str, url: str, level: int | None = LEVEL) -> None:
+    def __init__(self, name: str, url: str, level: int | None = DEFAULT_LEVEL) -> None:
         self._name = name
         self._url = url
         self._level = level
@@ -65,26 +58,28 @@ class StoredDataset(AbstractDataset[Any, Any]):
         """Load the value.
 
         :raises FileNotFoundError: nothing is stored; Kedro turns it into a DatasetError.
-        :raises DamagedDatasetError: what is stored is not whole.
+        :raises CorruptDatasetError: what is stored is not whole.
         :raises StorageError: the storage could not be reached.
         :raises DatasetError: the value cannot be rebuilt here, for example because a package is missing.
         """
         # Only here, and in save: many containers store nothing, or not before their node has run.
-        from airflow_provider_kedro_vertex.runtime.store.reader import load
+        from airflow_provider_kedro_vertex.runtime.store.reader import read_value
 
         with storage.open_for_reading(self._url) as file:
             try:
-                return load(file)
-            except DamagedError as error:
-                raise DamagedDatasetError(
-                    f"Dataset {self._name!r} at {self._url} is damaged: {error}. Run the node that makes it again."
-                ) from None
+                return read_value(file)
+            except CorruptFileError as error:
+                raise CorruptDatasetError(
+                    f"Dataset {self._name!r} cannot be loaded: the file {self._url} is damaged ({error}). Nothing of "
+                    "it was used. Clear the Airflow task of the node that makes this dataset, and it is stored anew."
+                ) from error
             except StorageError:
                 raise
             except Exception as error:
                 raise DatasetError(
                     f"Dataset {self._name!r} at {self._url} cannot be rebuilt in this container "
-                    f"({type(error).__name__}: {error}). The container that stored it may have other packages."
+                    f"({type(error).__name__}: {error}). The container that stored it may have had other packages: "
+                    "give the nodes that make and load it the same image."
                 ) from error
 
     def save(self, data: Any) -> None:
@@ -93,11 +88,11 @@ class StoredDataset(AbstractDataset[Any, Any]):
         :raises NotStorableError: the value cannot be pickled.
         :raises StorageError: the storage could not be reached.
         """
-        from airflow_provider_kedro_vertex.runtime.store.writer import dump
+        from airflow_provider_kedro_vertex.runtime.store.writer import write_value
 
         with storage.open_for_writing(self._url) as file:
             try:
-                dump(data, file, self._level)
+                write_value(data, file, self._level)
             except StorageError:
                 raise
             except Exception as error:

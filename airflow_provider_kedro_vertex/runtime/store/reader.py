@@ -1,9 +1,8 @@
-"""Read a value in the format of :mod:`.format`."""
+"""Reads a value in the format of :mod:`.format`."""
 
 from __future__ import annotations
 
 import gc
-import hashlib
 import pickle
 import threading
 from collections import deque
@@ -12,16 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import zstandard
 
-from airflow_provider_kedro_vertex.runtime.store import format as blocks
-from airflow_provider_kedro_vertex.runtime.store import transforms as filters
-from airflow_provider_kedro_vertex.runtime.store.format import DamagedError
+from airflow_provider_kedro_vertex.runtime.store import format, transforms
+from airflow_provider_kedro_vertex.runtime.store.format import CorruptFileError
+from airflow_provider_kedro_vertex.runtime.store.transforms import Kind, Transform
 
 #: One block for each worker and one that waits keep the workers busy, and bound the memory.
-_AHEAD = blocks.WORKERS + 1
+_MAX_PENDING = format.WORKERS + 1
 
 
 class Readable(Protocol):
@@ -31,16 +30,17 @@ class Readable(Protocol):
         """Give the next bytes."""
 
 
-def load(file: Readable) -> Any:
-    """Read the value that :func:`.writer.dump` wrote.
+def read_value(file: Readable) -> Any:
+    """Read the value that :func:`.writer.write_value` wrote.
 
-    :raises DamagedError: the bytes are not whole or not right. Nothing of the wrong ones was unpickled.
+    :raises CorruptFileError: the bytes are not whole or not right. Nothing of the wrong ones was unpickled.
     :raises Exception: whatever unpickling raises, for example because a class cannot be imported here.
     """
-    with ThreadPoolExecutor(max_workers=blocks.WORKERS, thread_name_prefix="decompress") as pool, _no_collection():
-        reader = _Reader(file, pool)
-        value = pickle.Unpickler(reader, buffers=reader.buffers()).load()  # noqa: S301 - written by this run's nodes
-        reader.end()
+    with ThreadPoolExecutor(max_workers=format.WORKERS, thread_name_prefix="decompress") as pool, _no_collection():
+        pickled = _PickledValue(_BlockReader(file, pool))
+        unpickler = pickle.Unpickler(pickled, buffers=pickled.buffers())  # noqa: S301 - written by this run's nodes
+        value = unpickler.load()
+        pickled.end()
         return value
 
 
@@ -63,45 +63,110 @@ class _Decompressor(threading.local):
         self._zstd = zstandard.ZstdDecompressor()
         self._scratch = memoryview(b"")
 
-    def into(self, content: bytes, target: memoryview) -> None:
+    def decompress_into(self, content: bytes, target: memoryview) -> None:
         """Decompress to where the bytes belong."""
         if self._zstd.stream_reader(content).readinto(target) != len(target):
-            raise DamagedError("a block has fewer bytes than its buffers")
+            raise CorruptFileError("a block has fewer bytes than its buffers")
 
     def decompress(self, content: bytes) -> memoryview:
         """Decompress into memory that the thread's next call uses again."""
         size = zstandard.frame_content_size(content)
-        if not 0 <= size <= blocks.LARGEST:
-            raise DamagedError(f"a block claims {size} bytes")
+        if not 0 <= size <= format.MAX_TRANSFORMED_SIZE:
+            raise CorruptFileError(f"a block claims to have {size} bytes, more than the format allows")
         if len(self._scratch) < size:
             self._scratch = memoryview(bytearray(size))
-        self.into(content, self._scratch[:size])
+        self.decompress_into(content, self._scratch[:size])
         return self._scratch[:size]
 
 
-class _Reader:
-    """The file that the unpickler reads from; buffers met on the way wait until it asks for them."""
+class _BlockReader:
+    """Reads blocks ahead of whoever wants them, and decompresses them in threads.
+
+    Buffers that it meets on the way are in ``buffers``, by their ordinals.
+    """
 
     def __init__(self, file: Readable, pool: ThreadPoolExecutor) -> None:
+        self.buffers: dict[int, memoryview] = {}
         self._file = file
         self._pool = pool
-        self._number = 0
+        self._block_number = 0
         self._ended = False
         self._decompressor = _Decompressor()
-        self._reading: deque[tuple[bytes, Callable[[], memoryview]]] = deque()
-        self._waiting: dict[int, memoryview] = {}
-        self._filling = memoryview(b"")
+        self._pending: deque[tuple[bytes, Callable[[], memoryview]]] = deque()
+        self._unfilled = memoryview(b"")
+        magic = self._read_exactly(len(format.MAGIC))
+        if magic != format.MAGIC:
+            raise CorruptFileError(
+                f"it begins with {magic!r} and not with {format.MAGIC!r}: it is no stored dataset, or one of another "
+                "version of the format"
+            )
+        self._file_id = self._read_exactly(format.FILE_ID_SIZE)
+
+    def next_block(self) -> tuple[bytes, memoryview]:
+        """Give the next block's kind and bytes."""
+        self._read_ahead()
+        if not self._pending:
+            raise CorruptFileError("the file ends before its value does")
+        kind, decode = self._pending.popleft()
+        return kind, decode()
+
+    def _read_ahead(self) -> None:
+        while not self._ended and len(self._pending) < _MAX_PENDING:
+            fields = self._read_exactly(format.HEADER.size)
+            header = format.Header(*format.HEADER.unpack(fields))
+            if header.buffer_count > format.MAX_BUFFERS:
+                raise CorruptFileError(f"block {self._block_number} claims to have {header.buffer_count} buffers")
+            table = self._read_exactly(format.BUFFER_ENTRY.size * header.buffer_count)
+            expected = format.header_checksum(self._file_id, self._block_number, fields + table)
+            if self._read_exactly(format.CHECKSUM_SIZE) != expected:
+                # What comes before is right, and is given first.
+                self._pending.append((header.kind, partial(_wrong_header, self._block_number)))
+                self._ended = True
+                return
+            self._ended = header.kind == format.END
+            content = self._read_exactly(header.content_size)
+            target = self._target(header, list(format.BUFFER_ENTRY.iter_unpack(table)))
+            decode = partial(_decode, self._block_number, header, content, target, self._decompressor)
+            self._block_number += 1
+            # What will soon be done is done when it is due.
+            small = header.size < format.SMALL_BLOCK
+            self._pending.append((header.kind, decode if small else self._pool.submit(decode).result))
+
+    def _target(self, header: format.Header, entries: list[tuple[int, int]]) -> memoryview:
+        """Find where a block's bytes go: into memory that its buffers share, or into a large buffer."""
+        if header.kind != format.BUFFERS:
+            return memoryview(bytearray(header.size))
+        if entries:
+            *offsets, end = format.buffer_offsets([length for _, length in entries], header.alignment)
+            memory = _uninitialized(max(end, header.size))
+            for (ordinal, length), offset in zip(entries, offsets, strict=True):
+                self.buffers[ordinal] = memory[offset : offset + length]
+            self._unfilled = memory
+        target, self._unfilled = self._unfilled[: header.size], self._unfilled[header.size :]
+        if len(target) < header.size:
+            raise CorruptFileError(f"block {self._block_number} has more bytes than its buffers")
+        return target
+
+    def _read_exactly(self, size: int) -> bytes:
+        data = self._file.read(size)
+        if len(data) < size:
+            raise CorruptFileError(f"it is cut short in block {self._block_number}")
+        return data
+
+
+class _PickledValue:
+    """The file that the unpickler reads from; buffers met on the way wait until it asks for them."""
+
+    def __init__(self, blocks: _BlockReader) -> None:
+        self._blocks = blocks
         self._pickle = memoryview(b"")
-        if self._get(len(blocks.MAGIC)) != blocks.MAGIC:
-            raise DamagedError(f"it does not begin as one of format {blocks.MAGIC!r}")
-        self._id = self._get(blocks.ID)
 
     def buffers(self) -> Iterator[memoryview]:
         """Give the buffers, in the order in which the pickle refers to them."""
         for ordinal in count():
-            if ordinal not in self._waiting:
-                raise DamagedError("a buffer is missing")
-            yield self._waiting.pop(ordinal)
+            if ordinal not in self._blocks.buffers:
+                raise CorruptFileError("a buffer is missing")
+            yield self._blocks.buffers.pop(ordinal)
 
     def readinto(self, target: Any) -> int:
         """Give the next bytes of the pickle."""
@@ -109,10 +174,10 @@ class _Reader:
         size = view.nbytes
         while view:
             while not self._pickle:
-                self._next()
-            piece = min(len(view), len(self._pickle))
-            view[:piece] = self._pickle[:piece]
-            self._pickle, view = self._pickle[piece:], view[piece:]
+                self._next_piece()
+            length = min(len(view), len(self._pickle))
+            view[:length] = self._pickle[:length]
+            self._pickle, view = self._pickle[length:], view[length:]
         return size
 
     def read(self, size: int) -> bytes:
@@ -130,66 +195,19 @@ class _Reader:
 
     def end(self) -> None:
         """Check that there is no more."""
-        if self._pickle or self._waiting:
-            raise DamagedError("it goes on after its value")
-        if not self._ended or self._reading:
-            self._read_ahead()
-        if [kind for kind, _ in self._reading] != [blocks.END]:
-            raise DamagedError("it goes on after its value")
-        self._reading.popleft()[1]()
+        if self._pickle or self._blocks.buffers or self._blocks.next_block()[0] != format.END:
+            raise CorruptFileError("the file goes on after its value")
 
-    def _next(self) -> None:
-        self._read_ahead()
-        kind, reading = self._reading.popleft()
-        data = reading()
-        if kind == blocks.END:
-            raise DamagedError("it ends before its value does")
-        if kind == blocks.PICKLE:
+    def _next_piece(self) -> None:
+        kind, data = self._blocks.next_block()
+        if kind == format.END:
+            raise CorruptFileError("the file ends before its value does")
+        if kind == format.PICKLE:
             self._pickle = data
 
-    def _read_ahead(self) -> None:
-        while not self._ended and len(self._reading) < _AHEAD:
-            head = self._get(blocks.HEADER.size)
-            header = blocks.Header(*blocks.HEADER.unpack(head))
-            if header.begun > blocks.COUNT:
-                raise DamagedError(f"a block claims {header.begun} buffers")
-            table = self._get(blocks.BUFFER.size * header.begun)
-            if self._get(blocks.DIGEST) != blocks.seal(self._id, self._number, head + table):
-                self._reading.append((header.kind, _refuse))
-                self._ended = True
-                return
-            self._number += 1
-            self._ended = header.kind == blocks.END
-            content = self._get(header.stored)
-            target = self._target(header, list(blocks.BUFFER.iter_unpack(table)))
-            work = partial(_read, header, content, target, self._decompressor)
-            # What will soon be done is done when it is due.
-            self._reading.append((header.kind, work if header.size < blocks.SMALL else self._pool.submit(work).result))
 
-    def _target(self, header: blocks.Header, begun: list[tuple[int, int]]) -> memoryview:
-        """Where a block's bytes go: into memory that its buffers share, or into a large buffer."""
-        if header.kind != blocks.BUFFERS:
-            return memoryview(bytearray(header.size))
-        if begun:
-            *begins, end = blocks.places([length for _, length in begun], header.alignment)
-            memory = _memory(max(end, header.size))
-            for (ordinal, length), begin in zip(begun, begins, strict=True):
-                self._waiting[ordinal] = memory[begin : begin + length]
-            self._filling = memory
-        target, self._filling = self._filling[: header.size], self._filling[header.size :]
-        if len(target) < header.size:
-            raise DamagedError("a block has more bytes than its buffers")
-        return target
-
-    def _get(self, size: int) -> bytes:
-        data = self._file.read(size)
-        if len(data) < size:
-            raise DamagedError("it is cut short")
-        return data
-
-
-def _memory(size: int) -> memoryview:
-    """Memory for arrays, which NumPy, unlike Python, does not fill with zeros first."""
+def _uninitialized(size: int) -> memoryview:
+    """Give memory for arrays, which NumPy, unlike Python, does not fill with zeros first."""
     try:
         import numpy as np
     except ImportError:  # arrays of another package
@@ -197,17 +215,21 @@ def _memory(size: int) -> memoryview:
     return np.empty(size, "u1").data
 
 
-def _refuse() -> memoryview:
-    raise DamagedError("a seal does not match")
+def _wrong_header(block_number: int) -> NoReturn:
+    raise CorruptFileError(f"the header of block {block_number} does not match its checksum")
 
 
-def _read(header: blocks.Header, content: bytes, target: memoryview, decompressor: _Decompressor) -> memoryview:
-    if hashlib.sha256(content).digest() != header.digest:
-        raise DamagedError("a digest does not match")
-    if header.codec == blocks.AS_IT_IS:
+def _decode(
+    block_number: int, header: format.Header, content: bytes, target: memoryview, decompressor: _Decompressor
+) -> memoryview:
+    """Check a block's content, and bring its bytes to where they belong."""
+    if format.checksum(content) != header.content_checksum:
+        raise CorruptFileError(f"the content of block {block_number} does not match its checksum")
+    if header.codec == format.UNCOMPRESSED:
         target[:] = content
-    elif header.form == filters.PLAIN:
-        decompressor.into(content, target)
+    elif header.transform == Kind.PLAIN:
+        decompressor.decompress_into(content, target)
     else:
-        filters.undone(header.form, header.parameter, decompressor.decompress(content), target)
+        transform = Transform(Kind(header.transform), header.parameter)
+        transforms.invert(transform, decompressor.decompress(content), target)
     return target

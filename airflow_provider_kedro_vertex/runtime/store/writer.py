@@ -1,8 +1,7 @@
-"""Write a value in the format of :mod:`.format`."""
+"""Writes a value in the format of :mod:`.format`."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import threading
@@ -16,25 +15,24 @@ from typing import Any, Protocol
 import cloudpickle
 import zstandard
 
-from airflow_provider_kedro_vertex.runtime.store import format as blocks
-from airflow_provider_kedro_vertex.runtime.store import selection as choosing
-from airflow_provider_kedro_vertex.runtime.store import transforms as filters
+from airflow_provider_kedro_vertex.runtime.store import format, selection, transforms
 from airflow_provider_kedro_vertex.runtime.store.reducers import reducers
+from airflow_provider_kedro_vertex.runtime.store.transforms import Kind, Transform
 
-#: At this level zstd by itself sees only what repeats in seven bytes: too few of the numbers of models.
-_MATCH = 5
+#: At the default level zstd by itself sees only what repeats in seven bytes: too few of the numbers of models.
+_MIN_MATCH = 5
 #: A buffer of less is kept in the pickle: to write it on its own would cost more.
-_TINY = 128
+_MIN_BUFFER_SIZE = 128
 #: A buffer of this size shares no block with others, which may be unlike it.
-_LARGE = 64 << 10
+_LARGE_BUFFER_SIZE = 64 << 10
 #: Rows of one byte may be parts of any items: those of Arrow, for example, which want this.
-_ALIGNMENT = 16
-#: So many blocks of a stream are stored in the forms that suit the first of them; records are more alike.
-_ALIKE, _ALIKE_RECORDS = 8, 64
+_BYTES_ALIGNMENT = 16
+#: So many blocks get the transforms that suit the first of them; records are more alike.
+_BLOCKS_PER_CHOICE, _BLOCKS_PER_RECORD_CHOICE = 8, 64
 #: One processor is for the thread that pickles.
-_WORKERS = max(1, blocks.WORKERS - 1)
+_WORKERS = max(1, format.WORKERS - 1)
 #: One block for each worker and two that wait keep the workers busy, and bound the memory.
-_AHEAD = _WORKERS + 2
+_MAX_PENDING = _WORKERS + 2
 
 
 class Writable(Protocol):
@@ -44,36 +42,38 @@ class Writable(Protocol):
         """Take all of the bytes."""
 
 
-def dump(value: Any, file: Writable, level: int | None = blocks.LEVEL) -> None:
+def write_value(value: Any, file: Writable, level: int | None) -> None:
     """Write a value.
 
     :param level: zstd's compression level; None writes the bytes as they are.
     :raises Exception: whatever pickling the value raises; the file then ends in the middle.
     """
     with ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="compress") as pool:
-        writer = _Writer(file, None if level is None else _Compressor(level), pool)
-        _Pickler(writer).dump(value)
-        writer.end()
+        blocks = _BlockWriter(file, None if level is None else _Compressor(level), pool)
+        pickled = _PickledValue(blocks)
+        _Pickler(pickled).dump(value)
+        pickled.flush()
+        blocks.end()
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc, unused-ignore]
-    """Writes into a file's blocks."""
+    """Pickles into a file's blocks."""
 
-    def __init__(self, writer: _Writer) -> None:
+    def __init__(self, pickled: _PickledValue) -> None:
         # Before the pickler begins, which looks at it once.
         self.dispatch_table = ChainMap(reducers(), cloudpickle.Pickler.dispatch_table)
-        super().__init__(writer, protocol=5, buffer_callback=writer.write_buffer)
+        super().__init__(pickled, protocol=5, buffer_callback=pickled.write_buffer)
 
 
 class _Compressor(threading.local):
     """zstd's state, which threads must not share; making it anew for each block would cost as much as the block."""
 
     def __init__(self, level: int) -> None:
-        finer = {"min_match": _MATCH} if level == blocks.LEVEL else {}
-        parameters = zstandard.ZstdCompressionParameters.from_level(level, source_size=blocks.SIZE, **finer)
+        finer = {"min_match": _MIN_MATCH} if level == format.DEFAULT_LEVEL else {}
+        parameters = zstandard.ZstdCompressionParameters.from_level(level, source_size=format.BLOCK_SIZE, **finer)
         self.compress: Callable[[Any], bytes] = zstandard.ZstdCompressor(compression_params=parameters).compress
 
-    def size(self, sample: Any) -> int:
+    def compressed_size(self, sample: Any) -> int:
         """Tell how small bytes become."""
         return len(self.compress(sample))
 
@@ -83,36 +83,67 @@ class _Block:
     """A block before it is compressed.
 
     :param size: how many bytes it holds.
-    :param arranged: gives their form, its parameter and the bytes in this form.
+    :param transformed: gives their transform, and the transformed bytes.
     :param buffers: the ordinals and lengths of the buffers that begin in the block.
     """
 
     kind: bytes
     size: int
-    arranged: Callable[[], tuple[int, int, Any]]
+    transformed: Callable[[], tuple[Transform, Any]]
     alignment: int = 1
     buffers: Sequence[tuple[int, int]] = ()
 
 
 def _plain(kind: bytes, data: Any) -> _Block:
-    return _Block(kind, len(data), lambda: (filters.PLAIN, 0, data))
+    return _Block(kind, len(data), lambda: (Transform(Kind.PLAIN), data))
 
 
-class _Writer:
-    """The file that the pickler writes to: cuts its stream and the arrays' memory into blocks."""
+class _BlockWriter:
+    """Compresses blocks in threads, and writes them in their order."""
 
     def __init__(self, file: Writable, compressor: _Compressor | None, pool: ThreadPoolExecutor) -> None:
+        self.compressor = compressor
         self._file = file
         self._pool = pool
-        self._id = os.urandom(blocks.ID)
-        self._compressor = compressor
-        self._number = 0
-        self._making: deque[Future[tuple[Any, ...]]] = deque()
+        self._file_id = os.urandom(format.FILE_ID_SIZE)
+        self._block_number = 0
+        self._pending: deque[Future[tuple[Any, ...]]] = deque()
+        file.write(format.MAGIC + self._file_id)
+
+    def add(self, block: _Block) -> None:
+        """Take the next block; it is written once those before it are."""
+        encode = partial(_encode, block, self.compressor, self._file_id, self._block_number)
+        self._block_number += 1
+        # What would soon be done, and what would wait long, is done here.
+        if block.size < format.SMALL_BLOCK or sum(not encoded.done() for encoded in self._pending) > _WORKERS:
+            encoded: Future[tuple[Any, ...]] = Future()
+            encoded.set_result(encode())
+        else:
+            encoded = self._pool.submit(encode)
+        self._pending.append(encoded)
+        while len(self._pending) > _MAX_PENDING or (self._pending and self._pending[0].done()):
+            self._write_oldest()
+
+    def end(self) -> None:
+        """Write what is left, and the end."""
+        self.add(_plain(format.END, b""))
+        while self._pending:
+            self._write_oldest()
+
+    def _write_oldest(self) -> None:
+        for part in self._pending.popleft().result():
+            self._file.write(part)
+
+
+class _PickledValue:
+    """The file that the pickler writes to: cuts its stream and the arrays' memory into blocks."""
+
+    def __init__(self, blocks: _BlockWriter) -> None:
+        self._blocks = blocks
         self._pickle: list[Any] = []
-        self._room = blocks.SIZE
-        self._streams: dict[tuple[str, int, int], _Stream] = {}
+        self._room = format.BLOCK_SIZE
+        self._arrays: dict[tuple[str, int, int], _ArrayBlocks] = {}
         self._buffer_count = 0
-        file.write(blocks.MAGIC + self._id)
 
     def write(self, data: Any) -> None:
         """Take a piece of the pickle."""
@@ -123,7 +154,7 @@ class _Writer:
             self._room -= len(piece)
             view = view[len(piece) :]
             if self._room == 0:
-                self._flush()
+                self.flush()
 
     def write_buffer(self, buffer: pickle.PickleBuffer) -> bool:
         """Take the memory of an array.
@@ -131,86 +162,63 @@ class _Writer:
         :return: whether the pickler shall keep it in its stream instead.
         """
         view = buffer.raw()
-        if len(view) < _TINY:
+        if len(view) < _MIN_BUFFER_SIZE:
             return True
         array = memoryview(buffer)
-        side_by_side = array.shape[1 if array.c_contiguous else 0] if array.ndim == 2 and array.shape else 1
-        stream = self._stream(array, side_by_side)
+        row_items = array.shape[1 if array.c_contiguous else 0] if array.ndim == 2 and array.shape else 1
+        arrays = self._arrays_like(array, row_items)
         ordinal = self._buffer_count
         self._buffer_count += 1
-        if len(view) >= _LARGE:
-            run = side_by_side * array.itemsize
-            for block in stream.large(ordinal, view, run if run >= _LARGE else len(view)):
-                self._add(block)
+        if len(view) >= _LARGE_BUFFER_SIZE:
+            column_size = row_items * array.itemsize
+            for block in arrays.large(ordinal, view, column_size if column_size >= _LARGE_BUFFER_SIZE else len(view)):
+                self._blocks.add(block)
         else:
-            if not stream.has_room(len(view)):
-                self._add(stream.shared())
-            stream.take(ordinal, view)
+            if not arrays.has_room(len(view)):
+                self._blocks.add(arrays.shared())
+            arrays.add_small(ordinal, view)
         return False
 
-    def end(self) -> None:
-        """Write what is left, and the end."""
-        self._flush()
-        self._add(_plain(blocks.END, b""))
-        while self._making:
-            self._write_oldest()
-
-    def _stream(self, array: memoryview, side_by_side: int) -> _Stream:
-        """What the array shares blocks with."""
-        kind = (array.format, array.itemsize, side_by_side)
-        if kind not in self._streams:
-            layout = filters.layout(array, side_by_side)
-            alike = [] if layout.records else [other for other in self._streams.values() if other.layout == layout]
-            self._streams[kind] = alike[0] if alike else _Stream(layout, self._compressor)
-        return self._streams[kind]
-
-    def _flush(self) -> None:
-        for stream in dict.fromkeys(self._streams.values()):  # a buffer comes before the piece that refers to it
-            if stream.buffers:
-                self._add(stream.shared())
+    def flush(self) -> None:
+        """Make blocks of what was taken so far: the buffers first, then the piece of the pickle that refers to them."""
+        for arrays in dict.fromkeys(self._arrays.values()):
+            if arrays.small_buffers:
+                self._blocks.add(arrays.shared())
         if self._pickle:
-            block = _plain(blocks.PICKLE, _joined(self._pickle))
-            self._pickle, self._room = [], blocks.SIZE
-            self._add(block)
+            block = _plain(format.PICKLE, _join(self._pickle))
+            self._pickle, self._room = [], format.BLOCK_SIZE
+            self._blocks.add(block)
 
-    def _add(self, block: _Block) -> None:
-        # What would soon be done, and what would wait long, is done here.
-        work = partial(_made, block, self._compressor, self._id, self._number)
-        self._number += 1
-        if block.size < blocks.SMALL or sum(not made.done() for made in self._making) > _WORKERS:
-            made: Future[tuple[Any, ...]] = Future()
-            made.set_result(work())
-        else:
-            made = self._pool.submit(work)
-        self._making.append(made)
-        while len(self._making) > _AHEAD or (self._making and self._making[0].done()):
-            self._write_oldest()
-
-    def _write_oldest(self) -> None:
-        for part in self._making.popleft().result():
-            self._file.write(part)
+    def _arrays_like(self, array: memoryview, row_items: int) -> _ArrayBlocks:
+        """Find the arrays with which one shares blocks and transforms."""
+        key = (array.format, array.itemsize, row_items)
+        if key not in self._arrays:
+            layout = transforms.layout_of(array, row_items)
+            same = [] if layout.is_record else [other for other in self._arrays.values() if other.layout == layout]
+            self._arrays[key] = same[0] if same else _ArrayBlocks(layout, self._blocks.compressor)
+        return self._arrays[key]
 
 
-class _Stream:
-    """Arrays whose items are alike, and the forms that suit them."""
+class _ArrayBlocks:
+    """Makes blocks of arrays whose items are alike, with the transforms that suit them."""
 
-    def __init__(self, layout: filters.Layout, compressor: _Compressor | None) -> None:
+    def __init__(self, layout: transforms.Layout, compressor: _Compressor | None) -> None:
         self.layout = layout
-        self.buffers: list[tuple[int, int]] = []
+        self.small_buffers: list[tuple[int, int]] = []
         self._compressor = compressor
-        self._alignment = _ALIGNMENT if layout.row == 1 else 1
+        self._alignment = _BYTES_ALIGNMENT if layout.row_size == 1 else 1
         self._pieces: list[Any] = []
-        self._room = blocks.SIZE
-        self._choice = filters.Choice()
-        self._alike = 0
+        self._room = format.BLOCK_SIZE
+        self._choice = transforms.Choice()
+        self._blocks_until_next_choice = 0
 
     def has_room(self, size: int) -> bool:
-        """Whether a small buffer fits into the block that the next ones share."""
-        return size <= self._room and len(self.buffers) < blocks.COUNT
+        """Tell whether a small buffer fits into the block that the next ones share."""
+        return size <= self._room and len(self.small_buffers) < format.MAX_BUFFERS
 
-    def take(self, ordinal: int, view: memoryview) -> None:
+    def add_small(self, ordinal: int, view: memoryview) -> None:
         """Put a small buffer there."""
-        self.buffers.append((ordinal, len(view)))
+        self.small_buffers.append((ordinal, len(view)))
         self._pieces.append(view)
         self._room -= len(view)
         gap = -len(view) % self._alignment
@@ -220,58 +228,64 @@ class _Stream:
 
     def shared(self) -> _Block:
         """Make a block of the small buffers."""
-        block = self._block(_joined(self._pieces), self.buffers)
-        self.buffers, self._pieces, self._room = [], [], blocks.SIZE
+        block = self._block(_join(self._pieces), self.small_buffers)
+        self.small_buffers, self._pieces, self._room = [], [], format.BLOCK_SIZE
         return block
 
-    def large(self, ordinal: int, view: memoryview, run: int) -> Iterator[_Block]:
+    def large(self, ordinal: int, view: memoryview, column_size: int) -> Iterator[_Block]:
         """Make blocks of a large buffer.
 
-        :param run: so many bytes may be unlike those that follow, as a table's columns are.
+        :param column_size: so many bytes may be unlike those that follow, as a table's columns are.
         """
         buffers: Sequence[tuple[int, int]] = ((ordinal, len(view)),)
-        length = blocks.SIZE // self.layout.row * self.layout.row
-        for begin in range(0, len(view), run):
-            if not self.layout.records:
-                self._alike = 0
-            end = min(begin + run, len(view))
+        length = format.BLOCK_SIZE // self.layout.row_size * self.layout.row_size
+        for begin in range(0, len(view), column_size):
+            if not self.layout.is_record:
+                self._blocks_until_next_choice = 0
+            end = min(begin + column_size, len(view))
             for place in range(begin, end, length):
                 yield self._block(view[place : min(place + length, end)], buffers)
                 buffers = ()
 
     def _block(self, data: Any, buffers: Sequence[tuple[int, int]]) -> _Block:
-        if self._alike:
-            self._alike -= 1
+        if self._blocks_until_next_choice:
+            self._blocks_until_next_choice -= 1
         elif self._compressor is not None:
-            self._choice = choosing.chosen(data, self.layout, self._compressor.size)
-            if len(data) > blocks.SIZE // 2:  # others would be chosen for less
-                self._alike = _ALIKE_RECORDS if self.layout.records else _ALIKE
-        arranged = partial(filters.done, data, self.layout, self._choice)
+            self._choice = selection.choose(data, self.layout, self._compressor.compressed_size)
+            if len(data) > format.BLOCK_SIZE // 2:  # others would get transforms that were chosen for less
+                self._blocks_until_next_choice = (
+                    _BLOCKS_PER_RECORD_CHOICE if self.layout.is_record else _BLOCKS_PER_CHOICE
+                )
+        transformed = partial(transforms.apply, data, self.layout, self._choice)
         if len(self.layout.widths) > 1:  # many short steps, for which threads would wait on each other
-            ready = arranged()
-            return _Block(blocks.BUFFERS, len(data), lambda: ready, self._alignment, buffers)
-        return _Block(blocks.BUFFERS, len(data), arranged, self._alignment, buffers)
+            ready = transformed()
+            return _Block(format.BUFFERS, len(data), lambda: ready, self._alignment, buffers)
+        return _Block(format.BUFFERS, len(data), transformed, self._alignment, buffers)
 
 
-def _joined(pieces: list[Any]) -> Any:
+def _join(pieces: list[Any]) -> Any:
     return pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
 
 
-def _made(block: _Block, compressor: _Compressor | None, file_id: bytes, number: int) -> tuple[Any, ...]:
-    form, parameter, content = block.arranged()
-    codec = blocks.AS_IT_IS
+def _encode(block: _Block, compressor: _Compressor | None, file_id: bytes, block_number: int) -> tuple[Any, ...]:
+    """Transform and compress a block.
+
+    :return: its bytes, in pieces.
+    """
+    transform, content = block.transformed()
+    codec = format.UNCOMPRESSED
     if compressor is not None:
-        content, codec = compressor.compress(content), blocks.ZSTD
-    header = blocks.Header(
-        block.kind,
-        codec,
-        form,
-        parameter,
-        block.alignment,
-        len(block.buffers),
-        block.size,
-        len(content),
-        hashlib.sha256(content).digest(),
+        content, codec = compressor.compress(content), format.ZSTD
+    fields = format.Header(
+        kind=block.kind,
+        codec=codec,
+        transform=transform.kind,
+        parameter=transform.parameter,
+        alignment=block.alignment,
+        buffer_count=len(block.buffers),
+        size=block.size,
+        content_size=len(content),
+        content_checksum=format.checksum(content),
     )
-    head = blocks.HEADER.pack(*header) + b"".join(blocks.BUFFER.pack(*buffer) for buffer in block.buffers)
-    return head, blocks.seal(file_id, number, head), content
+    header = format.HEADER.pack(*fields) + b"".join(format.BUFFER_ENTRY.pack(*entry) for entry in block.buffers)
+    return header, format.header_checksum(file_id, block_number, header), content

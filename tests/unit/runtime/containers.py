@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
-from airflow_provider_kedro_vertex.runtime.store import StoredDataset, stored_url
+from airflow_provider_kedro_vertex.runtime.node_group.boundary import stored_url
+from airflow_provider_kedro_vertex.runtime.store import StoredDataset
 
 COMMAND = ("-m", "airflow_provider_kedro_vertex.runtime", "run")
 _QUIET = ("DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from kedro.pipeline import Pipeline, node, pipeline
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime.node_group.boundary import Group, node_group
+from airflow_provider_kedro_vertex.runtime.node_group.boundary import Group, node_group, stored_url
+from tests.unit.runtime.containers import context
 
 
 def same(*values: object) -> object:
@@ -80,3 +83,12 @@ def test_an_output_that_another_pipeline_wants() -> None:
 def test_an_unknown_node() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'score'"):
         node_group(WORK.nodes, ["fit", "scores"])
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_no_two_names_share_a_place(name: str) -> None:
+    url = stored_url(context("gs://bucket/prefix"), name)
+    folder, _, file = url.rpartition("/")
+    assert folder == "gs://bucket/prefix/kedro-vertexai-temp/shop-run-1-0123456789"
+    assert file.endswith(".bin")
+    assert set(file) & set("@ :#?*[]") == set()

@@ -16,11 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_kedro_vertex.runtime.store import format as blocks
-from airflow_provider_kedro_vertex.runtime.store import reader as loading
-from airflow_provider_kedro_vertex.runtime.store import writer as dumping
+from airflow_provider_kedro_vertex.runtime import store
+from airflow_provider_kedro_vertex.runtime.store import format
 
-LEVELS = st.sampled_from([None, -1, blocks.LEVEL])
+LEVELS = st.sampled_from([None, -1, store.DEFAULT_LEVEL])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates()
 VALUES = st.recursive(
     SCALARS,
@@ -36,14 +35,14 @@ ARRAYS = st.builds(
 )
 
 
-def dumped(value: Any, level: int | None = blocks.LEVEL) -> bytes:
+def dumped(value: Any, level: int | None = store.DEFAULT_LEVEL) -> bytes:
     file = io.BytesIO()
-    dumping.dump(value, file, level)
+    store.dump(value, file, level)
     return file.getvalue()
 
 
 def loaded(data: bytes) -> Any:
-    return loading.load(io.BytesIO(data))
+    return store.load(io.BytesIO(data))
 
 
 @given(VALUES, LEVELS)
@@ -153,7 +152,7 @@ DAMAGEABLE = st.sampled_from(
 def test_a_file_that_is_cut_short_is_refused(data: st.DataObject) -> None:
     whole = dumped(data.draw(DAMAGEABLE), data.draw(LEVELS))
     length = data.draw(st.integers(0, len(whole) - 1))
-    with pytest.raises(blocks.DamagedError):
+    with pytest.raises(store.CorruptFileError):
         loaded(whole[:length])
 
 
@@ -162,7 +161,7 @@ def test_a_file_that_is_damaged_is_refused(data: st.DataObject) -> None:
     whole = bytearray(dumped(data.draw(DAMAGEABLE), data.draw(LEVELS)))
     place = data.draw(st.integers(0, len(whole) - 1))
     whole[place] ^= data.draw(st.integers(1, 255))
-    with pytest.raises(blocks.DamagedError):
+    with pytest.raises(store.CorruptFileError):
         loaded(bytes(whole))
 
 
@@ -170,7 +169,7 @@ def test_a_file_out_of_order_or_put_together_from_two_is_refused() -> None:
     for kind in (bytes, np.zeros):
         one, other = dumped(kind(4 << 20), None), dumped(kind(4 << 20), None)
         size = (len(dumped(kind(16 << 20), None)) - len(dumped(kind(8 << 20), None))) // (64 if kind is np.zeros else 8)
-        begin = len(blocks.MAGIC) + 16 + size
+        begin = len(format.MAGIC) + 16 + size
         first, second = slice(begin, begin + size), slice(begin + size, begin + 2 * size)
         assert loaded(one[: first.start] + one[first] + one[second] + one[second.stop :]) is not None
         for wrong in (
@@ -179,16 +178,16 @@ def test_a_file_out_of_order_or_put_together_from_two_is_refused() -> None:
             one[second],
             other[first] + one[second],
         ):
-            with pytest.raises(blocks.DamagedError):
+            with pytest.raises(store.CorruptFileError):
                 loaded(one[: first.start] + wrong + one[second.stop :])
 
 
 def test_a_file_of_another_kind_or_with_more_in_it_is_refused() -> None:
     for data in (b"", pickle.dumps(1), dumped(1) + dumped(2)[6:]):
-        if data.startswith(blocks.MAGIC):
+        if data.startswith(format.MAGIC):
             assert loaded(data) == 1, "what follows the end is not read"
         else:
-            with pytest.raises(blocks.DamagedError):
+            with pytest.raises(store.CorruptFileError):
                 loaded(data)
 
 
@@ -197,12 +196,12 @@ def test_nothing_of_a_damaged_block_is_unpickled(tmp_path: Path) -> None:
     loaded(bytes(whole))
     (tmp_path / "unpickled").unlink()
     whole[-10] ^= 1
-    with pytest.raises(blocks.DamagedError):
+    with pytest.raises(store.CorruptFileError):
         loaded(bytes(whole))
     assert (tmp_path / "unpickled").exists(), "only the end was damaged"
     (tmp_path / "unpickled").unlink()
     whole[20] ^= 1
-    with pytest.raises(blocks.DamagedError):
+    with pytest.raises(store.CorruptFileError):
         loaded(bytes(whole))
     assert not (tmp_path / "unpickled").exists()
 

@@ -11,8 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from airflow_provider_kedro_vertex.runtime.store import reader as loading
-from airflow_provider_kedro_vertex.runtime.store import writer as dumping
+from airflow_provider_kedro_vertex.runtime import store
 from airflow_provider_kedro_vertex.runtime.store.reducers import reducers
 
 TEXTS = [None if number % 7 == 0 else f"text {number % 1000}" for number in range(50_000)]
@@ -32,7 +31,7 @@ COLUMNS = {
 
 def stored(value: Any) -> bytes:
     file = io.BytesIO()
-    dumping.dump(value, file, None)
+    store.dump(value, file, None)
     return file.getvalue()
 
 
@@ -43,7 +42,7 @@ def chunks(column: pd.Series[Any]) -> int:
 @pytest.mark.parametrize("name", COLUMNS)
 def test_columns_come_back(name: str) -> None:
     column = COLUMNS[name]
-    back = loading.load(io.BytesIO(stored({"column": column, "again": column, "index": pd.Index(column)})))
+    back = store.load(io.BytesIO(stored({"column": column, "again": column, "index": pd.Index(column)})))
     pd.testing.assert_series_equal(back["column"], column)
     assert back["again"] is back["column"]
     pd.testing.assert_index_equal(back["index"], pd.Index(column))
@@ -51,7 +50,7 @@ def test_columns_come_back(name: str) -> None:
 
 def test_only_chunks_that_are_whole_and_not_small_are_kept() -> None:
     assert reducers().keys() == {pd.arrays.ArrowStringArray, pd.arrays.ArrowExtensionArray}
-    kept = {name: chunks(loading.load(io.BytesIO(stored(column)))) for name, column in COLUMNS.items()}
+    kept = {name: chunks(store.load(io.BytesIO(stored(column)))) for name, column in COLUMNS.items()}
     assert kept["chunks"] == chunks(COLUMNS["chunks"]) == 3
     assert kept["small chunks"] == 1 < chunks(COLUMNS["small chunks"])
 
@@ -66,7 +65,7 @@ PEAK = """
 import re
 from pathlib import Path
 import pandas, pyarrow
-from airflow_provider_kedro_vertex.runtime.store import writer as dumping
+from airflow_provider_kedro_vertex.runtime import store
 
 class Nowhere:
     def write(self, data):
@@ -78,11 +77,11 @@ def memory(name):
 texts = pyarrow.array([f"text number {number}" for number in range(100_000)], pyarrow.large_string())
 table = pandas.DataFrame({n: pandas.Series(pyarrow.chunked_array([texts] * 20), dtype="str") for n in "abcd"}).copy()
 size = table.memory_usage(deep=True).sum()
-dumping.dump(table[:1000], Nowhere())  # imports what there is to import
+store.dump(table[:1000], Nowhere())  # imports what there is to import
 pyarrow.default_memory_pool().release_unused()
 Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
 before = memory("VmRSS")
-dumping.dump(table, Nowhere())
+store.dump(table, Nowhere())
 print(size, (memory("VmHWM") - before) / size)
 """
 
