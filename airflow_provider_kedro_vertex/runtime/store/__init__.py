@@ -23,7 +23,7 @@ from airflow_provider_kedro_vertex.runtime.store.dataset import (
     StoredDataset,
     compression_level,
 )
-from airflow_provider_kedro_vertex.runtime.store.format import DEFAULT_LEVEL, CorruptFileError
+from airflow_provider_kedro_vertex.runtime.store.file_format import DEFAULT_LEVEL, CorruptFileError
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.runtime.store.reader import Readable

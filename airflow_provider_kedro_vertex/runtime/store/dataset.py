@@ -1,4 +1,4 @@
-"""A Kedro dataset of any value that can be pickled, in a file of :mod:`.format`."""
+"""A Kedro dataset of any value that can be pickled, in a file of :mod:`.file_format`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kedro.io import AbstractDataset, DatasetError
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.runtime import storage
 from airflow_provider_kedro_vertex.runtime.storage import StorageError
-from airflow_provider_kedro_vertex.runtime.store.format import DEFAULT_LEVEL, CorruptFileError
+from airflow_provider_kedro_vertex.runtime.store.file_format import DEFAULT_LEVEL, CorruptFileError
 
 
 class CorruptDatasetError(DatasetError):

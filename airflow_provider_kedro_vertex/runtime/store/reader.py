@@ -1,4 +1,4 @@
-"""Reads a value in the format of :mod:`.format`."""
+"""Reads a value in the format of :mod:`.file_format`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import Any, NoReturn, Protocol
 
 import zstandard
 
-from airflow_provider_kedro_vertex.runtime.store import format, transforms
-from airflow_provider_kedro_vertex.runtime.store.format import CorruptFileError
+from airflow_provider_kedro_vertex.runtime.store import file_format, transforms
+from airflow_provider_kedro_vertex.runtime.store.file_format import CorruptFileError
 from airflow_provider_kedro_vertex.runtime.store.transforms import Kind, Transform
 
 #: One block for each worker and one that waits keep the workers busy, and bound the memory.
-_MAX_PENDING = format.WORKERS + 1
+_MAX_PENDING = file_format.WORKERS + 1
 
 
 class Readable(Protocol):
@@ -36,7 +36,7 @@ def read_value(file: Readable) -> Any:
     :raises CorruptFileError: the bytes are not whole or not right. Nothing of the wrong ones was unpickled.
     :raises Exception: whatever unpickling raises, for example because a class cannot be imported here.
     """
-    with ThreadPoolExecutor(max_workers=format.WORKERS, thread_name_prefix="decompress") as pool, _no_collection():
+    with ThreadPoolExecutor(max_workers=file_format.WORKERS, thread_name_prefix="decompress") as pool, _no_collection():
         pickled = _PickledValue(_BlockReader(file, pool))
         unpickler = pickle.Unpickler(pickled, buffers=pickled.buffers())  # noqa: S301 - written by this run's nodes
         value = unpickler.load()
@@ -71,7 +71,7 @@ class _Decompressor(threading.local):
     def decompress(self, content: bytes) -> memoryview:
         """Decompress into memory that the thread's next call uses again."""
         size = zstandard.frame_content_size(content)
-        if not 0 <= size <= format.MAX_TRANSFORMED_SIZE:
+        if not 0 <= size <= file_format.MAX_TRANSFORMED_SIZE:
             raise CorruptFileError(f"a block claims to have {size} bytes, more than the format allows")
         if len(self._scratch) < size:
             self._scratch = memoryview(bytearray(size))
@@ -94,13 +94,13 @@ class _BlockReader:
         self._decompressor = _Decompressor()
         self._pending: deque[tuple[bytes, Callable[[], memoryview]]] = deque()
         self._unfilled = memoryview(b"")
-        magic = self._read_exactly(len(format.MAGIC))
-        if magic != format.MAGIC:
+        magic = self._read_exactly(len(file_format.MAGIC))
+        if magic != file_format.MAGIC:
             raise CorruptFileError(
-                f"it begins with {magic!r} and not with {format.MAGIC!r}: it is no stored dataset, or one of another "
-                "version of the format"
+                f"it begins with {magic!r} and not with {file_format.MAGIC!r}: it is no stored dataset, or one of "
+                "another version of the format"
             )
-        self._file_id = self._read_exactly(format.FILE_ID_SIZE)
+        self._file_id = self._read_exactly(file_format.FILE_ID_SIZE)
 
     def next_block(self) -> tuple[bytes, memoryview]:
         """Give the next block's kind and bytes."""
@@ -112,32 +112,32 @@ class _BlockReader:
 
     def _read_ahead(self) -> None:
         while not self._ended and len(self._pending) < _MAX_PENDING:
-            fields = self._read_exactly(format.HEADER.size)
-            header = format.Header(*format.HEADER.unpack(fields))
-            if header.buffer_count > format.MAX_BUFFERS:
+            fields = self._read_exactly(file_format.HEADER.size)
+            header = file_format.Header(*file_format.HEADER.unpack(fields))
+            if header.buffer_count > file_format.MAX_BUFFERS:
                 raise CorruptFileError(f"block {self._block_number} claims to have {header.buffer_count} buffers")
-            table = self._read_exactly(format.BUFFER_ENTRY.size * header.buffer_count)
-            expected = format.header_checksum(self._file_id, self._block_number, fields + table)
-            if self._read_exactly(format.CHECKSUM_SIZE) != expected:
+            table = self._read_exactly(file_format.BUFFER_ENTRY.size * header.buffer_count)
+            expected = file_format.header_checksum(self._file_id, self._block_number, fields + table)
+            if self._read_exactly(file_format.CHECKSUM_SIZE) != expected:
                 # What comes before is right, and is given first.
                 self._pending.append((header.kind, partial(_wrong_header, self._block_number)))
                 self._ended = True
                 return
-            self._ended = header.kind == format.END
+            self._ended = header.kind == file_format.END
             content = self._read_exactly(header.content_size)
-            target = self._target(header, list(format.BUFFER_ENTRY.iter_unpack(table)))
+            target = self._target(header, list(file_format.BUFFER_ENTRY.iter_unpack(table)))
             decode = partial(_decode, self._block_number, header, content, target, self._decompressor)
             self._block_number += 1
             # What will soon be done is done when it is due.
-            small = header.size < format.SMALL_BLOCK
+            small = header.size < file_format.SMALL_BLOCK
             self._pending.append((header.kind, decode if small else self._pool.submit(decode).result))
 
-    def _target(self, header: format.Header, entries: list[tuple[int, int]]) -> memoryview:
+    def _target(self, header: file_format.Header, entries: list[tuple[int, int]]) -> memoryview:
         """Find where a block's bytes go: into memory that its buffers share, or into a large buffer."""
-        if header.kind != format.BUFFERS:
+        if header.kind != file_format.BUFFERS:
             return memoryview(bytearray(header.size))
         if entries:
-            *offsets, end = format.buffer_offsets([length for _, length in entries], header.alignment)
+            *offsets, end = file_format.buffer_offsets([length for _, length in entries], header.alignment)
             memory = _uninitialized(max(end, header.size))
             for (ordinal, length), offset in zip(entries, offsets, strict=True):
                 self.buffers[ordinal] = memory[offset : offset + length]
@@ -195,14 +195,14 @@ class _PickledValue:
 
     def end(self) -> None:
         """Check that there is no more."""
-        if self._pickle or self._blocks.buffers or self._blocks.next_block()[0] != format.END:
+        if self._pickle or self._blocks.buffers or self._blocks.next_block()[0] != file_format.END:
             raise CorruptFileError("the file goes on after its value")
 
     def _next_piece(self) -> None:
         kind, data = self._blocks.next_block()
-        if kind == format.END:
+        if kind == file_format.END:
             raise CorruptFileError("the file ends before its value does")
-        if kind == format.PICKLE:
+        if kind == file_format.PICKLE:
             self._pickle = data
 
 
@@ -220,12 +220,12 @@ def _wrong_header(block_number: int) -> NoReturn:
 
 
 def _decode(
-    block_number: int, header: format.Header, content: bytes, target: memoryview, decompressor: _Decompressor
+    block_number: int, header: file_format.Header, content: bytes, target: memoryview, decompressor: _Decompressor
 ) -> memoryview:
     """Check a block's content, and bring its bytes to where they belong."""
-    if format.checksum(content) != header.content_checksum:
+    if file_format.checksum(content) != header.content_checksum:
         raise CorruptFileError(f"the content of block {block_number} does not match its checksum")
-    if header.codec == format.UNCOMPRESSED:
+    if header.codec == file_format.UNCOMPRESSED:
         target[:] = content
     elif header.transform == Kind.PLAIN:
         decompressor.decompress_into(content, target)

@@ -1,4 +1,4 @@
-"""Writes a value in the format of :mod:`.format`."""
+"""Writes a value in the format of :mod:`.file_format`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import cloudpickle
 import zstandard
 
-from airflow_provider_kedro_vertex.runtime.store import format, selection, transforms
+from airflow_provider_kedro_vertex.runtime.store import file_format, selection, transforms
 from airflow_provider_kedro_vertex.runtime.store.reducers import reducers
 from airflow_provider_kedro_vertex.runtime.store.transforms import Kind, Transform
 
@@ -30,7 +30,7 @@ _BYTES_ALIGNMENT = 16
 #: So many blocks get the transforms that suit the first of them; records are more alike.
 _BLOCKS_PER_CHOICE, _BLOCKS_PER_RECORD_CHOICE = 8, 64
 #: One processor is for the thread that pickles.
-_WORKERS = max(1, format.WORKERS - 1)
+_WORKERS = max(1, file_format.WORKERS - 1)
 #: One block for each worker and two that wait keep the workers busy, and bound the memory.
 _MAX_PENDING = _WORKERS + 2
 
@@ -69,8 +69,8 @@ class _Compressor(threading.local):
     """zstd's state, which threads must not share; making it anew for each block would cost as much as the block."""
 
     def __init__(self, level: int) -> None:
-        finer = {"min_match": _MIN_MATCH} if level == format.DEFAULT_LEVEL else {}
-        parameters = zstandard.ZstdCompressionParameters.from_level(level, source_size=format.BLOCK_SIZE, **finer)
+        finer = {"min_match": _MIN_MATCH} if level == file_format.DEFAULT_LEVEL else {}
+        parameters = zstandard.ZstdCompressionParameters.from_level(level, source_size=file_format.BLOCK_SIZE, **finer)
         self.compress: Callable[[Any], bytes] = zstandard.ZstdCompressor(compression_params=parameters).compress
 
     def compressed_size(self, sample: Any) -> int:
@@ -105,17 +105,17 @@ class _BlockWriter:
         self.compressor = compressor
         self._file = file
         self._pool = pool
-        self._file_id = os.urandom(format.FILE_ID_SIZE)
+        self._file_id = os.urandom(file_format.FILE_ID_SIZE)
         self._block_number = 0
         self._pending: deque[Future[tuple[Any, ...]]] = deque()
-        file.write(format.MAGIC + self._file_id)
+        file.write(file_format.MAGIC + self._file_id)
 
     def add(self, block: _Block) -> None:
         """Take the next block; it is written once those before it are."""
         encode = partial(_encode, block, self.compressor, self._file_id, self._block_number)
         self._block_number += 1
         # What would soon be done, and what would wait long, is done here.
-        if block.size < format.SMALL_BLOCK or sum(not encoded.done() for encoded in self._pending) > _WORKERS:
+        if block.size < file_format.SMALL_BLOCK or sum(not encoded.done() for encoded in self._pending) > _WORKERS:
             encoded: Future[tuple[Any, ...]] = Future()
             encoded.set_result(encode())
         else:
@@ -126,7 +126,7 @@ class _BlockWriter:
 
     def end(self) -> None:
         """Write what is left, and the end."""
-        self.add(_plain(format.END, b""))
+        self.add(_plain(file_format.END, b""))
         while self._pending:
             self._write_oldest()
 
@@ -141,7 +141,7 @@ class _PickledValue:
     def __init__(self, blocks: _BlockWriter) -> None:
         self._blocks = blocks
         self._pickle: list[Any] = []
-        self._room = format.BLOCK_SIZE
+        self._room = file_format.BLOCK_SIZE
         self._arrays: dict[tuple[str, int, int], _ArrayBlocks] = {}
         self._buffer_count = 0
 
@@ -185,8 +185,8 @@ class _PickledValue:
             if arrays.small_buffers:
                 self._blocks.add(arrays.shared())
         if self._pickle:
-            block = _plain(format.PICKLE, _join(self._pickle))
-            self._pickle, self._room = [], format.BLOCK_SIZE
+            block = _plain(file_format.PICKLE, _join(self._pickle))
+            self._pickle, self._room = [], file_format.BLOCK_SIZE
             self._blocks.add(block)
 
     def _arrays_like(self, array: memoryview, row_items: int) -> _ArrayBlocks:
@@ -208,13 +208,13 @@ class _ArrayBlocks:
         self._compressor = compressor
         self._alignment = _BYTES_ALIGNMENT if layout.row_size == 1 else 1
         self._pieces: list[Any] = []
-        self._room = format.BLOCK_SIZE
+        self._room = file_format.BLOCK_SIZE
         self._choice = transforms.Choice()
         self._blocks_until_next_choice = 0
 
     def has_room(self, size: int) -> bool:
         """Tell whether a small buffer fits into the block that the next ones share."""
-        return size <= self._room and len(self.small_buffers) < format.MAX_BUFFERS
+        return size <= self._room and len(self.small_buffers) < file_format.MAX_BUFFERS
 
     def add_small(self, ordinal: int, view: memoryview) -> None:
         """Put a small buffer there."""
@@ -229,7 +229,7 @@ class _ArrayBlocks:
     def shared(self) -> _Block:
         """Make a block of the small buffers."""
         block = self._block(_join(self._pieces), self.small_buffers)
-        self.small_buffers, self._pieces, self._room = [], [], format.BLOCK_SIZE
+        self.small_buffers, self._pieces, self._room = [], [], file_format.BLOCK_SIZE
         return block
 
     def large(self, ordinal: int, view: memoryview, column_size: int) -> Iterator[_Block]:
@@ -238,7 +238,7 @@ class _ArrayBlocks:
         :param column_size: so many bytes may be unlike those that follow, as a table's columns are.
         """
         buffers: Sequence[tuple[int, int]] = ((ordinal, len(view)),)
-        length = format.BLOCK_SIZE // self.layout.row_size * self.layout.row_size
+        length = file_format.BLOCK_SIZE // self.layout.row_size * self.layout.row_size
         for begin in range(0, len(view), column_size):
             if not self.layout.is_record:
                 self._blocks_until_next_choice = 0
@@ -252,15 +252,15 @@ class _ArrayBlocks:
             self._blocks_until_next_choice -= 1
         elif self._compressor is not None:
             self._choice = selection.choose(data, self.layout, self._compressor.compressed_size)
-            if len(data) > format.BLOCK_SIZE // 2:  # others would get transforms that were chosen for less
+            if len(data) > file_format.BLOCK_SIZE // 2:  # others would get transforms that were chosen for less
                 self._blocks_until_next_choice = (
                     _BLOCKS_PER_RECORD_CHOICE if self.layout.is_record else _BLOCKS_PER_CHOICE
                 )
         transformed = partial(transforms.apply, data, self.layout, self._choice)
         if len(self.layout.widths) > 1:  # many short steps, for which threads would wait on each other
             ready = transformed()
-            return _Block(format.BUFFERS, len(data), lambda: ready, self._alignment, buffers)
-        return _Block(format.BUFFERS, len(data), transformed, self._alignment, buffers)
+            return _Block(file_format.BUFFERS, len(data), lambda: ready, self._alignment, buffers)
+        return _Block(file_format.BUFFERS, len(data), transformed, self._alignment, buffers)
 
 
 def _join(pieces: list[Any]) -> Any:
@@ -273,10 +273,10 @@ def _encode(block: _Block, compressor: _Compressor | None, file_id: bytes, block
     :return: its bytes, in pieces.
     """
     transform, content = block.transformed()
-    codec = format.UNCOMPRESSED
+    codec = file_format.UNCOMPRESSED
     if compressor is not None:
-        content, codec = compressor.compress(content), format.ZSTD
-    fields = format.Header(
+        content, codec = compressor.compress(content), file_format.ZSTD
+    fields = file_format.Header(
         kind=block.kind,
         codec=codec,
         transform=transform.kind,
@@ -285,7 +285,9 @@ def _encode(block: _Block, compressor: _Compressor | None, file_id: bytes, block
         buffer_count=len(block.buffers),
         size=block.size,
         content_size=len(content),
-        content_checksum=format.checksum(content),
+        content_checksum=file_format.checksum(content),
     )
-    header = format.HEADER.pack(*fields) + b"".join(format.BUFFER_ENTRY.pack(*entry) for entry in block.buffers)
-    return header, format.header_checksum(file_id, block_number, header), content
+    header = file_format.HEADER.pack(*fields) + b"".join(
+        file_format.BUFFER_ENTRY.pack(*entry) for entry in block.buffers
+    )
+    return header, file_format.header_checksum(file_id, block_number, header), content

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_kedro_vertex.runtime import store
-from airflow_provider_kedro_vertex.runtime.store import format
+from airflow_provider_kedro_vertex.runtime.store import file_format
 
 LEVELS = st.sampled_from([None, -1, store.DEFAULT_LEVEL])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates()
@@ -169,7 +169,7 @@ def test_a_file_out_of_order_or_put_together_from_two_is_refused() -> None:
     for kind in (bytes, np.zeros):
         one, other = dumped(kind(4 << 20), None), dumped(kind(4 << 20), None)
         size = (len(dumped(kind(16 << 20), None)) - len(dumped(kind(8 << 20), None))) // (64 if kind is np.zeros else 8)
-        begin = len(format.MAGIC) + 16 + size
+        begin = len(file_format.MAGIC) + 16 + size
         first, second = slice(begin, begin + size), slice(begin + size, begin + 2 * size)
         assert loaded(one[: first.start] + one[first] + one[second] + one[second.stop :]) is not None
         for wrong in (
@@ -184,7 +184,7 @@ def test_a_file_out_of_order_or_put_together_from_two_is_refused() -> None:
 
 def test_a_file_of_another_kind_or_with_more_in_it_is_refused() -> None:
     for data in (b"", pickle.dumps(1), dumped(1) + dumped(2)[6:]):
-        if data.startswith(format.MAGIC):
+        if data.startswith(file_format.MAGIC):
             assert loaded(data) == 1, "what follows the end is not read"
         else:
             with pytest.raises(store.CorruptFileError):
