@@ -287,7 +287,6 @@ def _encode(block: _Block, compressor: _Compressor | None, file_id: bytes, block
         content_size=len(content),
         content_checksum=file_format.checksum(content),
     )
-    header = file_format.HEADER.pack(*fields) + b"".join(
-        file_format.BUFFER_ENTRY.pack(*entry) for entry in block.buffers
-    )
+    table = b"".join(file_format.BUFFER_ENTRY.pack(*entry) for entry in block.buffers)
+    header = file_format.HEADER.pack(*fields) + table
     return header, file_format.header_checksum(file_id, block_number, header), content
