@@ -47,7 +47,7 @@ from airflow_provider_kedro_vertex.emulator.resources.protos import (
 )
 from airflow_provider_kedro_vertex.emulator.resources.states import JOB_FINAL, PIPELINE_FINAL, JobState, PipelineState
 from airflow_provider_kedro_vertex.emulator.spec.findings import SPEC_PATH
-from airflow_provider_kedro_vertex.emulator.spec.graph import Pipeline
+from airflow_provider_kedro_vertex.emulator.spec.graph import Pipeline, check_artifacts
 from airflow_provider_kedro_vertex.emulator.spec.reader import read_pipeline
 from airflow_provider_kedro_vertex.emulator.storage.store import TIMES, Store
 
@@ -116,7 +116,7 @@ class Service:
             faults.append(Violation(SPEC_PATH, "is required."))
         if faults:
             raise invalid_argument(*faults)
-        pipeline = self._pipeline(job)
+        pipeline = self._pipeline(job, request.parent)
         job_id = request.pipeline_job_id or names.generated_job_id(pipeline.name, datetime.now(timezone.utc))
         job.name = f"{request.parent}/{names.PIPELINE_JOBS}/{job_id}"
         job.labels[names.BILLING_LABEL] = names.generated_number()
@@ -292,15 +292,13 @@ class Service:
             raise not_found("PipelineJob", str(name))
         return job
 
-    def _pipeline(self, job: Message) -> Pipeline:
+    def _pipeline(self, job: Message, parent: str) -> Pipeline:
         """Read the spec, and check the runtime config against it."""
         pipeline = _read_spec(job.pipeline_spec.SerializeToString(deterministic=True))
         config = job.runtime_config
         if config.parameters:
             field = "pipeline_job.runtime_config.parameters"
             raise invalid_argument(Violation(field, "is for schema 2.0.0; give parameter_values for schema 2.1.0."))
-        if config.input_artifacts:
-            raise unimplemented("runtime_config.input_artifacts")
         if not config.gcs_output_directory:
             config.gcs_output_directory = pipeline.default_root
         if not names.is_bucket_path(config.gcs_output_directory):
@@ -310,7 +308,19 @@ class Service:
                 Violation(field, f"{found} path in a Cloud Storage bucket, such as gs://bucket/prefix.")
             )
         root_parameters(job, pipeline)
+        self._check_artifacts(job, pipeline, parent)
         return pipeline
+
+    def _check_artifacts(self, job: Message, pipeline: Pipeline, parent: str) -> None:
+        given, path = job.runtime_config.input_artifacts, "pipeline_job.runtime_config.input_artifacts"
+        check_artifacts(pipeline.root, given, path)
+        missing = [
+            Violation(f"{path}.{name}", f'there is no artifact "{given[name].artifact_id[:100]}" in {parent}.')
+            for name in given
+            if self._store.artifact(names.artifact(parent, given[name].artifact_id)) is None
+        ]
+        if missing:
+            raise invalid_argument(*missing)
 
     def _page(
         self, request: Message, collection: str, fields: Mapping[str, Kind], states: Sequence[str]

@@ -12,6 +12,7 @@ import json
 
 from airflow_provider_kedro_vertex.emulator.engine.runs import Inputs, Run
 from airflow_provider_kedro_vertex.emulator.resources import names
+from airflow_provider_kedro_vertex.emulator.resources.protos import Message, to_json
 from airflow_provider_kedro_vertex.emulator.spec.graph import Component, Task
 
 
@@ -23,6 +24,13 @@ def cache_key(run: Run, task: Task, inputs: Inputs) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+def import_key(parent: str, artifact: Message) -> str:
+    """The key of an imported artifact: two of the same location, URI, type and metadata are one."""
+    metadata = json.dumps(to_json(artifact.metadata), sort_keys=True)
+    parts = ["import", parent, artifact.uri, artifact.schema_title, artifact.schema_version, metadata]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
 def _interface(component: Component) -> list[str]:
     parameters = (f"{name}: {parameter.type}" for name, parameter in component.output_parameters.items())
     artifacts = (f"{name}: {json.dumps(kind.schema)}" for name, kind in component.output_artifacts.items())
@@ -30,5 +38,5 @@ def _interface(component: Component) -> list[str]:
 
 
 def _given(inputs: Inputs) -> str:
-    artifacts = {name: artifact.name for name, artifact in inputs.artifacts.items()}
+    artifacts = {name: [one.name for one in artifacts] for name, artifacts in inputs.artifacts.items()}
     return json.dumps([inputs.parameters, artifacts], sort_keys=True)

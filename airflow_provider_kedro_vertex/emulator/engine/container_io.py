@@ -15,11 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_kedro_vertex.emulator.engine.outputs import Outputs
-from airflow_provider_kedro_vertex.emulator.engine.runs import Inputs, Node, Run
+from airflow_provider_kedro_vertex.emulator.engine.runs import Artifacts, Inputs, Node, Run, run_names
 from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.protos import Artifact, Message, parse_json, to_json
-from airflow_provider_kedro_vertex.emulator.spec.graph import ArtifactType, Component, Container, Parameter, type_fault
-from airflow_provider_kedro_vertex.emulator.spec.placeholders import Ref, Source, as_text, render, render_word
+from airflow_provider_kedro_vertex.emulator.spec.graph import (
+    ArtifactType,
+    Component,
+    Container,
+    Importer,
+    Parameter,
+    type_fault,
+)
+from airflow_provider_kedro_vertex.emulator.spec.placeholders import Ref, Source, as_text, parse, render, render_word
 from airflow_provider_kedro_vertex.emulator.storage.buckets import Buckets
 
 LARGEST_OUTPUT = 1024 * 1024
@@ -31,20 +38,6 @@ _LIVE = 2
 
 class ContainerError(Exception):
     """A container cannot be started with its inputs, or left outputs that cannot be read; the text says why."""
-
-
-def run_names(run: Run, node: Node) -> dict[str, str]:
-    """The values of the placeholders of source RUN in one task."""
-    job, detail = run.job, node.detail
-    return {
-        "pipeline_job_name": job.name.rpartition("/")[2],
-        "pipeline_job_uuid": str(run.root.detail.task_id),
-        "pipeline_job_resource_name": job.name,
-        "pipeline_task_name": detail.task_name,
-        "pipeline_task_uuid": str(detail.task_id),
-        "pipeline_root": job.runtime_config.gcs_output_directory,
-        "pipeline_job_create_time_utc": job.create_time.ToJsonString(),
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +59,14 @@ class ContainerIO:
         """Those of a task; its outputs go to the same place in each try, as on Vertex AI."""
         name = names.resource(run.job.name, names.PIPELINE_JOBS)
         root = run.job.runtime_config.gcs_output_directory.rstrip("/")
+        texts = run_names(run.job, node.detail, run.root.detail.task_id, run.workspace)
         folder = f"{root}/{name.project}/{name.id}/{node.detail.task_name}_{node.detail.task_id}"
-        return cls(node.component, inputs, folder, run_names(run, node), buckets)
+        return cls(node.component, inputs, folder, texts, buckets)
 
     def rendered(self, container: Container) -> tuple[str, list[str], list[tuple[str, str]]]:
         """A container's image, command and variables with every placeholder filled.
 
-        :raises ContainerError: if one stands for an input that has no value.
+        :raises ContainerError: if one stands for what is not there.
         """
         words = [
             text
@@ -91,12 +85,18 @@ class ContainerIO:
         if source is Source.RUN:
             return self.run[name]
         if source is Source.INPUT:
-            return as_text(self._parameter(name), self.component.parameters[name].type)
+            declared = self.component.parameters.get(name)
+            # One without a value is null, as in kfp's local runner: in the JSON of a request it means not given.
+            return as_text(self.inputs.parameters.get(name), "STRING" if declared is None else declared.type)
         if source in (Source.INPUT_URI, Source.INPUT_PATH, Source.INPUT_METADATA):
-            artifact = self._artifact(name)
+            artifacts = self.inputs.artifacts.get(name)
+            if not artifacts:
+                return "null"
             if source is Source.INPUT_METADATA:
-                return _metadata(artifact, ref)
-            return str(artifact.uri) if source is Source.INPUT_URI else self._path(artifact.uri)
+                return _metadata(to_json(artifacts[0].metadata), ref)
+            return str(artifacts[0].uri) if source is Source.INPUT_URI else self._path(artifacts[0].uri)
+        if source is Source.OUTPUT_METADATA:
+            return _metadata(self.component.output_artifacts[name].metadata, ref)
         if source is Source.EXECUTOR_INPUT:
             return json.dumps(self.executor_input(), ensure_ascii=False)
         uri = f"{self.root}/{name or _EXECUTOR_OUTPUT}"
@@ -114,8 +114,9 @@ class ContainerIO:
             }
         if self.inputs.artifacts:
             inputs["artifacts"] = {
-                name: _artifact_list(artifact, component.artifacts[name].schema, self._path(artifact.uri))
-                for name, artifact in self.inputs.artifacts.items()
+                name: self._artifact_list(artifacts, component.artifacts[name].schema)
+                for name, artifacts in self.inputs.artifacts.items()
+                if name in component.artifacts
             }
         outputs: dict[str, Any] = {"outputFile": self._path(f"{self.root}/{_EXECUTOR_OUTPUT}")}
         if component.output_parameters:
@@ -124,7 +125,7 @@ class ContainerIO:
             }
         if component.output_artifacts:
             outputs["artifacts"] = {
-                name: _artifact_list(self._new_artifact(kind), kind.schema, self._path(f"{self.root}/{name}"))
+                name: self._artifact_list((self._new_artifact(kind),), kind.schema)
                 for name, kind in component.output_artifacts.items()
             }
         return {"inputs": inputs, "outputs": outputs}
@@ -146,17 +147,54 @@ class ContainerIO:
             if fault := type_fault(value, parameter):
                 raise ContainerError(f'The output "{name}" {fault}')
             parameters[name] = value
-        artifacts = {}
+        artifacts: dict[str, Artifacts] = {}
         for name, kind in self.component.output_artifacts.items():
-            artifacts[name] = artifact = self._new_artifact(kind)
+            artifact = self._new_artifact(kind)
             self._update(artifact, lists.get(name, {}))
+            artifacts[name] = (artifact,)
         return Outputs(parameters, artifacts)
+
+    def imported(self, importer: Importer) -> Message:
+        """The artifact that an importer makes.
+
+        :raises ContainerError: if its URI is no text.
+        """
+        (kind,) = self.component.output_artifacts.values()
+        artifact = self._new_artifact(kind)
+        uri = self.inputs.parameters.get(importer.parameter) if not importer.uri else render(importer.uri, self.text)
+        if not isinstance(uri, str) or not uri:
+            raise ContainerError(f'The importer\'s URI, the input "{importer.parameter}", has no value.')
+        artifact.uri = uri
+        artifact.metadata.update(self._filled(importer.metadata))
+        return artifact
+
+    def _filled(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return render(parse(value), self.text)
+        if isinstance(value, list):
+            return [self._filled(item) for item in value]
+        if isinstance(value, dict):
+            return {self._filled(key): self._filled(item) for key, item in value.items()}
+        return value
+
+    def _artifact_list(self, artifacts: Artifacts, schema: Mapping[str, str]) -> dict[str, Any]:
+        return {
+            "artifacts": [
+                {
+                    "name": artifact.name,
+                    "type": dict(schema),
+                    "uri": self._path(artifact.uri),
+                    "metadata": to_json(artifact.metadata),
+                }
+                for artifact in artifacts
+            ]
+        }
 
     def _new_artifact(self, kind: ArtifactType) -> Message:
         job = self.run["pipeline_job_resource_name"]
         parent = job.rpartition(f"/{names.PIPELINE_JOBS}/")[0]
         # The task's number and the output's name make it the same one in the executor input and in the detail.
-        name = f"{parent}/metadataStores/default/artifacts/{self.run['pipeline_task_uuid']}-{kind.name}"
+        name = names.artifact(parent, f"{self.run['pipeline_task_uuid']}-{kind.name}")
         artifact = Artifact(
             name=name,
             display_name=kind.name,
@@ -199,16 +237,6 @@ class ContainerIO:
     def _present(self, name: str) -> bool:
         return name in self.inputs.parameters or name in self.inputs.artifacts
 
-    def _parameter(self, name: str) -> Any:
-        if name not in self.inputs.parameters:
-            raise ContainerError(f'The container uses the input "{name}", which is optional and was not given.')
-        return self.inputs.parameters[name]
-
-    def _artifact(self, name: str) -> Message:
-        if name not in self.inputs.artifacts:
-            raise ContainerError(f'The container uses the input "{name}", which is optional and was not given.')
-        return self.inputs.artifacts[name]
-
     def _path(self, uri: str) -> str:
         try:
             return self.buckets.path(uri)
@@ -216,17 +244,11 @@ class ContainerIO:
             raise ContainerError(f"{error}.") from None
 
 
-def _artifact_list(artifact: Message, schema: Mapping[str, str], path: str) -> dict[str, Any]:
-    data = {"name": artifact.name, "type": dict(schema), "uri": path, "metadata": to_json(artifact.metadata)}
-    return {"artifacts": [data]}
-
-
-def _metadata(artifact: Message, ref: Ref) -> str:
-    fields = to_json(artifact.metadata)
+def _metadata(fields: Mapping[str, Any], ref: Ref) -> str:
     if not ref.key:
         return as_text(fields, "STRUCT")
     if ref.key not in fields:
-        raise ContainerError(f'The metadata of the input artifact "{ref.name}" has no "{ref.key}".')
+        raise ContainerError(f'The metadata of the artifact "{ref.name}" has no "{ref.key}".')
     return as_text(fields[ref.key], "STRING")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_kedro_vertex.emulator.engine.runs import Inputs, Node
+from airflow_provider_kedro_vertex.emulator.engine.runs import Artifacts, Inputs, Node
 from airflow_provider_kedro_vertex.emulator.resources.protos import Message, PipelineTaskDetail, to_json
 from airflow_provider_kedro_vertex.emulator.spec.graph import Dag, TaskOutput
 
@@ -20,10 +20,10 @@ _SHOWN = 1000
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """The outputs of a task: parameters' values, and artifacts as ``Artifact`` messages."""
+    """The outputs of a task: parameters' values, and artifacts."""
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    artifacts: Mapping[str, Message] = field(default_factory=dict)
+    artifacts: Mapping[str, Artifacts] = field(default_factory=dict)
 
 
 def parameter_of(detail: Message, name: str) -> Any:
@@ -33,10 +33,10 @@ def parameter_of(detail: Message, name: str) -> Any:
     return to_json(fields[key]) if key in fields else None
 
 
-def artifact_of(detail: Message, name: str) -> Message | None:
-    """An output artifact; None if the task has not made it."""
+def artifacts_of(detail: Message, name: str) -> Artifacts | None:
+    """The artifacts of an output; None if the task has not made it."""
     # A lookup in this map would add the key.
-    return detail.outputs[name].artifacts[0] if name in detail.outputs else None
+    return tuple(detail.outputs[name].artifacts) if name in detail.outputs else None
 
 
 def write_inputs(detail: Message, inputs: Inputs) -> None:
@@ -44,8 +44,8 @@ def write_inputs(detail: Message, inputs: Inputs) -> None:
     for name, value in inputs.parameters.items():
         shown = value if not isinstance(value, str) or len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
         detail.execution.metadata.update({f"{_INPUT}{name}": shown})
-    for name, artifact in inputs.artifacts.items():
-        detail.inputs[name].artifacts.add().CopyFrom(artifact)
+    for name, artifacts in inputs.artifacts.items():
+        detail.inputs[name].artifacts.extend(artifacts)
 
 
 def parameters_in(detail: Message, outputs: bool) -> dict[str, Any]:
@@ -62,13 +62,15 @@ def write_outputs(detail: Message, outputs: Outputs) -> None:
     """Write what a task made into its detail."""
     for name, value in outputs.parameters.items():
         detail.execution.metadata.update({f"{_OUTPUT}{name}": value})
-    for name, artifact in outputs.artifacts.items():
-        detail.outputs[name].artifacts.add().CopyFrom(artifact)
+    for name, artifacts in outputs.artifacts.items():
+        detail.outputs[name].artifacts.extend(artifacts)
 
 
 def dag_outputs(dag: Node) -> Outputs:
     """The outputs of a DAG whose tasks have ended: for each, the first source that is there."""
     body = dag.component.body
+    if dag.task.loop is not None:
+        return _collected(dag)
     if not isinstance(body, Dag):
         return Outputs()
 
@@ -77,10 +79,26 @@ def dag_outputs(dag: Node) -> Outputs:
         return next((value for value in found if value is not None), None)
 
     parameters = {name: first(sources, parameter_of) for name, sources in body.output_parameters.items()}
-    artifacts = {name: first(sources, artifact_of) for name, sources in body.output_artifacts.items()}
+    artifacts = {name: first(sources, artifacts_of) for name, sources in body.output_artifacts.items()}
     return Outputs(
         {name: value for name, value in parameters.items() if value is not None},
-        {name: artifact for name, artifact in artifacts.items() if artifact is not None},
+        {name: found for name, found in artifacts.items() if found is not None},
+    )
+
+
+def _collected(loop: Node) -> Outputs:
+    """The outputs of a loop, kfp's ``dsl.Collected``: a list of those of its iterations, in the order of the items.
+
+    An iteration that has not made an output is left out. The artifacts of a loop in a loop make one flat list, its
+    parameters a list of lists, as in kfp.
+    """
+    details = [node.detail for node in loop.children.values()]
+    component = loop.component
+    parameters = {name: [parameter_of(detail, name) for detail in details] for name in component.output_parameters}
+    artifacts = {name: [artifacts_of(detail, name) or () for detail in details] for name in component.output_artifacts}
+    return Outputs(
+        {name: [value for value in values if value is not None] for name, values in parameters.items()},
+        {name: tuple(one for found in lists for one in found) for name, lists in artifacts.items()},
     )
 
 

@@ -5,9 +5,11 @@ change goes through the tables of :mod:`.states` and is written before anything 
 that a restarted emulator needs to go on.
 
 Where it decides what Google's documents leave open: every task of a DAG is listed from the DAG's start, PENDING until
-its turn; a task that can no longer run is NOT_TRIGGERED, and so is one after it; with FAIL_FAST no new task starts
-after a failure, except those that ask to run whatever became of the others; a cancelled job starts nothing more, also
-no exit task; a container that does not write an output it declares succeeds, and a task that needs that output fails.
+its turn, and so is every iteration of a loop, as a task of its own named after the loop; a retry of a DAG lists its
+tasks anew and forgets those of the try before; a retry policy of a loop is one of each iteration; a task that can no
+longer run is NOT_TRIGGERED, and so is one after it; with FAIL_FAST no new task starts after a failure, except those
+that ask to run whatever became of the others; a cancelled job starts nothing more, also no exit task; a container that
+does not write an output it declares succeeds, and a task that needs that output fails.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ import asyncio
 import json
 import logging
 
-from airflow_provider_kedro_vertex.emulator.engine.arguments import ArgumentError, resolve
-from airflow_provider_kedro_vertex.emulator.engine.caching import cache_key
+from airflow_provider_kedro_vertex.emulator.engine.arguments import ArgumentError, items_of, resolve
+from airflow_provider_kedro_vertex.emulator.engine.caching import cache_key, import_key
 from airflow_provider_kedro_vertex.emulator.engine.container_io import ContainerError, ContainerIO
 from airflow_provider_kedro_vertex.emulator.engine.custom_jobs import CustomJobs, outcome_of
 from airflow_provider_kedro_vertex.emulator.engine.outputs import (
+    Outputs,
     dag_outputs,
     outputs_alone,
     write_inputs,
@@ -30,18 +33,21 @@ from airflow_provider_kedro_vertex.emulator.engine.runs import (
     Inputs,
     Node,
     Run,
+    TooManyTasksError,
+    close_for_retry,
     end_cancelled,
     fail,
     move,
     move_job,
     new_run,
     open_dag,
+    open_loop,
     stored_run,
 )
 from airflow_provider_kedro_vertex.emulator.executors.base import Outcome, Work
 from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError, Code
-from airflow_provider_kedro_vertex.emulator.resources.protos import Message, now, to_json
+from airflow_provider_kedro_vertex.emulator.resources.protos import Message, PipelineTaskDetail, now, to_json
 from airflow_provider_kedro_vertex.emulator.resources.states import (
     JOB_FINAL,
     PIPELINE_FINAL,
@@ -49,7 +55,7 @@ from airflow_provider_kedro_vertex.emulator.resources.states import (
     TaskState,
 )
 from airflow_provider_kedro_vertex.emulator.spec.conditions import ConditionError
-from airflow_provider_kedro_vertex.emulator.spec.graph import Container, Dag, Pipeline
+from airflow_provider_kedro_vertex.emulator.spec.graph import Container, Importer, Pipeline
 from airflow_provider_kedro_vertex.emulator.spec.reader import read_pipeline
 from airflow_provider_kedro_vertex.emulator.storage.buckets import Buckets
 from airflow_provider_kedro_vertex.emulator.storage.store import Store
@@ -76,8 +82,22 @@ class Engine:
 
         :param job: the job without its spec; the engine changes it from now on.
         """
-        self._runs[job.name] = new_run(job, pipeline)
+        self._runs[job.name] = new_run(job, pipeline, self.input_artifacts(job), self._workspace(job))
         asyncio.get_running_loop().call_soon(self._begin, job.name)
+
+    def input_artifacts(self, job: Message) -> dict[str, Message]:
+        """The artifacts that a job gives to its pipeline; those that are not there are left out."""
+        parent = job.name.rpartition(f"/{names.PIPELINE_JOBS}/")[0]
+        given = job.runtime_config.input_artifacts
+        found = {name: self._store.artifact(names.artifact(parent, given[name].artifact_id)) for name in given}
+        return {name: artifact for name, artifact in found.items() if artifact is not None}
+
+    def _workspace(self, job: Message) -> str:
+        root, name = job.runtime_config.gcs_output_directory, names.resource(job.name, names.PIPELINE_JOBS)
+        try:
+            return self._buckets.path(f"{root.rstrip('/')}/{name.project}/{name.id}/workspace")
+        except ValueError:
+            return ""  # no file can be below this root; whichever task needs one says so
 
     def cancel(self, name: str) -> None:
         """Cancel a job that has not ended: running containers are ended, waiting tasks do not start."""
@@ -111,7 +131,7 @@ class Engine:
             if job.state == PipelineState.PIPELINE_STATE_PENDING:
                 self.start(job, pipeline)
                 continue
-            self._runs[name] = run = stored_run(job, pipeline)
+            self._runs[name] = run = stored_run(job, pipeline, self.input_artifacts(job), self._workspace(job))
             with self._store.transaction():
                 self._resume(run, run.root)
                 self._advance(run)
@@ -152,13 +172,14 @@ class Engine:
 
     def _write(self, run: Run) -> None:
         run.job.update_time.CopyFrom(now())
-        self._store.save(run.job, run.changed.values())
+        self._store.save(run.job, run.changed.values(), run.removed)
         run.changed.clear()
+        run.removed.clear()
 
     def _look_at(self, run: Run, node: Node) -> None:
         """Look at a task whose turn may have come, or at an open DAG whose tasks may have ended."""
         if node.state in (TaskState.RUNNING, TaskState.CANCELLING):
-            if isinstance(node.component.body, Dag) and not node.waits:
+            if node.task.has_children and not node.waits:
                 self._end_dag(run, node)
         elif node.state == TaskState.PENDING and node.attempt is None:
             if run.cancelling:
@@ -185,11 +206,49 @@ class Engine:
             return
         _describe(run, node)
         write_inputs(node.detail, inputs)
-        if isinstance(node.component.body, Dag):
-            node.inputs = inputs
-            open_dag(run, node)
-        elif not self._found_in_cache(run, node, inputs):
-            self._start_container(run, node, node.component.body, inputs)
+        body = node.component.body
+        if node.task.has_children:
+            self._open(run, node, inputs)
+        elif isinstance(body, Importer):
+            self._import(run, node, body, inputs)
+        elif isinstance(body, Container) and not self._found_in_cache(run, node, inputs):
+            self._start_container(run, node, body, inputs)
+
+    def _open(self, run: Run, node: Node, inputs: Inputs) -> None:
+        """Start a DAG or a loop."""
+        node.inputs = inputs
+        try:
+            if node.task.loop is None:
+                open_dag(run, node)
+            else:
+                node.items = items_of(node, inputs)
+                open_loop(run, node)
+        except (ArgumentError, TooManyTasksError) as error:
+            fail(run, node, Code.INVALID_ARGUMENT, str(error))
+
+    def _import(self, run: Run, node: Node, importer: Importer, inputs: Inputs) -> None:
+        """Run an importer. An artifact with the same URI, type and metadata is made once, but for a reimport."""
+        move(run, node, TaskState.RUNNING)
+        try:
+            artifact = self._io(run, node, inputs).imported(importer)
+        except ContainerError as error:
+            fail(run, node, Code.INVALID_ARGUMENT, str(error))
+            return
+        (output,) = node.component.output_artifacts
+        parent = run.job.name.rpartition(f"/{names.PIPELINE_JOBS}/")[0]
+        key = import_key(parent, artifact)
+        kept = None if importer.reimport else self._store.cached_outputs(key)
+        if kept is None:
+            self._write_outputs(node, Outputs(artifacts={output: (artifact,)}))
+            self._store.cache_outputs(key, PipelineTaskDetail(outputs={"artifact": node.detail.outputs[output]}))
+        else:
+            write_outputs(node.detail, Outputs(artifacts={output: tuple(kept.outputs["artifact"].artifacts)}))
+        move(run, node, TaskState.SUCCEEDED)
+
+    def _write_outputs(self, node: Node, outputs: Outputs) -> None:
+        """Write what a task made into its detail, and its artifacts to the store."""
+        write_outputs(node.detail, outputs)
+        self._store.save_artifacts(one for artifacts in outputs.artifacts.values() for one in artifacts)
 
     def _found_in_cache(self, run: Run, node: Node, inputs: Inputs) -> bool:
         if not node.task.cached:
@@ -282,7 +341,7 @@ class Engine:
         """A container has ended well: its outputs are read."""
         if node.component.has_outputs:
             try:
-                write_outputs(node.detail, self._io(run, node, Inputs()).read())
+                self._write_outputs(node, self._io(run, node, Inputs()).read())
             except ContainerError as error:
                 fail(run, node, Code.INVALID_ARGUMENT, str(error))
                 return
@@ -292,8 +351,7 @@ class Engine:
         move(run, node, TaskState.SUCCEEDED)
 
     def _try_again(self, run: Run, node: Node) -> None:
-        retry = node.task.retry
-        delay = retry.delay(len(node.detail.executor_detail.container_detail.failed_main_jobs))
+        delay = node.task.retry.delay(node.failures)
 
         def waited(attempt: asyncio.Task[None]) -> None:
             if self._closing:
@@ -302,6 +360,8 @@ class Engine:
                 node.attempt = None
                 if attempt.cancelled():
                     end_cancelled(run, node)
+                elif node.task.has_children:
+                    run.queue.append(node)
                 elif isinstance(node.component.body, Container):
                     self._start_container(run, node, node.component.body, resolve(run, node))
                 self._advance(run)
@@ -320,11 +380,14 @@ class Engine:
         for node in dag.children.values():
             if node.final:
                 continue
-            if isinstance(node.component.body, Container):
+            if not node.task.has_children:
                 self._resume_container(run, node)
             elif node.state != TaskState.PENDING:
                 node.inputs = resolve(run, node)
+                node.items = items_of(node, node.inputs)
                 self._resume(run, node)
+            elif node.failures:
+                self._try_again(run, node)
 
     def _resume_container(self, run: Run, node: Node) -> None:
         """Go on with a container task; its CustomJob says how far it came."""
@@ -349,9 +412,13 @@ class Engine:
     # How things end.
 
     def _end_dag(self, run: Run, dag: Node) -> None:
-        failed = [name for name, node in dag.children.items() if node.state == TaskState.FAILED]
+        failed = [node.detail.task_name for node in dag.children.values() if node.state == TaskState.FAILED]
         if run.cancelling and any(node.state == TaskState.CANCELLED for node in dag.children.values()):
             end_cancelled(run, dag)
+            return
+        if failed and not run.cancelling and not run.stopped and dag.failures < dag.tries:
+            close_for_retry(run, dag, Code.FAILED_PRECONDITION, _failure(failed))
+            self._try_again(run, dag)
             return
         write_outputs(dag.detail, dag_outputs(dag))
         if failed:
@@ -379,8 +446,12 @@ def _describe(run: Run, node: Node) -> None:
     execution = node.detail.execution
     execution.name = f"{parent}/metadataStores/default/executions/{node.detail.task_id}"
     execution.display_name = node.detail.task_name
-    is_dag = isinstance(node.component.body, Dag)
-    execution.schema_title = "system.DagExecution" if is_dag else "system.ContainerExecution"
+    if node.task.has_children:
+        execution.schema_title = "system.DagExecution"
+    elif isinstance(node.component.body, Importer):
+        execution.schema_title = "system.ImporterExecution"
+    else:
+        execution.schema_title = "system.ContainerExecution"
 
 
 def _failure(failed: list[str]) -> str:

@@ -82,10 +82,14 @@ class ApiError(Exception):
 
 def invalid_argument(*violations: Violation) -> ApiError:
     """The request's fields are wrong, each for its own reason."""
+    return ApiError(Code.INVALID_ARGUMENT, _text(violations), violations)
+
+
+def _text(violations: Sequence[Violation]) -> str:
     shown = [f"{v.field}: {v.description}" if v.field else v.description for v in violations[:MOST_VIOLATIONS]]
     if len(violations) > MOST_VIOLATIONS:
         shown.append(f"... and {len(violations) - MOST_VIOLATIONS} more")
-    return ApiError(Code.INVALID_ARGUMENT, "\n".join(shown), violations)
+    return "\n".join(shown)
 
 
 def not_found(kind: str, name: str) -> ApiError:
@@ -106,6 +110,11 @@ def wrong_state(kind: str, name: str, state: str, action: str) -> ApiError:
 def unimplemented(what: str) -> ApiError:
     """The real service does this; the emulator does not."""
     return ApiError(Code.UNIMPLEMENTED, f"{what} is not implemented by this emulator.")
+
+
+def unimplemented_fields(*violations: Violation) -> ApiError:
+    """The request is right, and asks for what the emulator does not do."""
+    return ApiError(Code.UNIMPLEMENTED, _text(violations), violations)
 
 
 def unknown_route(method: str, path: str) -> ApiError:

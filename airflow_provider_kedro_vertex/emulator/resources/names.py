@@ -93,6 +93,11 @@ def generated_job_id(pipeline_name: str, now: datetime) -> str:
     return f"{base[:90].rstrip('-')}-{now:%Y%m%d%H%M%S}-{secrets.token_hex(3)}"
 
 
+def artifact(parent: str, artifact_id: str) -> str:
+    """The name of an artifact in a location's default metadata store, which pipelines use."""
+    return f"{parent}/metadataStores/default/artifacts/{artifact_id}"
+
+
 def generated_number() -> str:
     """A server-made number: a CustomJob's id, a task's id, an operation's id. Fits an int64."""
     return str(secrets.randbelow(8 * 10**18) + 10**18)

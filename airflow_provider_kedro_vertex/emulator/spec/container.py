@@ -1,4 +1,4 @@
-"""Container executors of a PipelineSpec: image, command, arguments and variables, with their placeholders."""
+"""Executors of a PipelineSpec, with their placeholders: containers and importers."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ from typing import Any, TypeVar
 
 from airflow_provider_kedro_vertex.emulator.spec import placeholders
 from airflow_provider_kedro_vertex.emulator.spec.findings import SPEC_PATH, Findings
-from airflow_provider_kedro_vertex.emulator.spec.graph import Component, Container
+from airflow_provider_kedro_vertex.emulator.spec.graph import Component, Container, Importer, Resources
 from airflow_provider_kedro_vertex.emulator.spec.placeholders import PlaceholderError, Ref, Source, Template, Word
+
+CHANNEL = "pipelinechannel--"
+"""The prefix of arguments that kfp adds to a task for its f-strings and machines; no component declares them."""
 
 _NO_PARTS: tuple[Any, ...] = ()
 
 _Text = TypeVar("_Text", Template, Word)
 
 
-def read_container(
+MACHINE_INPUTS = frozenset(
+    {
+        "cpu_request", "cpu_limit", "memory_request", "memory_limit", "accelerator_type", "accelerator_count",
+        "base_image",
+    }
+)  # fmt: skip
+"""The arguments that kfp adds to a task whose image or machine comes from a parameter; no component declares them."""
+
+
+def read_executor(
     executors: Mapping[str, Any], label: str, interface: Component, path: str, findings: Findings
-) -> Container:
+) -> Container | Importer:
     """Read the executor of a component.
 
     :param executors: those of the spec, checked for their form.
@@ -30,7 +42,9 @@ def read_container(
         findings.wrong(f"{path}.executor_label", f'there is no executor "{label[:100]}".')
         return nothing
     executor, at = executors[label], f"{SPEC_PATH}.deployment_spec.executors.{label}"
-    for kind in ("importer", "resolver", "customJob"):
+    if "importer" in executor:
+        return _importer(executor["importer"], interface, f"{at}.importer", findings)
+    for kind in ("resolver", "customJob"):
         if kind in executor:
             findings.not_run(f"{at}.{kind}", f"{kind} executors")
             return nothing
@@ -55,7 +69,61 @@ def read_container(
         )
 
     image = _text(placeholders.parse, container["image"], interface, f"{at}.container.image", findings)
-    return Container(image, words("command"), words("args"), tuple(env))
+    resources = _resources(container.get("resources", {}), interface, f"{at}.container.resources", findings)
+    return Container(image, words("command"), words("args"), tuple(env), resources)
+
+
+def _resources(data: Mapping[str, Any], interface: Component, path: str, findings: Findings) -> Resources:
+    def text(holder: Mapping[str, Any], *keys: str) -> Template:
+        # A field for a text, which may be a placeholder, takes the place of an older one for a number.
+        key = next((key for key in keys if holder.get(key)), "")
+        return _text(placeholders.parse, str(holder[key]), interface, f"{path}.{key}", findings) if key else ()
+
+    memory = text(data, "resourceMemoryLimit") or ((f"{data['memoryLimit']:g}G",) if data.get("memoryLimit") else ())
+    return Resources(
+        text(data, "resourceCpuLimit", "cpuLimit"),
+        memory,
+        text(data.get("accelerator", {}), "resourceType", "type"),
+    )
+
+
+def _importer(data: Mapping[str, Any], interface: Component, path: str, findings: Findings) -> Importer:
+    for key in ("properties", "customProperties"):
+        if data.get(key):
+            findings.not_run(f"{path}.{key}", "properties of schema 2.0.0")
+    if data.get("downloadToWorkspace"):
+        findings.not_run(f"{path}.download_to_workspace", "a download to a workspace")
+    if interface.artifacts or interface.output_parameters or len(interface.output_artifacts) != 1:
+        findings.wrong(path, "an importer has one output, which is an artifact, and no input artifacts.")
+    source = data.get("artifactUri", {})
+    parameter = source.get("runtimeParameter", "")
+    uri = source.get("constant", source.get("constantValue", {}).get("stringValue"))
+    if not isinstance(uri, str) or not uri:
+        uri = ""
+        if parameter not in interface.parameters:
+            findings.wrong(f"{path}.artifact_uri", "must be a text, or the name of an input parameter.")
+    metadata = data.get("metadata", {})
+    for text in texts_in(metadata):
+        _text(placeholders.parse, text, interface, f"{path}.metadata", findings)
+    return Importer(
+        _text(placeholders.parse, uri, interface, f"{path}.artifact_uri", findings),
+        parameter,
+        metadata,
+        data.get("reimport", False),
+    )
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text inside a JSON value, keys too, where a placeholder may stand."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts_in(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from texts_in(item)
 
 
 def _text(parse: Callable[[str], _Text], text: str, interface: Component, path: str, findings: Findings) -> _Text:
@@ -67,11 +135,19 @@ def _text(parse: Callable[[str], _Text], text: str, interface: Component, path: 
         Source.OUTPUT_FILE: interface.output_parameters,
         Source.OUTPUT_URI: interface.output_artifacts,
         Source.OUTPUT_PATH: interface.output_artifacts,
+        Source.OUTPUT_METADATA: interface.output_artifacts,
     }
     for ref in refs(parse, text, path, findings):
-        if ref.name not in known.get(ref.source, (ref.name,)) and not (
-            # The structure IfPresent may ask for an artifact too.
-            ref.source is Source.INPUT and ref.name in interface.artifacts and "IfPresent" in text
+        if (
+            ref.name not in known.get(ref.source, (ref.name,))
+            and not (
+                # The structure IfPresent may ask for an artifact too.
+                ref.source is Source.INPUT and ref.name in interface.artifacts and "IfPresent" in text
+            )
+            and not (
+                # kfp names what a task is given, and not what its component declares, for machines and images.
+                ref.source is Source.INPUT and ref.name.startswith(CHANNEL)
+            )
         ):
             way = "output" if ref.source in (Source.OUTPUT_FILE, Source.OUTPUT_URI, Source.OUTPUT_PATH) else "input"
             findings.wrong(path, f'the placeholder names an {way} "{ref.name[:100]}" that does not exist.')

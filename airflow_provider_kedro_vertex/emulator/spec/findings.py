@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, invalid_argument
+from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, invalid_argument, unimplemented_fields
 
 SPEC_PATH = "pipeline_job.pipeline_spec"
 """The spec's path in a request."""
@@ -29,8 +29,10 @@ class Findings:
     def refuse(self) -> None:
         """Refuse the spec if something was found.
 
-        :raises ApiError: INVALID_ARGUMENT with what is wrong, or else with what is not run.
+        :raises ApiError: INVALID_ARGUMENT with what is wrong, or else UNIMPLEMENTED with what is not run.
         """
         # What is wrong comes first: with it, what is not run may be no more than a consequence.
-        if self.faults or self.not_served:
-            raise invalid_argument(*(self.faults or self.not_served))
+        if self.faults:
+            raise invalid_argument(*self.faults)
+        if self.not_served:
+            raise unimplemented_fields(*self.not_served)

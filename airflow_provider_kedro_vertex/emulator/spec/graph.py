@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,12 +41,14 @@ class ArtifactType:
 
     :param schema: its ``ArtifactTypeSchema`` in JSON, as containers get it.
     :param metadata: what an output's metadata starts with.
+    :param is_list: whether it stands for a list of artifacts.
     """
 
     name: str
     schema: Mapping[str, str]
     optional: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    is_list: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,25 @@ class Constant:
 
 @dataclass(frozen=True)
 class ComponentInput:
-    """An argument that is an input of the component around the task."""
+    """An argument that is an input of the component around the task.
+
+    :param keys: the way to a part of a parameter's value.
+    """
 
     name: str
+    keys: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True)
 class TaskOutput:
-    """An argument that is an output of another task of the DAG."""
+    """An argument that is an output of another task of the DAG.
+
+    :param keys: the way to a part of a parameter's value.
+    """
 
     task: str
     name: str
+    keys: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,15 @@ ArtifactArgument = ComponentInput | TaskOutput
 
 
 @dataclass(frozen=True)
+class Resources:
+    """The limits of a container and its accelerators, each as it stands in the spec; empty where none is set."""
+
+    cpu: Template = ()
+    memory: Template = ()
+    accelerator: Template = ()
+
+
+@dataclass(frozen=True)
 class Container:
     """One container executor."""
 
@@ -90,6 +109,23 @@ class Container:
     command: tuple[Word, ...]
     args: tuple[Word, ...]
     env: tuple[tuple[str, Template], ...]
+    resources: Resources = Resources()
+
+
+@dataclass(frozen=True)
+class Importer:
+    """An importer: it makes an artifact of something that is there already.
+
+    :param uri: the URI, where it stands in the spec.
+    :param parameter: the input with the URI, where it does not.
+    :param metadata: the artifact's metadata; its texts may hold placeholders.
+    :param reimport: whether an artifact that was imported before is made anew.
+    """
+
+    uri: Template
+    parameter: str
+    metadata: Mapping[str, Any]
+    reimport: bool
 
 
 @dataclass(frozen=True)
@@ -110,7 +146,7 @@ class Component:
 
     name: str
     parameters: Mapping[str, Parameter]
-    body: Container | Dag
+    body: Container | Dag | Importer
     artifacts: Mapping[str, ArtifactType] = field(default_factory=dict)
     output_parameters: Mapping[str, Parameter] = field(default_factory=dict)
     output_artifacts: Mapping[str, ArtifactType] = field(default_factory=dict)
@@ -142,6 +178,24 @@ NO_RETRY = Retry(0, 0.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True)
+class Loop:
+    """Runs a task once for each of some items, as kfp's ``dsl.ParallelFor``.
+
+    :param item: the task's input that gets an item.
+    :param source: the task's input that has the items; None if they stand in the spec.
+    :param items: those that stand in the spec.
+    :param artifacts: whether the items are artifacts.
+    :param limit: iterations that may run at the same time; 0 for no limit.
+    """
+
+    item: str
+    source: str | None
+    items: tuple[Any, ...] = ()
+    artifacts: bool = False
+    limit: int = 0
+
+
+@dataclass(frozen=True)
 class Task:
     """One task of a DAG.
 
@@ -149,6 +203,7 @@ class Task:
     :param condition: what must hold for it to run.
     :param cached: whether outputs of an earlier run may stand for a run.
     :param cache_key: what tells that they do, in place of the task's inputs and command.
+    :param loop: the items for each of which it runs.
     """
 
     name: str
@@ -161,6 +216,12 @@ class Task:
     condition: Condition | None = None
     cached: bool = False
     cache_key: str = ""
+    loop: Loop | None = None
+
+    @property
+    def has_children(self) -> bool:
+        """True if it stands for other tasks: those of a DAG, or the iterations of a loop."""
+        return self.loop is not None or isinstance(self.component.body, Dag)
 
 
 @dataclass(frozen=True)
@@ -173,17 +234,11 @@ class Pipeline:
 
 
 def bind(component: Component, given: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Give each input of a component its value: the one given, or its default. An optional one without either is None.
+    """Give each input parameter of a component its value: the one given, or its default; None without either.
 
     :raises ApiError: INVALID_ARGUMENT for an unknown name, a missing value or a wrong type.
     """
-    faults = []
-    for name in given:
-        if name not in component.parameters:
-            known = ", ".join(component.parameters) or "none"
-            faults.append(
-                Violation(f"{path}.{name}", f"the pipeline has no input parameter of this name; it has: {known}.")
-            )
+    faults = _unknown(given, component.parameters, "parameter", path)
     values: dict[str, Any] = {}
     for name, parameter in component.parameters.items():
         value = given.get(name)
@@ -201,6 +256,28 @@ def bind(component: Component, given: Mapping[str, Any], path: str) -> dict[str,
     if faults:
         raise invalid_argument(*faults)
     return values
+
+
+def check_artifacts(component: Component, given: Iterable[str], path: str) -> None:
+    """Check that the artifacts which a pipeline is given are those that it declares.
+
+    :raises ApiError: INVALID_ARGUMENT for an unknown name, or one that is missing.
+    """
+    faults = _unknown(given, component.artifacts, "artifact", path)
+    for name, artifact in component.artifacts.items():
+        if name not in given and not artifact.optional:
+            faults.append(Violation(f"{path}.{name}", "this input artifact is required."))
+    if faults:
+        raise invalid_argument(*faults)
+
+
+def _unknown(given: Iterable[str], known: Mapping[str, Any], kind: str, path: str) -> list[Violation]:
+    names = ", ".join(known) or "none"
+    return [
+        Violation(f"{path}.{name}", f"the pipeline has no input {kind} of this name; it has: {names}.")
+        for name in given
+        if name not in known
+    ]
 
 
 def type_fault(value: Any, parameter: Parameter) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -29,6 +29,7 @@ class Source(Enum):
     OUTPUT_FILE = "the file to write an output parameter to"
     OUTPUT_URI = "an output artifact's URI"
     OUTPUT_PATH = "an output artifact's path"
+    OUTPUT_METADATA = "an output artifact's metadata in the spec, or one key of it"
     EXECUTOR_OUTPUT = "the file to write the executor output to"
     EXECUTOR_INPUT = "the executor input"
     RUN = "what the run itself is called, and the like"
@@ -84,17 +85,20 @@ _FORMS = tuple(
         (rf"\.outputs\.parameters{_NAME}\.output_file", Source.OUTPUT_FILE),
         (rf"\.outputs\.artifacts{_NAME}\.uri", Source.OUTPUT_URI),
         (rf"\.outputs\.artifacts{_NAME}\.path", Source.OUTPUT_PATH),
+        (rf"\.outputs\.artifacts{_NAME}\.metadata(?:{_NAME})?", Source.OUTPUT_METADATA),
         (r"\.outputs\.output_file|\.outputMetadataUri", Source.EXECUTOR_OUTPUT),
         (r"", Source.EXECUTOR_INPUT),
     )
 )
 RUN_NAMES = (
     "pipeline_job_name", "pipeline_job_uuid", "pipeline_job_resource_name", "pipeline_task_name", "pipeline_task_uuid",
-    "pipeline_root", "pipeline_job_create_time_utc",
+    "pipeline_root", "pipeline_job_create_time_utc", "pipeline_google_cloud_project_id",
+    "pipeline_google_cloud_location", "pipeline_service_account", "pipeline_network", "pipeline_encryption_key_name",
+    "pipeline_persistent_resource_id", "workspace_path",
 )  # fmt: skip
 """The placeholders of source RUN."""
 # Vertex AI has these too; they are not run here.
-_KNOWN = re.compile(r"\.(inputs|outputs)(\..*|\[.*)?|\.pipeline_job_schedule_time.*|\.workspace_path", re.DOTALL)
+_KNOWN = re.compile(r"\.(inputs|outputs)(\..*|\[.*)?|\.pipeline_job_schedule_time.*", re.DOTALL)
 _STRUCTURE = re.compile(r'\s*\{\s*"(IfPresent|Concat)"\s*:')
 
 
@@ -164,6 +168,19 @@ def render(template: Template, resolve: Resolve) -> str:
         part if isinstance(part, str) else _escaped(resolve(part), part.escaped) if part.escaped else resolve(part)
         for part in template
     )
+
+
+def render_some(text: str, texts: Mapping[str, str]) -> str:
+    """Fill those placeholders of source RUN that have a text; everything else stays as it is."""
+
+    def fill(match: re.Match[str]) -> str:
+        try:
+            ref = _read(match[1], match[0])
+        except PlaceholderError:
+            return match[0]
+        return _escaped(texts[ref.name], ref.escaped) if ref.source is Source.RUN and ref.name in texts else match[0]
+
+    return _PLACEHOLDER.sub(fill, text)
 
 
 def render_word(word: Word, resolve: Resolve, present: Callable[[str], bool]) -> Iterator[str]:

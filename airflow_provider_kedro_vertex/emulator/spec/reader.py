@@ -1,26 +1,36 @@
 """A PipelineSpec 2.1.0, checked and read into the :mod:`.graph` that the engine runs.
 
-What it runs: container executors; nested DAGs; parameters and artifacts, in and out; ``dependentTasks``; constants,
-component inputs, other tasks' outputs and final statuses as arguments; conditions; both trigger strategies (so exit
-handlers); retry policies; caching; the placeholders of :mod:`.placeholders`.
+What it runs: container executors and importers; nested DAGs; loops over parameters and artifacts, with a limit, and
+what is collected from them; parameters and artifacts, in and out, also of the whole pipeline; ``dependentTasks``;
+constants, component inputs, parts of them (``parseJson(string_value)["a"]``), other tasks' outputs and final statuses
+as arguments; conditions; both trigger strategies (so exit handlers); retry policies, also of nested DAGs; caching; the
+placeholders of :mod:`.placeholders`. A task waits for the tasks whose outputs it takes, named in ``dependentTasks`` or
+not (``pipeline_spec.proto``).
 
-What it refuses at create, by name, with INVALID_ARGUMENT and the field's path: loops, importers, resolvers, custom job
-executors, lists of artifacts, artifacts as inputs of the whole pipeline, parameter expressions, retry policies of
-nested DAGs and lifecycle hooks. Nothing is skipped silently, with two exceptions that change no result: ``resources``
-are accepted and a process may use what the machine has; ``cachingOptions`` of a nested DAG are accepted and its tasks
-have their own.
+What it refuses at create, by name and with the field's path: resolvers, custom job executors, lists of artifacts that
+one container makes, other parameter expressions, lifecycle hooks and downloads to a workspace. Nothing is skipped
+silently, with two exceptions that change no result: ``resources`` are accepted, and a process may use what the machine
+has; ``cachingOptions`` of a nested DAG or loop are accepted, and its tasks have their own.
 """
 
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_kedro_vertex.emulator.spec import conditions, placeholders
 from airflow_provider_kedro_vertex.emulator.spec.conditions import Condition, ConditionError
-from airflow_provider_kedro_vertex.emulator.spec.container import read_container, refs
+from airflow_provider_kedro_vertex.emulator.spec.container import (
+    CHANNEL,
+    MACHINE_INPUTS,
+    read_executor,
+    refs,
+    texts_in,
+)
 from airflow_provider_kedro_vertex.emulator.spec.findings import SPEC_PATH, Findings
 from airflow_provider_kedro_vertex.emulator.spec.graph import (
     NO_RETRY,
@@ -34,6 +44,7 @@ from airflow_provider_kedro_vertex.emulator.spec.graph import (
     Container,
     Dag,
     FinalStatus,
+    Loop,
     Parameter,
     Pipeline,
     Retry,
@@ -50,32 +61,21 @@ DEEPEST = 50
 MOST_TASKS = 10_000
 """The most tasks of one job, each nested DAG counted as often as it is used."""
 
-# An f-string in kfp's DSL becomes a constant that names such an input, which the component itself does not declare.
-_CHANNEL = "pipelinechannel--"
+# The one form of a parameterExpressionSelector that kfp writes: parts of a loop's item.
+_PART = re.compile(r"""parseJson\(string_value\)((?:\[(?:"[^"]*"|'[^']*'|[0-9]{1,9})\])+)""")
+_KEY = re.compile(r"""\[(?:"([^"]*)"|'([^']*)'|([0-9]+))\]""")
 _LEGACY_TYPES = {"INT": "NUMBER_INTEGER", "DOUBLE": "NUMBER_DOUBLE", "STRING": "STRING"}
 
 
 def read_pipeline(spec: Any) -> Pipeline:
     """Read a spec as it comes out of a Struct's JSON.
 
-    :raises ApiError: INVALID_ARGUMENT with each field that is wrong, or each feature that is not run.
+    :raises ApiError: INVALID_ARGUMENT with each field that is wrong, or UNIMPLEMENTED with each feature not run.
     """
     findings = Findings()
     checked = normalise(spec, "PipelineSpec", SPEC_PATH, findings.faults)
     findings.refuse()
     return _Reader(checked, findings).pipeline()
-
-
-def _constant_texts(value: Any) -> Iterator[str]:
-    """Every text inside a constant, where a placeholder may stand."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _constant_texts(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _constant_texts(item)
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,6 @@ class _Reader:
             self.findings.wrong(f"{SPEC_PATH}.root.dag", "is required.")
             root = {"dag": {}}
         component = self._component("root", root, f"{SPEC_PATH}.root")
-        for artifact in component.artifacts:
-            path = f"{SPEC_PATH}.root.input_definitions.artifacts.{artifact}"
-            self.findings.not_run(path, "artifacts as inputs of the pipeline")
         if _tasks_in(component, {}) > MOST_TASKS:
             self.findings.wrong(f"{SPEC_PATH}.root.dag", f"has more than {MOST_TASKS} tasks in all.")
         self.findings.refuse()
@@ -133,8 +130,13 @@ class _Reader:
         body = (
             self._dag(data["dag"], interface, f"{path}.dag")
             if "dag" in data
-            else read_container(executors, data.get("executorLabel", ""), interface, path, self.findings)
+            else read_executor(executors, data.get("executorLabel", ""), interface, path, self.findings)
         )
+        if isinstance(body, Container):
+            for artifact, declared in interface.output_artifacts.items():
+                if declared.is_list:
+                    at = f"{path}.output_definitions.artifacts.{artifact}"
+                    self.findings.not_run(at, "lists of artifacts that one container makes")
         return Component(
             name,
             interface.parameters,
@@ -166,13 +168,15 @@ class _Reader:
         return parameter
 
     def _artifact(self, name: str, data: dict[str, Any], path: str) -> ArtifactType:
-        if data.get("isArtifactList"):
-            self.findings.not_run(path, "lists of artifacts")
         for key in ("properties", "customProperties"):
             if data.get(key):
                 self.findings.not_run(f"{path}.{key}", "properties of schema 2.0.0")
         return ArtifactType(
-            name, data.get("artifactType", {}), data.get("isOptional", False), data.get("metadata") or {}
+            name,
+            data.get("artifactType", {}),
+            data.get("isOptional", False),
+            data.get("metadata") or {},
+            data.get("isArtifactList", False),
         )
 
     def _referenced(self, name: str, path: str) -> Component:
@@ -245,31 +249,69 @@ class _Reader:
         return parameters, artifacts
 
     def _task(self, name: str, data: dict[str, Any], scope: _Scope, path: str) -> Task:
-        for key in ("artifactIterator", "parameterIterator", "iteratorPolicy"):
-            if key in data:
-                self.findings.not_run(path, f"loops ({key})")
         component = scope.tasks[name]
-        upstream = data.get("dependentTasks", [])
-        for other in upstream:
+        dependent = data.get("dependentTasks", [])
+        for other in dependent:
             if other not in scope.tasks:
                 self.findings.wrong(f"{path}.dependent_tasks", f'there is no task "{other[:100]}" in this DAG.')
         trigger, caching = data.get("triggerPolicy", {}), data.get("cachingOptions", {})
         inputs = data.get("inputs", {})
-        if "retryPolicy" in data and isinstance(component.body, Dag) and component.body.tasks:
-            self.findings.not_run(f"{path}.retry_policy", "retry policies of nested DAGs")
-        arguments = self._arguments(inputs.get("parameters", {}), component, scope, upstream, f"{path}.inputs")
+        loop = self._loop(data, component, inputs, path)
+        items = () if loop is None else (loop.item,)
+        arguments = self._arguments(inputs.get("parameters", {}), component, scope, items, f"{path}.inputs")
+        artifacts = self._artifact_arguments(inputs.get("artifacts", {}), component, scope, items, f"{path}.inputs")
+        producers = (
+            argument.task
+            for argument in (*arguments.values(), *artifacts.values())
+            if isinstance(argument, (TaskOutput, FinalStatus)) and argument.task in scope.tasks
+        )
         return Task(
             name,
             component,
             arguments,
-            tuple(dict.fromkeys(upstream)),
+            tuple(dict.fromkeys((*dependent, *producers))),
             trigger.get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED",
             _retry(data.get("retryPolicy", {})),
-            self._artifact_arguments(inputs.get("artifacts", {}), component, scope, upstream, f"{path}.inputs"),
+            artifacts,
             self._condition(trigger.get("condition", ""), arguments, component, f"{path}.trigger_policy.condition"),
             caching.get("enableCache", False),
             caching.get("cacheKey", ""),
+            loop,
         )
+
+    def _loop(
+        self, data: dict[str, Any], component: Component, inputs: Mapping[str, Mapping[str, Any]], path: str
+    ) -> Loop | None:
+        limit = data.get("iteratorPolicy", {}).get("parallelismLimit", 0)
+        if limit < 0:
+            self.findings.wrong(f"{path}.iterator_policy.parallelism_limit", "must not be negative.")
+        artifacts = "artifactIterator" in data
+        if not artifacts and "parameterIterator" not in data:
+            if "iteratorPolicy" in data:
+                self.findings.wrong(f"{path}.iterator_policy", "the task has no iterator.")
+            return None
+        kind, source_key = ("artifact", "inputArtifact") if artifacts else ("parameter", "inputParameter")
+        iterator, at = data[f"{kind}Iterator"], f"{path}.{kind}_iterator"
+        item, given = iterator.get("itemInput", ""), iterator.get("items", {})
+        if component.name in self.done:
+            known = component.artifacts if artifacts else component.parameters
+            self._declared(item, known, component, "input", f"{at}.item_input")
+        if "raw" in given:
+            return Loop(item, None, self._raw_items(given["raw"], f"{at}.items.raw"), limit=limit)
+        source = given.get(source_key, "")
+        if source not in inputs.get(f"{kind}s", {}):
+            self.findings.wrong(f"{at}.items", f'the task has no input {kind} "{source[:100]}".')
+        return Loop(item, source, artifacts=artifacts, limit=limit)
+
+    def _raw_items(self, text: str, path: str) -> tuple[Any, ...]:
+        try:
+            items = json.loads(text)
+        except (ValueError, RecursionError):
+            items = None
+        if not isinstance(items, list):
+            self.findings.wrong(path, "must be a list in JSON.")
+            return ()
+        return tuple(items)
 
     def _condition(
         self, text: str, arguments: Mapping[str, Argument], component: Component, path: str
@@ -289,29 +331,30 @@ class _Reader:
     # Arguments.
 
     def _arguments(
-        self, given: dict[str, Any], component: Component, scope: _Scope, upstream: Sequence[str], path: str
+        self, given: dict[str, Any], component: Component, scope: _Scope, items: tuple[str, ...], path: str
     ) -> dict[str, Argument]:
         arguments: dict[str, Argument] = {}
         for name, source in given.items():
             at = f"{path}.parameters.{name}"
-            if not name.startswith(_CHANNEL) and component.name in self.done:
+            if not name.startswith(CHANNEL) and name not in MACHINE_INPUTS and component.name in self.done:
                 self._declared(name, component.parameters, component, "input", at)
-            argument = self._argument(source, scope, upstream, at)
+            argument = self._argument(source, scope, at)
             if argument is None:
                 continue
             arguments[name] = argument
             if isinstance(argument, Constant):
-                for text in _constant_texts(argument.value):
+                for text in texts_in(argument.value):
                     self._constant_text(text, given, at)
                 self._check_constant(argument.value, component.parameters.get(name), at)
-        self._required(component.parameters, given, component, f"{path}.parameters")
+        self._required(component.parameters, {*given, *items}, component, f"{path}.parameters")
         return arguments
 
-    def _argument(self, source: dict[str, Any], scope: _Scope, upstream: Sequence[str], path: str) -> Argument | None:
-        if source.get("parameterExpressionSelector"):
-            self.findings.not_run(f"{path}.parameter_expression_selector", "parameter expressions")
+    def _argument(self, source: dict[str, Any], scope: _Scope, path: str) -> Argument | None:
+        keys = self._keys(source.get("parameterExpressionSelector", ""), f"{path}.parameter_expression_selector")
+        if keys and not ("componentInputParameter" in source or "taskOutputParameter" in source):
+            self.findings.not_run(f"{path}.parameter_expression_selector", "parts of constants and final statuses")
         if "componentInputParameter" in source:
-            return self._component_input(source["componentInputParameter"], scope.around.parameters, path)
+            return self._component_input(source["componentInputParameter"], scope.around.parameters, path, keys)
         if "runtimeValue" in source:
             value = source["runtimeValue"]
             if "constant" in value:
@@ -322,49 +365,61 @@ class _Reader:
         elif "taskOutputParameter" in source:
             output = source["taskOutputParameter"]
             at, producer = f"{path}.task_output_parameter", output.get("producerTask", "")
-            self._depends(producer, upstream, at)
-            return self._output(producer, output.get("outputParameterKey", ""), "parameter", scope, at)
+            return self._output(producer, output.get("outputParameterKey", ""), "parameter", scope, at, keys)
         elif "taskFinalStatus" in source:
             producer = source["taskFinalStatus"].get("producerTask", "")
-            self._depends(producer, upstream, f"{path}.task_final_status")
+            if producer not in scope.tasks:
+                self.findings.wrong(f"{path}.task_final_status", f'there is no task "{producer[:100]}" in this DAG.')
             return FinalStatus(producer)
         else:
             self.findings.wrong(path, "has no source.")
         return None
 
+    def _keys(self, expression: str, path: str) -> tuple[str | int, ...]:
+        if not expression:
+            return ()
+        match = _PART.fullmatch(expression)
+        if match is None:
+            self.findings.not_run(path, f'the parameter expression "{expression[:100]}"')
+            return ()
+        return tuple(int(number) if number else double or single for double, single, number in _KEY.findall(match[1]))
+
     def _artifact_arguments(
-        self, given: dict[str, Any], component: Component, scope: _Scope, upstream: Sequence[str], path: str
+        self, given: dict[str, Any], component: Component, scope: _Scope, items: tuple[str, ...], path: str
     ) -> dict[str, ArtifactArgument]:
         arguments: dict[str, ArtifactArgument] = {}
         for name, source in given.items():
             at = f"{path}.artifacts.{name}"
-            if not name.startswith(_CHANNEL) and component.name in self.done:
+            if not name.startswith(CHANNEL) and component.name in self.done:
                 self._declared(name, component.artifacts, component, "input", at)
             if "componentInputArtifact" in source:
                 arguments[name] = self._component_input(source["componentInputArtifact"], scope.around.artifacts, at)
             elif "taskOutputArtifact" in source:
                 output = source["taskOutputArtifact"]
                 at, producer = f"{at}.task_output_artifact", output.get("producerTask", "")
-                self._depends(producer, upstream, at)
                 arguments[name] = self._output(producer, output.get("outputArtifactKey", ""), "artifact", scope, at)
             else:
                 self.findings.wrong(at, "has no source.")
-        self._required(component.artifacts, given, component, f"{path}.artifacts")
+        self._required(component.artifacts, {*given, *items}, component, f"{path}.artifacts")
         return arguments
 
     def _required(
-        self, inputs: Mapping[str, Parameter | ArtifactType], given: Mapping[str, Any], component: Component, path: str
+        self, inputs: Mapping[str, Parameter | ArtifactType], given: set[str], component: Component, path: str
     ) -> None:
         for name, declared in inputs.items():
             if name not in given and not declared.optional:
                 self.findings.wrong(path, f'the input "{name}" of "{component.name}" is required.')
 
-    def _component_input(self, name: str, known: Mapping[str, Any], path: str) -> ComponentInput:
+    def _component_input(
+        self, name: str, known: Mapping[str, Any], path: str, keys: tuple[str | int, ...] = ()
+    ) -> ComponentInput:
         if name not in known:
             self.findings.wrong(path, f'the component around this task has no input "{name[:100]}".')
-        return ComponentInput(name)
+        return ComponentInput(name, keys)
 
-    def _output(self, task: str, name: str, kind: str, scope: _Scope, path: str) -> TaskOutput:
+    def _output(
+        self, task: str, name: str, kind: str, scope: _Scope, path: str, keys: tuple[str | int, ...] = ()
+    ) -> TaskOutput:
         if task not in scope.tasks:
             self.findings.wrong(path, f'there is no task "{task[:100]}" in this DAG.')
         else:
@@ -372,11 +427,7 @@ class _Reader:
             known = component.output_parameters if kind == "parameter" else component.output_artifacts
             if name not in known and component.name in self.done:
                 self.findings.wrong(path, f'the task "{task[:100]}" has no output {kind} "{name[:100]}".')
-        return TaskOutput(task, name)
-
-    def _depends(self, producer: str, upstream: Sequence[str], path: str) -> None:
-        if producer not in upstream:
-            self.findings.wrong(f"{path}.producer_task", f'the task does not depend on a task "{producer[:100]}".')
+        return TaskOutput(task, name, keys)
 
     def _declared(self, name: str, known: Mapping[str, Any], component: Component, what: str, path: str) -> None:
         if name not in known:
@@ -412,7 +463,7 @@ def _retry(data: dict[str, Any]) -> Retry:
 
 def _tasks_in(component: Component, known: dict[int, int]) -> int:
     """Count the tasks of a component, at every depth."""
-    if isinstance(component.body, Container):
+    if not isinstance(component.body, Dag):
         return 0
     if id(component) not in known:
         known[id(component)] = sum(1 + _tasks_in(task.component, known) for task in component.body.tasks.values())

@@ -142,7 +142,11 @@ MESSAGES: Mapping[str, Mapping[str, Type]] = {
     "Value": {"intValue": "int", "doubleValue": "double", "stringValue": "string"},
     "PipelineDeploymentConfig": {"executors": Map("ExecutorSpec")},
     "ExecutorSpec": {
-        "container": "PipelineContainerSpec", "importer": "struct", "resolver": "struct", "customJob": "struct",
+        "container": "PipelineContainerSpec", "importer": "ImporterSpec", "resolver": "struct", "customJob": "struct",
+    },
+    "ImporterSpec": {
+        "artifactUri": "ValueOrRuntimeParameter", "typeSchema": "ArtifactTypeSchema", "properties": _CONSTANTS,
+        "customProperties": _CONSTANTS, "metadata": "struct", "reimport": "bool", "downloadToWorkspace": "bool",
     },
     "PipelineContainerSpec": {
         "image": "string", "command": _STRINGS, "args": _STRINGS, "lifecycle": "struct",

@@ -18,6 +18,7 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.protos import (
+    Artifact,
     CustomJob,
     Message,
     Operation,
@@ -28,7 +29,7 @@ from airflow_provider_kedro_vertex.emulator.resources.protos import (
 )
 from airflow_provider_kedro_vertex.emulator.resources.states import JobState, PipelineState
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 TIMES = ("create_time", "start_time", "end_time", "update_time")
 
@@ -57,6 +58,7 @@ CREATE INDEX jobs_by_spec ON jobs (spec);
 CREATE TABLE details (job TEXT NOT NULL, task INTEGER NOT NULL, detail BLOB NOT NULL, UNIQUE (job, task));
 CREATE TABLE operations (name TEXT PRIMARY KEY, operation BLOB NOT NULL);
 CREATE TABLE waits (operation TEXT NOT NULL, job TEXT NOT NULL);
+CREATE TABLE artifacts (name TEXT PRIMARY KEY, artifact BLOB NOT NULL);
 CREATE TABLE cache (key TEXT PRIMARY KEY, detail BLOB NOT NULL);
 """
 
@@ -136,16 +138,18 @@ class Store:
         """
         self._add(job, names.CUSTOM_JOBS, JobState(job.state).name, None, "")
 
-    def save(self, job: Message, details: Iterable[Message] = ()) -> None:
+    def save(self, job: Message, details: Iterable[Message] = (), removed: Iterable[int] = ()) -> None:
         """Store what changed in a job: a CustomJob, or a PipelineJob without its spec.
 
         :param details: the details of a PipelineJob's tasks that changed or are new, the latter in their order.
+        :param removed: the ids of tasks whose details go.
         """
         state = PipelineState(job.state).name if isinstance(job, PipelineJob) else JobState(job.state).name
         self._db.execute(
             "UPDATE jobs SET job = ?, state = ?, start_time = ?, end_time = ?, update_time = ? WHERE name = ?",
             (job.SerializeToString(), state, *(microseconds(job, time) for time in TIMES[1:]), job.name),
         )
+        self._db.executemany("DELETE FROM details WHERE job = ? AND task = ?", ((job.name, task) for task in removed))
         self._db.executemany(
             "INSERT INTO details VALUES (?, ?, ?) ON CONFLICT (job, task) DO UPDATE SET detail = excluded.detail",
             (
@@ -220,7 +224,7 @@ class Store:
     def clear(self) -> None:
         """Forget everything."""
         with self.transaction():
-            for table in ("jobs", "details", "specs", "operations", "waits", "cache"):
+            for table in ("jobs", "details", "specs", "operations", "waits", "artifacts", "cache"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def delete(self, name: str) -> None:
@@ -255,6 +259,17 @@ class Store:
         """A long-running operation; None if there is none."""
         row = self._db.execute("SELECT operation FROM operations WHERE name = ?", (name,)).fetchone()
         return None if row is None else Operation.FromString(row["operation"])
+
+    def save_artifacts(self, artifacts: Iterable[Message]) -> None:
+        """Keep artifacts by their names."""
+        self._db.executemany(
+            "INSERT OR REPLACE INTO artifacts VALUES (?, ?)", ((one.name, one.SerializeToString()) for one in artifacts)
+        )
+
+    def artifact(self, name: str) -> Message | None:
+        """An artifact; None if there is none."""
+        row = self._db.execute("SELECT artifact FROM artifacts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else Artifact.FromString(row["artifact"])
 
     def cache_outputs(self, key: str, detail: Message) -> None:
         """Keep a task's outputs, in place of earlier ones with the same key."""

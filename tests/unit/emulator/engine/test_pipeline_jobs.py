@@ -240,17 +240,45 @@ def test_constants_may_hold_placeholders_over_other_arguments(emulator: Emulator
     assert emulator.script.works[0].argv == ("python", "a", "hello {{$.x}}")
 
 
-def test_an_optional_input_without_a_value_fails_the_task_that_uses_it(emulator: Emulator) -> None:
-    made = spec({"a": []}, parameters={"p": {"parameterType": "STRING", "isOptional": True}})
-    made["deploymentSpec"]["executors"]["exec-a"]["container"]["args"].append("{{$.inputs.parameters['p']}}")
+def test_an_optional_input_without_a_value_is_null(emulator: Emulator) -> None:
+    made = spec({"a": []}, parameters={"p": {"parameterType": "STRUCT", "isOptional": True}})
+    payload = """{"labels": {{$.inputs.parameters['p']}}, "n": 1}"""
+    made["deploymentSpec"]["executors"]["exec-a"]["container"]["args"].append(payload)
 
     async def scenario() -> None:
         emulator.create(made)
+        await emulator.until("a")
+        await emulator.end("a")
         await emulator.done()
 
     run(scenario())
-    assert emulator.state == "FAILED"
-    assert 'input "p", which is optional' in emulator.task("a").error.message
+    assert json.loads(emulator.script.works[0].argv[2]) == {"labels": None, "n": 1}
+
+
+def test_the_jobs_own_names_are_filled_in_arguments_and_defaults_and_not_in_values(emulator: Emulator) -> None:
+    names_ = ("google_cloud_project_id", "google_cloud_location", "service_account", "network")
+    text = " ".join(f"{{{{$.pipeline_{name}}}}}" for name in names_)
+    parameters = {
+        "p": {"parameterType": "STRING", "defaultValue": text},
+        "q": {"parameterType": "STRUCT", "defaultValue": {"key": [f"<{text}>", "{{$.other}}"]}},
+        "r": {"parameterType": "STRING"},
+    }
+    made = spec({"a": []}, parameters=parameters)
+    args = [f"{{{{$.inputs.parameters['{name}']}}}}" for name in parameters]
+    made["deploymentSpec"]["executors"]["exec-a"]["container"]["args"] += [text, *args]
+    # One default stands in the component alone.
+    del made["root"]["dag"]["tasks"]["a"]["inputs"]["parameters"]["q"]
+
+    async def scenario() -> None:
+        emulator.create(made, {"r": text})
+        await emulator.until("a")
+        await emulator.end("a")
+        await emulator.done()
+
+    run(scenario())
+    filled = "demo-project europe-west1  "
+    struct = json.dumps({"key": [f"<{filled}>", "{{$.other}}"]})
+    assert emulator.script.works[0].argv[2:] == (filled, filled, struct, text)
 
 
 def test_with_slow_failure_all_that_can_runs(emulator: Emulator) -> None:

@@ -127,9 +127,8 @@ def test_an_unknown_placeholder_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{{$.inputs.artifacts['x'].value}}", "{{$.pipeline_job_schedule_time_utc}}", "{{$.outputs}}",
-     "{{$.workspace_path}}"],
-)  # fmt: skip
+    ["{{$.inputs.artifacts['x'].value}}", "{{$.pipeline_job_schedule_time_utc}}", "{{$.outputs}}"],
+)
 def test_what_vertex_has_and_the_emulator_does_not(text: str) -> None:
     with pytest.raises(PlaceholderError) as refused:
         parse(text)

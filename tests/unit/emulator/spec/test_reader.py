@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError, Code
-from airflow_provider_kedro_vertex.emulator.spec.graph import Dag, Retry, TaskOutput, bind
+from airflow_provider_kedro_vertex.emulator.spec.graph import (
+    ComponentInput,
+    Container,
+    Dag,
+    Importer,
+    Loop,
+    Resources,
+    Retry,
+    TaskOutput,
+    bind,
+)
+from airflow_provider_kedro_vertex.emulator.spec.placeholders import Ref, Source
 from airflow_provider_kedro_vertex.emulator.spec.reader import read_pipeline
 from tests.unit.emulator.specs import container_spec, nested_spec
 
@@ -121,12 +132,6 @@ def test_a_wrong_spec_is_refused_with_the_place(edit: Callable[[dict[str, Any]],
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (
-            change("root/dag/tasks/b/parameterIterator", {"itemInput": "x", "items": {"raw": "[1]"}}),
-            "loops (parameterIterator)",
-        ),
-        (change("root/dag/tasks/b/artifactIterator", {"itemInput": "x"}), "loops (artifactIterator)"),
-        (change("deploymentSpec/executors/exec-b", {"importer": {}}), "importer executors"),
         (change("deploymentSpec/executors/exec-b", {"resolver": {}}), "resolver executors"),
         (change("deploymentSpec/executors/exec-b", {"customJob": {}}), "customJob executors"),
         (change("deploymentSpec/executors/exec-b/container/lifecycle", {"preCacheCheck": {}}), "lifecycle hooks"),
@@ -136,11 +141,7 @@ def test_a_wrong_spec_is_refused_with_the_place(edit: Callable[[dict[str, Any]],
         ),
         (
             change("components/comp-b/outputDefinitions", {"artifacts": {"x": {"isArtifactList": True}}}),
-            "lists of artifacts",
-        ),
-        (
-            change("root/inputDefinitions", {"artifacts": {"x": {"isOptional": True}}}),
-            "artifacts as inputs of the pipeline",
+            "lists of artifacts that one container makes",
         ),
         (
             change(
@@ -156,12 +157,12 @@ def test_a_wrong_spec_is_refused_with_the_place(edit: Callable[[dict[str, Any]],
                     "parameters": {
                         "pipelinechannel--x": {
                             "runtimeValue": {"constant": "a"},
-                            "parameterExpressionSelector": "parseJson(string_value)",
+                            "parameterExpressionSelector": "size(string_value)",
                         }
                     }
                 },
             ),
-            "parameter expressions",
+            'the parameter expression "size(string_value)"',
         ),
     ],
 )
@@ -170,16 +171,160 @@ def test_what_is_not_run_is_refused_by_name(edit: Callable[[dict[str, Any]], Non
     edit(spec)
     with pytest.raises(ApiError) as refused:
         read_pipeline(spec)
-    assert (refused.value.code, refused.value.http_status) == (Code.INVALID_ARGUMENT, 400)
+    assert (refused.value.code, refused.value.http_status) == (Code.UNIMPLEMENTED, 501)
     assert f"{said} " in refused.value.message
     assert refused.value.violations[0].field.startswith("pipeline_job.pipeline_spec.")
 
 
-def test_retry_policies_of_nested_dags_are_refused() -> None:
-    spec = nested_spec(container_spec(CHAIN))
-    spec["root"]["dag"]["tasks"]["group"]["retryPolicy"] = {"maxRetryCount": 1}
-    with pytest.raises(ApiError, match="retry policies of nested DAGs are not run"):
+ARTIFACT = {"artifacts": {"x": {"artifactType": {"schemaTitle": "system.Dataset"}}}}
+
+
+def importing(**fields: Any) -> dict[str, Any]:
+    """``b`` is an importer."""
+    spec = copy.deepcopy(container_spec(CHAIN))
+    spec["deploymentSpec"]["executors"]["exec-b"] = {
+        "importer": {"artifactUri": {"constant": "gs://bucket/x"}, **fields}
+    }
+    spec["components"]["comp-b"]["outputDefinitions"] = ARTIFACT
+    return spec
+
+
+def test_an_importer_is_read() -> None:
+    root = read_pipeline(importing(metadata={"k": [1]}, reimport=True)).root
+    assert isinstance(root.body, Dag)
+    assert root.body.tasks["b"].component.body == Importer(("gs://bucket/x",), "", {"k": [1]}, True)
+
+
+@pytest.mark.parametrize(
+    ("edit", "code", "said"),
+    [
+        (change("components/comp-b/outputDefinitions", {}), Code.INVALID_ARGUMENT, "one output"),
+        (
+            change("deploymentSpec/executors/exec-b/importer/artifactUri", {"runtimeParameter": "uri"}),
+            Code.INVALID_ARGUMENT,
+            "name of an input",
+        ),
+        (
+            change("deploymentSpec/executors/exec-b/importer/metadata", {"k": "{{$.inputs.parameters['z']}}"}),
+            Code.INVALID_ARGUMENT,
+            'input "z"',
+        ),
+        (
+            change("deploymentSpec/executors/exec-b/importer/downloadToWorkspace", True),
+            Code.UNIMPLEMENTED,
+            "a download to a workspace is not run",
+        ),
+        (
+            change("deploymentSpec/executors/exec-b/importer/properties", {"k": {"constant": 1}}),
+            Code.UNIMPLEMENTED,
+            "schema 2.0.0",
+        ),
+    ],
+)
+def test_an_importer_that_cannot_run_is_refused(edit: Callable[[dict[str, Any]], None], code: Code, said: str) -> None:
+    spec = importing()
+    edit(spec)
+    with pytest.raises(ApiError) as refused:
         read_pipeline(spec)
+    assert refused.value.code == code
+    assert said in refused.value.message
+
+
+ITEMS = {"parameters": {"x": {"parameterType": "NUMBER_INTEGER"}, "xs": {"parameterType": "LIST"}}}
+
+
+def looping(iterator: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """``b`` runs in a loop over ``x``, and is given the list ``xs``."""
+    spec = copy.deepcopy(container_spec(CHAIN))
+    spec["components"]["comp-b"]["inputDefinitions"] = ITEMS
+    tasks(spec)["b"]["inputs"] = {"parameters": {"xs": {"runtimeValue": {"constant": [1, 2]}}}}
+    tasks(spec)["b"].update({"parameterIterator": iterator, **fields})
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("items", "limit", "loop"),
+    [
+        ({"raw": "[1, 2]"}, None, Loop("x", None, (1, 2))),
+        ({"inputParameter": "xs"}, 3, Loop("x", "xs", limit=3)),
+    ],
+)
+def test_a_loop_is_read(items: dict[str, str], limit: int | None, loop: Loop) -> None:
+    fields = {} if limit is None else {"iteratorPolicy": {"parallelismLimit": limit}}
+    root = read_pipeline(looping({"itemInput": "x", "items": items}, **fields)).root
+    assert isinstance(root.body, Dag)
+    assert root.body.tasks["b"].loop == loop
+    assert root.body.tasks["b"].has_children
+
+
+@pytest.mark.parametrize(
+    ("iterator", "fields", "said"),
+    [
+        ({"itemInput": "y", "items": {"raw": "[]"}}, {}, "no such input"),
+        ({"itemInput": "x", "items": {"inputParameter": "ys"}}, {}, 'no input parameter "ys"'),
+        ({"itemInput": "x", "items": {"raw": "{}"}}, {}, "a list in JSON"),
+        ({"itemInput": "x", "items": {"raw": "[1"}}, {}, "a list in JSON"),
+        ({"itemInput": "x", "items": {}}, {}, 'no input parameter ""'),
+        (
+            {"itemInput": "x", "items": {"raw": "[]"}},
+            {"iteratorPolicy": {"parallelismLimit": -1}},
+            "must not be negative",
+        ),
+    ],
+)
+def test_a_loop_that_cannot_run_is_refused(iterator: dict[str, Any], fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        read_pipeline(looping(iterator, **fields))
+    assert refused.value.code == Code.INVALID_ARGUMENT
+    assert said in refused.value.message
+
+
+def test_a_limit_without_a_loop_is_refused() -> None:
+    spec = copy.deepcopy(container_spec(CHAIN))
+    tasks(spec)["b"]["iteratorPolicy"] = {"parallelismLimit": 1}
+    with pytest.raises(ApiError, match="no iterator"):
+        read_pipeline(spec)
+
+
+def test_a_task_waits_for_those_whose_outputs_it_takes() -> None:
+    source = {"taskOutputParameter": {"producerTask": "c", "outputParameterKey": "x"}}
+    spec = with_output("parameters", source)
+    spec["components"]["comp-c"]["outputDefinitions"] = STRING
+    tasks(spec)["c"]["dependentTasks"] = []
+    root = read_pipeline(spec).root
+    assert isinstance(root.body, Dag)
+    assert root.body.tasks["b"].upstream == ("a", "c")
+
+
+def test_a_machine_from_a_parameter_is_read() -> None:
+    spec = copy.deepcopy(container_spec(CHAIN, parameters={"cpu": {"parameterType": "STRING"}}))
+    text = "{{$.inputs.parameters['pipelinechannel--cpu']}}"
+    tasks(spec)["b"]["inputs"]["parameters"] |= {
+        "cpu_limit": {"runtimeValue": {"constant": text}},
+        "pipelinechannel--cpu": {"componentInputParameter": "cpu"},
+    }
+    resources = {"resourceCpuLimit": text, "memoryLimit": 2, "accelerator": {"type": "NVIDIA_TESLA_T4", "count": 1}}
+    spec["deploymentSpec"]["executors"]["exec-b"]["container"]["resources"] = resources
+    root = read_pipeline(spec).root
+    assert isinstance(root.body, Dag)
+    body = root.body.tasks["b"].component.body
+    assert isinstance(body, Container)
+    cpu = Ref(Source.INPUT, "pipelinechannel--cpu")
+    assert body.resources == Resources((cpu,), ("2G",), ("NVIDIA_TESLA_T4",))
+
+
+@pytest.mark.parametrize(
+    ("expression", "keys"),
+    [('parseJson(string_value)["a"]', ("a",)), ("parseJson(string_value)['a'][2][\"b\"]", ("a", 2, "b"))],
+)
+def test_parts_of_a_value_are_arguments(expression: str, keys: tuple[str | int, ...]) -> None:
+    spec = copy.deepcopy(container_spec(CHAIN, parameters={"x": {"parameterType": "STRUCT"}}))
+    tasks(spec)["b"]["inputs"] = {
+        "parameters": {"x": {"componentInputParameter": "x", "parameterExpressionSelector": expression}}
+    }
+    root = read_pipeline(spec).root
+    assert isinstance(root.body, Dag)
+    assert root.body.tasks["b"].arguments == {"x": ComponentInput("x", keys)}
 
 
 STRING = {"parameters": {"x": {"parameterType": "STRING"}}}
@@ -209,12 +354,12 @@ def test_outputs_are_arguments() -> None:
 @pytest.mark.parametrize(
     ("kind", "source", "said"),
     [
-        ("parameters", {"taskOutputParameter": {"producerTask": "c", "outputParameterKey": "x"}}, "does not depend"),
+        ("parameters", {"taskOutputParameter": {"producerTask": "d", "outputParameterKey": "x"}}, 'no task "d"'),
         ("parameters", {"taskOutputParameter": {"producerTask": "z", "outputParameterKey": "x"}}, 'no task "z"'),
         ("parameters", {"taskOutputParameter": {"producerTask": "a", "outputParameterKey": "y"}}, "no output param"),
-        ("parameters", {"taskFinalStatus": {"producerTask": "c"}}, "does not depend"),
+        ("parameters", {"taskFinalStatus": {"producerTask": "d"}}, 'no task "d"'),
         ("parameters", {"componentInputParameter": "y"}, 'no input "y"'),
-        ("artifacts", {"taskOutputArtifact": {"producerTask": "c", "outputArtifactKey": "x"}}, "does not depend"),
+        ("artifacts", {"taskOutputArtifact": {"producerTask": "d", "outputArtifactKey": "x"}}, 'no task "d"'),
         ("artifacts", {"taskOutputArtifact": {"producerTask": "a", "outputArtifactKey": "y"}}, "no output artifact"),
         ("artifacts", {"componentInputArtifact": "y"}, 'no input "y"'),
         ("artifacts", {}, "no source"),

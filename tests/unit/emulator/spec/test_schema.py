@@ -21,7 +21,6 @@ READ_OTHERWISE = {
     ("PipelineSpec", "deploymentSpec"): "PipelineDeploymentConfig",
     ("ComponentSpec", "singlePlatformSpecs"): ListOf("struct"),
     ("ComponentSpec", "taskConfigPassthroughs"): ListOf("struct"),
-    ("ExecutorSpec", "importer"): "struct",
     ("ExecutorSpec", "resolver"): "struct",
     ("ExecutorSpec", "customJob"): "struct",
     ("PipelineContainerSpec", "lifecycle"): "struct",
@@ -29,7 +28,11 @@ READ_OTHERWISE = {
 
 
 def descriptor(name: str) -> Any:
-    prefix = "PipelineDeploymentConfig." if name.startswith(("ExecutorSpec", "PipelineContainerSpec")) else ""
+    prefix = (
+        "PipelineDeploymentConfig."
+        if name.startswith(("ExecutorSpec", "ImporterSpec", "PipelineContainerSpec"))
+        else ""
+    )
     return pipeline_spec_pb2.DESCRIPTOR.pool.FindMessageTypeByName(f"ml_pipelines.{prefix}{name}")
 
 
