@@ -23,7 +23,6 @@ from airflow_provider_kedro_vertex.emulator.spec.graph import (
 )
 from airflow_provider_kedro_vertex.emulator.spec.placeholders import Ref, Source
 
-
 # kfp declares a part of a loop's item that a DAG hands on as a STRING, whatever its type is.
 _PART_OF_ITEM = "-loop-item-subvar-"
 
