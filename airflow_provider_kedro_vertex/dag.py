@@ -34,7 +34,9 @@ WATCHES = ("job", "nodes")
 SUBMIT, WAIT, ON_EXIT = "submit", "wait", "on_exit"
 
 #: What the factory hands to the operators; everything else goes to Airflow's DAG or TaskGroup.
-_JOB_ARGUMENTS = frozenset({"run_config", "selection", "project_id", "region", "gcp_conn_id", "impersonation_chain"})
+_JOB_ARGUMENTS = frozenset(
+    {"run_config", "selection", "data_scope", "project_id", "region", "gcp_conn_id", "impersonation_chain"}
+)
 #: What the factory hands to whatever waits.
 _WAIT_ARGUMENTS = frozenset({"deferrable", "poll_interval"})
 
@@ -93,7 +95,8 @@ def kedro_vertex_dag(
     :param node_arguments: arguments of Airflow's ``BaseOperator`` for the tasks of nodes, by node name, tag, pattern or
         ``__default__``: ``{"train": {"pool": "gpu", "retries": 2}}``. They are laid over those of ``vertexai.yml``
         (``nodes.<selector>.airflow``).
-    :param arguments: ``run_config``, ``selection``, ``project_id``, ``region``, ``gcp_conn_id``,
+    :param arguments: ``run_config``, ``selection``, ``data_scope`` (by default all tasks that this makes share their
+        data with each other, and with no other task), ``project_id``, ``region``, ``gcp_conn_id``,
         ``impersonation_chain``, ``deferrable`` and ``poll_interval`` (by default 60 seconds for a job, 30 for a
         watched node and 10 for a CustomJob) as
         :class:`~airflow_provider_kedro_vertex.operators.KedroVertexPipelineOperator` takes them, without templates in
@@ -173,15 +176,26 @@ def kedro_vertex_task_group(
     watch: str = "job",
     node_arguments: NodeArguments | None = None,
     params: Mapping[str, Any] | None = None,
+    runtime_params: Mapping[str, Any] | None = None,
     **arguments: Any,
 ) -> KedroVertexTaskGroup:
     """Put one registered Kedro pipeline into a DAG of one's own, as a task group. Call it inside a ``with DAG(..)``.
+
+    Its tasks share their data with each other, and with no other task of the DAG. It may stand in a mapped task group::
+
+        @task_group
+        def country(code):
+            kedro_vertex_task_group("report", manifest="shop.json", runtime_params={"country": code})
+
+        country.expand(code=["de", "fr"])
 
     :param group_id: by default the project's package name, and for another pipeline than ``__default__`` an underscore
         and its name.
     :param pipeline: see :func:`kedro_vertex_dag`, as ``manifest``, ``project``, ``python``, ``kedro_env``, ``mode``,
         ``watch`` and ``node_arguments``.
     :param params: runtime parameters over the DAG's, with templates in their strings.
+    :param runtime_params: runtime parameters over ``params``, which may be results of other tasks, or the arguments of
+        a mapped task group.
     :param arguments: see :func:`kedro_vertex_dag`; those that it hands to ``DAG`` go to Airflow's ``TaskGroup`` here
         (``default_args``, ``tooltip``, ...).
     :raises KedroVertexError: the manifest cannot be read or has no such pipeline, or an argument is wrong.
@@ -191,8 +205,9 @@ def kedro_vertex_task_group(
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
         asked = _Pipeline(source, read, pipeline, mode, watch, node_arguments or {}, arguments)
+        own = {"params": params, "runtime_params": runtime_params}
         group = KedroVertexTaskGroup(group_id=group_id or asked.default_id, **asked.others)
-        group.tasks_map = asked.tasks(group, {"params": params} if params else {})
+        group.tasks_map = asked.tasks(group, {name: value for name, value in own.items() if value})
     except KedroVertexError as error:
         raise error.with_traceback(None) from None  # see kedro_vertex_dag
     return group
@@ -259,7 +274,7 @@ class _Pipeline:
 
         :param submitting: more arguments of the tasks that submit jobs.
         """
-        job = {**self._job, **submitting}
+        job = {**self._job, "scope_group_id": parent.group_id or "", **submitting}
         if self.mode == "custom_job":
             operator = partial(KedroVertexCustomJobOperator, **job, **self._waiting("poll_interval"))
             made = node_tasks(self._plan, parent, operator, self.node_arguments, taken=(ON_EXIT,))
@@ -283,7 +298,8 @@ class _Pipeline:
         wait = KedroVertexPipelineSensor(
             **place,
             task_id=WAIT,
-            job=f"{{{{ ti.xcom_pull(task_ids='{submit.task_id}')['name'] }}}}",
+            # Of its own map index: where the whole is in a mapped task group, there are others.
+            job=f"{{{{ ti.xcom_pull(task_ids='{submit.task_id}', map_indexes=ti.map_index)['name'] }}}}",
             mode="reschedule",  # where it is not deferred, it must not hold a worker for hours
             cancel_on_kill=True,  # the job is this DAG's own
             **self._waiting("poke_interval"),
@@ -342,7 +358,9 @@ class _Pipeline:
     def _plan(self) -> Plan:
         from airflow_provider_kedro_vertex.core.plan import build_plan  # not where a DAG is a whole pipeline's one job
 
-        return build_plan(self.read, self.name, self._config, self._selection)
+        return build_plan(
+            self.read, self.name, self._config, self._selection, shares_data="data_scope" in self.arguments
+        )
 
 
 def _force_full_run() -> Param:

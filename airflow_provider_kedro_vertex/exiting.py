@@ -40,7 +40,8 @@ def run_outcome(operator: BaseOperator, client: VertexClient, context: Context) 
             continue
         jobs: resume.Attempts
         if isinstance(task, KedroVertexPipelineOperator):
-            jobs = pipeline_jobs(client, attempts_of(task, context, config_of(rendered(task, context))))
+            submit = rendered(task, context)
+            jobs = pipeline_jobs(client, attempts_of(submit, context, config_of(submit)))
         else:
             jobs = custom_jobs.get(attempts_of(task, context, RunConfig()).key, [])
         groups = [sensor.group for sensor in sensors if sensor.submit_task_id == task.task_id]

@@ -33,7 +33,13 @@ class VertexJobOperator(BaseOperator):
     Kedro's runtime parameters are this task's Airflow ``params``: the DAG's and the task's own, with the values of a
     trigger form or ``dag_run.conf`` over them. Strings in ``params`` are templates, so that
     ``params={"run_date": "{{ ds }}"}`` works; what a person typed into the form is taken as it is. A dotted name
-    reaches into a nested parameter, as it does for ``kedro run --params``.
+    reaches into a nested parameter, as it does for ``kedro run --params``. ``runtime_params`` are laid over all of
+    these; unlike ``params`` they can be mapped (``.partial(..).expand(runtime_params=[{..}, {..}])``) and take the
+    results of other tasks.
+
+    The operator's data are its own: what containers hand to each other, the version of versioned datasets and the
+    MLflow run belong to this task (and its map index) in this DAG run. Operators that are to share them have the same
+    ``data_scope``.
 
     :param pipeline: the registered pipeline's name (templated).
     :param manifest: path of the project's manifest, made by ``kedro vertex manifest``; a relative one starts at the DAG
@@ -46,6 +52,12 @@ class VertexJobOperator(BaseOperator):
     :param selection: the slice of the pipeline to run, by the filters of ``kedro run``: ``{"tags": ["daily"],
         "to_nodes": ["train"]}``; see :class:`~airflow_provider_kedro_vertex.core.selection.Selection`. All of it by
         default (templated).
+    :param runtime_params: Kedro's runtime parameters over ``params``, names to values; a dotted name reaches into a
+        nested one (templated).
+    :param data_scope: names the data that this operator shares with all others of the DAG run that have the same name:
+        the one takes what the other has made and the catalog does not declare. By default it shares none (templated).
+    :param scope_group_id: in place of ``data_scope``, as the DAG factory does it: the id of the task group whose tasks
+        share their data, for each map index of the group; an empty one is the whole DAG.
     :param project_id: Google Cloud project; by default the manifest's, else the connection's (templated).
     :param region: Vertex AI location; by default the manifest's (templated).
     :param display_name: the job's title; by default the experiment or project, the pipeline and the run (templated).
@@ -75,6 +87,8 @@ class VertexJobOperator(BaseOperator):
         "kedro_env",
         "run_config",
         "selection",
+        "runtime_params",
+        "data_scope",
         "project_id",
         "region",
         "display_name",
@@ -86,6 +100,7 @@ class VertexJobOperator(BaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "run_config": "json",
         "selection": "json",
+        "runtime_params": "json",
         "labels": "json",
         "job_overrides": "json",
     }
@@ -99,6 +114,9 @@ class VertexJobOperator(BaseOperator):
     kedro_env: str | None
     run_config: Mapping[str, Any] | None
     selection: Mapping[str, Any] | None
+    runtime_params: Mapping[str, Any] | None
+    data_scope: str | None
+    scope_group_id: str | None
     project_id: str | None
     region: str | None
     display_name: str | None
@@ -127,6 +145,9 @@ class VertexJobOperator(BaseOperator):
         kedro_env: str | None = None,
         run_config: Mapping[str, Any] | None = None,
         selection: Mapping[str, Any] | None = None,
+        runtime_params: Mapping[str, Any] | None = None,
+        data_scope: str | None = None,
+        scope_group_id: str | None = None,
         project_id: str | None = None,
         region: str | None = None,
         display_name: str | None = None,
@@ -153,6 +174,9 @@ class VertexJobOperator(BaseOperator):
             kedro_env=kedro_env,
             run_config=run_config,
             selection=selection,
+            runtime_params=runtime_params,
+            data_scope=data_scope,
+            scope_group_id=scope_group_id,
             project_id=project_id,
             region=region,
             display_name=display_name,

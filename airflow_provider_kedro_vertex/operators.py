@@ -61,8 +61,9 @@ class KedroVertexCustomJobOperator(VertexJobOperator):
     """
 
     # Airflow stores a task's template fields with each task of a DAG; what some hundred tasks share is rendered below.
-    template_fields: Sequence[str] = ("group",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {}
+    # Of runtime_params Airflow must know, since they may be other tasks' results.
+    template_fields: Sequence[str] = ("group", "runtime_params")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"runtime_params": "json"}
 
     def __init__(self, *, group: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -72,7 +73,8 @@ class KedroVertexCustomJobOperator(VertexJobOperator):
         """Render the other templates."""
         super().pre_execute(context)
         for name in VertexJobOperator.template_fields:
-            setattr(self, name, self.render_template(getattr(self, name), context))
+            if name not in self.template_fields:
+                setattr(self, name, self.render_template(getattr(self, name), context))
 
     def job_request(self, hook: KedroVertexHook, context: Context) -> JobRequest:
         """Compile the node group; see :func:`.submitting.custom_job_request`."""

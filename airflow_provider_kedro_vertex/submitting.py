@@ -21,7 +21,8 @@ from airflow_provider_kedro_vertex.core.plan import EXIT_TASK_ID, NodeGroup, Pla
 from airflow_provider_kedro_vertex.core.selection import Selection
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.sections import boolean
-from airflow_provider_kedro_vertex.core.submission import RUN_LABEL, START_LABEL, Attempts
+from airflow_provider_kedro_vertex.core.submission import DAG_RUN_LABEL, RUN_LABEL, START_LABEL, Attempts
+from airflow_provider_kedro_vertex.data_scope import data_scope, map_index, title_among_others
 from airflow_provider_kedro_vertex.source import ManifestSource
 
 if TYPE_CHECKING:
@@ -59,13 +60,18 @@ class JobRequest:
     mlflow_url: str | None = None
 
 
-def attempts_of(operator: BaseOperator, context: Context, config: RunConfig) -> Attempts:
-    """Name the attempts of an operator's task instance: the one that runs, or another one of its DAG run."""
+def attempts_of(operator: VertexJobOperator, context: Context, config: RunConfig) -> Attempts:
+    """Name the attempts of an operator's task instance: the one that runs, or another one of its DAG run.
+
+    :param operator: with its templates rendered.
+    :raises ConfigError: its ``data_scope`` is empty.
+    """
     ti = context["ti"]
     return Attempts(
-        run_key=identity.run_key(ti.dag_id, ti.run_id),
+        dag_run_key=identity.run_key(ti.dag_id, ti.run_id),
+        run_key=identity.run_key(ti.dag_id, ti.run_id, data_scope(operator, context)),
         task_id=operator.task_id,
-        map_index=-1 if ti.map_index is None else ti.map_index,
+        map_index=map_index(context),
         try_number=ti.try_number,
         # Clearing a task sets max_tries to the tries made so far plus its retries, in Airflow 2 and 3.
         first_try=ti.max_tries - (operator.retries or 0) + 1,
@@ -95,10 +101,12 @@ def rendered(operator: Operator, context: Context) -> Operator:
     return operator
 
 
-def runtime_params(operator: BaseOperator, context: Context) -> dict[str, Any]:
-    """The operator's params, templates rendered; a value from ``dag_run.conf`` is data and never a template.
+def runtime_params(operator: VertexJobOperator, context: Context) -> dict[str, Any]:
+    """The operator's params, templates rendered, and its ``runtime_params`` over them.
 
-    :raises ConfigError: two names contradict each other.
+    A value from ``dag_run.conf`` is data and never a template.
+
+    :raises ConfigError: two names contradict each other, or ``runtime_params`` is no mapping.
     """
     given = context["dag_run"].conf or {}
     values = dict(context["params"])
@@ -106,7 +114,16 @@ def runtime_params(operator: BaseOperator, context: Context) -> dict[str, Any]:
     values |= {name: value for name, value in dict(operator.params).items() if name not in given}
     values.pop(parameters.FORCE_FULL_RUN, None)
     templates = {name: value for name, value in values.items() if name not in given}
-    return parameters.nested({**values, **operator.render_template(templates, context)})
+    base = parameters.nested({**values, **operator.render_template(templates, context)})
+    own = operator.runtime_params
+    if own is None:
+        return base
+    if not isinstance(own, Mapping):
+        raise ConfigError(
+            f"Task {operator.task_id!r}: runtime_params must be a dict of names and values, not {own!r}. When they are "
+            "mapped, each item of the list is such a dict."
+        )
+    return parameters.laid_over(base, parameters.nested(own))
 
 
 def checked(manifest: Manifest, plan: Plan, mode: Mode, log: Log) -> None:
@@ -132,7 +149,9 @@ def params_argument(client: VertexClient, plan: Plan, run_key: str, params: Mapp
     return submission.params_argument(client, identity.temp_folder(plan.root, run_key), parameters.to_json(params))
 
 
-def run_context(context: Context, plan: Plan, client: VertexClient, run_key: str, job_id: str) -> identity.RunContext:
+def run_context(
+    operator: VertexJobOperator, context: Context, plan: Plan, client: VertexClient, run_key: str, job_id: str
+) -> identity.RunContext:
     """What the nodes are told of this run."""
     # A manual run of Airflow 3 may have no logical date, and then no data interval either.
     moment = context.get("logical_date") or context["dag_run"].run_after
@@ -148,6 +167,7 @@ def run_context(context: Context, plan: Plan, client: VertexClient, run_key: str
         job_id=job_id,
         project_id=client.project_id,
         region=client.region,
+        data_scope=title_among_others(operator, context),
     )
 
 
@@ -159,6 +179,7 @@ def labels(context: Context, plan: Plan, given: Mapping[str, str], attempts: Att
         "airflow-run-id": ti.run_id,
         "airflow-task-id": ti.task_id,
         RUN_LABEL: attempts.run_key,
+        DAG_RUN_LABEL: attempts.dag_run_key,
         "kedro-project": plan.project,
         "kedro-pipeline": plan.pipeline,
         "kedro-env": plan.env,
@@ -207,7 +228,7 @@ def plan_of(operator: VertexJobOperator, manifest: Manifest) -> Plan:
     """
     config = manifest.config.overridden(operator.run_config or {})
     selection = Selection.from_dict(operator.selection) if operator.selection else None
-    return build_plan(manifest, operator.pipeline, config, selection)
+    return build_plan(manifest, operator.pipeline, config, selection, shares_data=operator.data_scope is not None)
 
 
 def client_of(operator: VertexJobOperator, hook: KedroVertexHook, config: RunConfig) -> VertexClient:
@@ -244,7 +265,7 @@ def pipeline_job_request(
     from_start = boolean(operator.force_full_run, parameters.FORCE_FULL_RUN)
 
     def body(job_id: str, earlier: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        told = run_context(context, plan, client, attempts.run_key, job_id)
+        told = run_context(operator, context, plan, client, attempts.run_key, job_id)
         left = None if from_start else _left(plan, earlier, attempts)
         resumes = {resume.RESUMES_LABEL: str(len(earlier))} if left else {}
         if left:
@@ -285,7 +306,7 @@ def custom_job_request(operator: KedroVertexCustomJobOperator, hook: KedroVertex
     limit = operator.execution_timeout.total_seconds() if operator.execution_timeout else None
 
     def body(job_id: str, earlier: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        told = run_context(context, plan, client, attempts.run_key, job_id)
+        told = run_context(operator, context, plan, client, attempts.run_key, job_id)
         made = custom_job(plan, group, told, params, title, own_labels, limit)
         changed = with_overrides(made, operator.job_overrides or {}, "customJobs")
         return {**changed, "labels": {**changed["labels"], **attempts.labels}}

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from airflow_provider_kedro_vertex.core.findings import Finding
 from airflow_provider_kedro_vertex.core.graph import dataset
 from airflow_provider_kedro_vertex.core.manifest import UNDECLARED, Dataset, Manifest, Node
-from airflow_provider_kedro_vertex.core.plan import NodeGroup, Plan
+from airflow_provider_kedro_vertex.core.plan import NodeGroup, Plan, makers
 from airflow_provider_kedro_vertex.core.selection import pipeline_names
 
 #: Folders that Vertex AI mounts into every container that may have them: no disk of the container's own.
@@ -24,13 +24,14 @@ def in_data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> Iter
         described[dataset(name)].append(item)
     nodes = _nodes(manifest, plan)
     maker = {dataset(output): group.name for group in groups for name in group.nodes for output in nodes[name].outputs}
+    elsewhere = makers(manifest) if plan.shares_data else ()
     taken = {dataset(name) for group in groups for node in group.nodes for name in nodes[node].inputs}
     for group in groups:
         for name in group.inputs:
             for item in described[name]:
                 yield from _crossing(item, maker.get(name), group.name)
         for name in group.nodes:
-            yield from _ends(nodes[name], described, maker, taken)
+            yield from _ends(nodes[name], described, maker, taken, elsewhere)
 
 
 def _nodes(manifest: Manifest, plan: Plan) -> dict[str, Node]:
@@ -66,12 +67,19 @@ def _crossing(item: Dataset, maker: str | None, taker: str) -> Iterator[Finding]
 
 
 def _ends(
-    node: Node, described: Mapping[str, list[Dataset]], maker: Collection[str], taken: Collection[str]
+    node: Node,
+    described: Mapping[str, list[Dataset]],
+    maker: Collection[str],
+    taken: Collection[str],
+    elsewhere: Collection[str],
 ) -> Iterator[Finding]:
-    """What a node takes from outside of the run, and what nobody in the run takes from it."""
+    """What a node takes from outside of the run, and what nobody in the run takes from it.
+
+    :param elsewhere: what other jobs, which share their data with this run, may make in memory.
+    """
     for name in map(dataset, node.inputs):
         for item in described[name] if name not in maker else ():
-            if item.scope == "memory":
+            if item.scope == "memory" and name not in elsewhere:
                 yield Finding(
                     "KV003",
                     "error",

@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 
@@ -27,7 +27,7 @@ DISPLAY_NAME_LENGTH = 128
 class RunContext:
     """What one Airflow run tells the nodes.
 
-    :param run_key: names the DAG run; see :func:`run_key`.
+    :param run_key: names the place of the run's data; see :func:`run_key`.
     :param dag_id: Airflow's DAG id.
     :param run_id: Airflow's run id.
     :param logical_date: ISO 8601, or None where Airflow has none (a manual run of Airflow 3 may not).
@@ -38,6 +38,8 @@ class RunContext:
     :param job_id: the id of the job on Vertex AI.
     :param project_id: Google Cloud project of the job.
     :param region: Vertex AI location of the job.
+    :param data_scope: the title of the part of the DAG run whose data these are, if the DAG run has several such parts;
+        see :class:`DataScope`.
     """
 
     run_key: str
@@ -51,10 +53,14 @@ class RunContext:
     job_id: str
     project_id: str | None = None
     region: str | None = None
+    data_scope: str | None = None
 
     def to_json(self) -> str:
-        """Write as JSON text, keys sorted."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        """Write as JSON text, keys sorted. A data scope that is not told is left out: older images do not know it."""
+        told = dataclasses.asdict(self)
+        if self.data_scope is None:
+            del told["data_scope"]
+        return json.dumps(told, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> RunContext:
@@ -80,18 +86,47 @@ class RunContext:
         return cls(**{**dict.fromkeys(_MAY_BE_NULL), **value})
 
 
-_MAY_BE_NULL = frozenset({"logical_date", "data_interval_start", "data_interval_end", "project_id", "region"})
+_MAY_BE_NULL = frozenset(
+    {"logical_date", "data_interval_start", "data_interval_end", "project_id", "region", "data_scope"}
+)
 
 
-def run_key(dag_id: str, run_id: str) -> str:
-    """Name a DAG run: the same for each of its tasks and tries, different for any other run.
+@dataclass(frozen=True)
+class DataScope:
+    """The part of a DAG run whose tasks share their data: undeclared datasets, versions and the MLflow run.
+
+    :param kind: what ``name`` names; ``dag`` is the DAG run as a whole, and has no name. ``given`` is a name that a
+        person chose.
+    :param name: a task's or a task group's whole id, or the chosen name.
+    :param map_index: of the mapped task or task group; -1 if it is not mapped.
+    """
+
+    kind: Literal["dag", "task_group", "task", "given"] = "dag"
+    name: str = ""
+    map_index: int = -1
+
+    @property
+    def title(self) -> str:
+        """Its name for people; the DAG run as a whole needs none."""
+        return self.name if self.map_index < 0 else f"{self.name}[{self.map_index}]"
+
+
+#: The scope of the tasks of a whole DAG.
+WHOLE_DAG = DataScope()
+
+
+def run_key(dag_id: str, run_id: str, scope: DataScope = WHOLE_DAG) -> str:
+    """Name the place where a data scope of a DAG run keeps its data.
+
+    It is the same for each task and try of the scope, and different for any other run or scope.
 
     :return: at most 63 characters of ``[a-z0-9-]``, a letter first; readable words of both ids and 10 digits of a
-        digest of them.
+        digest of them and the scope.
     """
+    part = () if scope == WHOLE_DAG else (scope.kind, scope.name, str(scope.map_index))
     dag = _starting_with_letter(slug(dag_id))[:24].strip("-")
     run = slug(run_id)[:27].strip("-")
-    return f"{dag}-{run}-{digest(dag_id, run_id)[:10]}"
+    return f"{dag}-{run}-{digest(dag_id, run_id, *part)[:10]}"
 
 
 def job_id(run_key: str, task_id: str, map_index: int, attempt: int, prefix: str = "") -> str:

@@ -48,6 +48,17 @@ def _place(branch: dict[str, Any], path: list[str], value: Any, name: str) -> No
         branch[last] = value
 
 
+def laid_over(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested parameters with others over them: mappings are merged at every depth, of all else the other one counts."""
+    merged = dict(base)
+    for name, value in own.items():
+        below = merged.get(name)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            value = laid_over(below, value)
+        merged[name] = value
+    return merged
+
+
 def json_argument(text: str) -> str:
     """JSON text as an argument that a container gets unchanged; written twice it is as written once.
 

@@ -75,6 +75,7 @@ class Plan:
     :param root: ``gs://bucket/prefix``.
     :param groups: each after those that it depends on.
     :param exit_group: what runs last, whatever the outcome of the others; None if there is no such pipeline.
+    :param shares_data: whether other jobs of the run make data for this one and take data from it.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Plan:
     config: RunConfig
     groups: tuple[NodeGroup, ...]
     exit_group: NodeGroup | None = None
+    shares_data: bool = False
 
     def only(self, task_ids: Collection[str]) -> Plan:
         """The plan of some of the groups: what the others make is taken as stored, by an earlier job of the same run.
@@ -112,12 +114,15 @@ def build_plan(
     pipeline: str = DEFAULT_PIPELINE,
     config: RunConfig | None = None,
     selection: Selection | None = None,
+    *,
+    shares_data: bool = False,
 ) -> Plan:
     """Plan a registered pipeline. Costs time linear in nodes and edges.
 
     :param pipeline: a registered pipeline, or several with commas between them.
     :param config: the settings to use; the manifest's own by default.
     :param selection: the slice to run; all of the pipeline by default.
+    :param shares_data: other jobs of the run make data for this one and take data from it, also in memory.
     :raises PlanError: the pipeline or a name of the selection is unknown, nothing would run, the slice lacks data that
         a node outside of it makes in memory, groups depend on each other in a circle, or two names become the same on
         Vertex AI.
@@ -133,12 +138,11 @@ def build_plan(
     nodes = select(whole, selection) if selection else whole.nodes
     in_memory = _in_memory(manifest, whole.nodes)
     graph = graph_of(nodes)
-    part = None
-    if selection and len(nodes) < len(whole.nodes):
+    part = selection if len(nodes) < len(whole.nodes) else None
+    if part and not shares_data:
         _complete(graph, whole.nodes, in_memory, pipeline)
-        made = frozenset(dataset(output) for node in whole.nodes for output in node.outputs)
-        part = _Slice(selection, made - graph.makers.keys())
-    groups = _groups(graph, manifest, pipeline, config, in_memory, part)
+    others = _others(manifest, whole.nodes, graph, in_memory) if shares_data else _outside(whole.nodes, graph)
+    groups = _groups(graph, manifest, pipeline, config, in_memory, part, others)
     exit_group = _exit_group(manifest, pipeline, config)
     if exit_group is not None:
         _task_ids([*(group.name for group in groups), EXIT_TASK_ID, EXIT_HANDLER_ID], "Groups")
@@ -152,6 +156,7 @@ def build_plan(
         config=config,
         groups=groups,
         exit_group=exit_group,
+        shares_data=shares_data,
     )
 
 
@@ -175,11 +180,49 @@ def _complete(graph: Graph, whole: Iterable[Node], in_memory: Collection[str], p
 
 
 @dataclass(frozen=True)
-class _Slice:
-    """A plan of some of a pipeline's nodes: how they were selected, and what only the others make."""
+class _Others:
+    """The datasets of a plan's nodes that concern nodes outside of the plan.
 
-    selection: Selection
-    made_outside: frozenset[str]
+    :param given: made by nodes that are not of this run: the container takes what earlier runs left.
+    :param take: made by other jobs of this run.
+    :param store: taken by other jobs of this run, in other pipelines.
+    """
+
+    given: frozenset[str] = frozenset()
+    take: frozenset[str] = frozenset()
+    store: frozenset[str] = frozenset()
+
+    def arguments(self, nodes: Iterable[Node]) -> list[str]:
+        """What the command of these nodes' container says of them."""
+        inputs, outputs = zip(*((node.inputs, node.outputs) for node in nodes), strict=True)
+        loaded, made = ({dataset(name) for names in each for name in names} for each in (inputs, outputs))
+        said = (("--given", loaded & self.given), ("--take", loaded & self.take), ("--store", made & self.store))
+        return [argument for option, names in said for name in sorted(names) for argument in (option, name)]
+
+
+def _outside(whole: Iterable[Node], graph: Graph) -> _Others:
+    """A run that has its data to itself: what the other nodes of the pipeline make is not of this run."""
+    made = frozenset(dataset(output) for node in whole for output in node.outputs)
+    return _Others(given=made - graph.makers.keys())
+
+
+def _others(manifest: Manifest, whole: Iterable[Node], graph: Graph, in_memory: frozenset[str]) -> _Others:
+    """A run that shares its data: any other node of the project may be part of it."""
+    own = {node.name for node in whole}
+    taken = {
+        dataset(name)
+        for pipeline in manifest.pipelines.values()
+        for node in pipeline.nodes
+        if node.name not in own  # what the others of its own pipeline take, the container knows
+        for name in node.inputs
+    }
+    return _Others(take=frozenset(makers(manifest)) - graph.makers.keys(), store=in_memory & taken)
+
+
+def makers(manifest: Manifest) -> dict[str, str]:
+    """The datasets that nodes of any registered pipeline make, without transcoding, each with the name of a node."""
+    nodes = (node for pipeline in manifest.pipelines.values() for node in pipeline.nodes)
+    return {dataset(output): node.name for node in nodes for output in node.outputs}
 
 
 def _groups(
@@ -188,7 +231,8 @@ def _groups(
     pipeline: str,
     config: RunConfig,
     in_memory: Collection[str],
-    part: _Slice | None,
+    part: Selection | None,
+    others: _Others,
 ) -> tuple[NodeGroup, ...]:
     grouping = config.grouping or Grouping("none")
     if grouping.kind == "callable" and all(node.group is None for node in graph.nodes):
@@ -197,7 +241,7 @@ def _groups(
             "manifest is written.",
             "Set run_config.grouping in conf/base/vertexai.yml and write the manifest again.",
         )
-    settings = GroupSettings(config, graph.nodes, part.selection if part else None)
+    settings = GroupSettings(config, graph.nodes, part)
     alike = settings.alike() if grouping.kind == "auto" else ()
     groups = grouped(graph, grouping, pipeline, in_memory, alike)
     task_ids = _task_ids([group.name for group in groups], "Nodes" if grouping.kind == "none" else "Groups")
@@ -225,18 +269,10 @@ def _groups(
                 upstream=sorted({task_ids[owner[graph.makers[name]]] for name in taken}),
                 inputs=sorted(taken),
                 outputs=sorted(given),
-                more=_given(members, part),
+                more=others.arguments(members),
             )
         )
     return tuple(found)
-
-
-def _given(nodes: Iterable[Node], part: _Slice | None) -> list[str]:
-    """What nodes outside of the slice make is not of this run: the container takes what earlier runs left."""
-    if part is None:
-        return []
-    taken = {name for node in nodes for name in map(dataset, node.inputs)}
-    return [argument for name in sorted(taken & part.made_outside) for argument in ("--given", name)]
 
 
 def _exit_group(manifest: Manifest, pipeline: str, config: RunConfig) -> NodeGroup | None:

@@ -17,8 +17,10 @@ from airflow_provider_kedro_vertex.core.states import is_ending, is_over, short,
 
 #: The label by which all CustomJobs of one task instance are found.
 KEY_LABEL = "kedro-submission"
-#: The label by which all jobs of one DAG run are found.
+#: The label by which all jobs of one run key are found.
 RUN_LABEL = "airflow-run-key"
+#: The label by which all jobs of one DAG run are found, whatever their data scope: the run key of the whole DAG.
+DAG_RUN_LABEL = "airflow-dag-run-key"
 #: The label that tells which Airflow try made a job.
 TRY_LABEL = "airflow-try"
 #: The label that tells when the DAG run of that try had started.
@@ -43,7 +45,8 @@ class Verdict(Enum):
 class Attempts:
     """The attempts of one task instance to run a job.
 
-    :param run_key: names the DAG run.
+    :param dag_run_key: names the DAG run: the run key of the whole DAG.
+    :param run_key: names the task's data scope in the DAG run.
     :param task_id: Airflow's.
     :param map_index: Airflow's; -1 for a task that is not mapped.
     :param try_number: Airflow's number of this try.
@@ -53,6 +56,7 @@ class Attempts:
     :param prefix: what job ids begin with. A try that has another one does not find the jobs of those before.
     """
 
+    dag_run_key: str
     run_key: str
     task_id: str
     map_index: int
@@ -68,8 +72,8 @@ class Attempts:
 
     @property
     def key(self) -> str:
-        """Names the task instance in its DAG run: the same for each try."""
-        return identity.digest(self.run_key, self.task_id, str(self.map_index))[:32]
+        """Names the task instance in its DAG run: the same for each try, and whatever its data scope is called."""
+        return identity.digest(self.dag_run_key, self.task_id, str(self.map_index))[:32]
 
     def job_id(self, attempt: int) -> str:
         """The id of an attempt's job; see :func:`.identity.job_id`."""

@@ -4,6 +4,7 @@
 
     python -m airflow_provider_kedro_vertex.runtime run
         --pipeline P [--pipeline P ...] [--env E] --node N [--node N ...] [--store D ...] [--given D ...]
+        [--take D ...]
         [--settings JSON] [--final-status JSON] --params JSON|@URL --context JSON
 
 The current folder is the Kedro project's root. Exit codes: 0 the nodes ran; 1 the user's code failed; 2 an argument or
@@ -91,6 +92,7 @@ def _run(progress: Progress) -> int:
                 nodes=tuple(arguments.node),
                 store=tuple(arguments.store),
                 given=tuple(arguments.given),
+                take=tuple(arguments.take),
                 env=arguments.env,
                 params=params,
                 context=context,
@@ -146,6 +148,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument(
         "--given", action="append", default=[], metavar="DATASET", help="an input that no node of this run makes"
+    )
+    run.add_argument(
+        "--take",
+        action="append",
+        default=[],
+        metavar="DATASET",
+        help="an input that another job of the same data makes",
     )
     run.add_argument("--settings", default="{}", help="JSON object: runner, secret_env, host_aliases and the like")
     run.add_argument("--final-status", metavar="JSON", help="how the run ended, for an exit pipeline")

@@ -48,6 +48,7 @@ class Request:
     :param env: the configuration environment; None for the project's default.
     :param store: outputs that are for another pipeline of the run; see :func:`.boundary.node_group`.
     :param given: datasets that no node of the run makes, though the pipeline has one that would.
+    :param take: datasets that other jobs make, which share their data with this one.
     :param params: Kedro's runtime parameters, nested.
     :param context: the Airflow run.
     :param settings: what vertexai.yml says about this container.
@@ -58,6 +59,7 @@ class Request:
     nodes: tuple[str, ...]
     store: tuple[str, ...]
     given: tuple[str, ...]
+    take: tuple[str, ...]
     env: str | None
     params: Mapping[str, Any]
     context: RunContext
@@ -91,7 +93,7 @@ def run(request: Request, progress: Progress) -> None:
         raise ConfigError(f"The Kedro project {project} is not complete: {error}") from error
 
     pipeline, alone = _registered(request.pipelines, request.nodes)
-    group = node_group(pipeline.nodes, request.nodes, request.store, request.given)
+    group = node_group(pipeline.nodes, request.nodes, request.store, request.given, request.take)
     hooks = GroupHooks(group, request.context, progress, request.level)
     loader = partial(config_loader, env=request.env, params=request.params)
     settled = project / settings.CONF_SOURCE

@@ -12,7 +12,7 @@ from airflow_provider_kedro_vertex.core import retention
 from airflow_provider_kedro_vertex.core.errors import BadRequestError
 from airflow_provider_kedro_vertex.core.identity import temp_folder
 from airflow_provider_kedro_vertex.core.retention import StoredRun
-from airflow_provider_kedro_vertex.core.submission import RUN_LABEL
+from airflow_provider_kedro_vertex.core.submission import DAG_RUN_LABEL, RUN_LABEL
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
 _FIELDS = "name,state,labels,endTime"
@@ -77,8 +77,10 @@ def clean(client: VertexClient, root: str, project: str, ttl: int, now: datetime
 
 
 def _jobs(client: VertexClient, run_key: str) -> Iterator[dict[str, Any]]:
-    for collection in ("pipelineJobs", "customJobs"):
-        yield from client.list_jobs(collection, f"labels.{RUN_LABEL}={run_key}", _FIELDS)
+    # What is kept for a DAG run as a whole stays while any job of it is needed, of whichever data scope.
+    for label in (RUN_LABEL, DAG_RUN_LABEL):
+        for collection in ("pipelineJobs", "customJobs"):
+            yield from client.list_jobs(collection, f"labels.{label}={run_key}", _FIELDS)
 
 
 def _delete(client: VertexClient, root: str, stored: StoredRun, log: Any) -> bool:

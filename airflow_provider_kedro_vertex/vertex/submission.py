@@ -19,7 +19,7 @@ from airflow_provider_kedro_vertex.core.errors import (
     UnavailableError,
 )
 from airflow_provider_kedro_vertex.core.states import is_ending, is_over
-from airflow_provider_kedro_vertex.core.submission import KEY_LABEL, RUN_LABEL, Attempts, Verdict
+from airflow_provider_kedro_vertex.core.submission import DAG_RUN_LABEL, KEY_LABEL, Attempts, Verdict
 from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
 
 #: More attempts than this in one DAG run is a loop that nobody wants to pay for.
@@ -77,13 +77,14 @@ def pipeline_jobs(client: VertexClient, attempts: Attempts) -> list[dict[str, An
     return jobs
 
 
-def custom_jobs_of_run(client: VertexClient, run_key: str) -> dict[str, list[dict[str, Any]]]:
+def custom_jobs_of_run(client: VertexClient, dag_run_key: str) -> dict[str, list[dict[str, Any]]]:
     """List the CustomJobs of a DAG run: submission key to the jobs of that task instance, the oldest first.
 
+    :param dag_run_key: the run key of the whole DAG; jobs of all data scopes have it as a label.
     :raises VertexApiError: they could not be read.
     """
     found: dict[str, list[dict[str, Any]]] = {}
-    jobs = list(client.list_jobs("customJobs", f'labels.{RUN_LABEL}="{run_key}"', _FIELDS))
+    jobs = list(client.list_jobs("customJobs", f'labels.{DAG_RUN_LABEL}="{dag_run_key}"', _FIELDS))
     for job in sorted(jobs, key=lambda job: (job["createTime"], job["name"])):
         found.setdefault(job["labels"].get(KEY_LABEL, ""), []).append(job)
     return found

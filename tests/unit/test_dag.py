@@ -64,7 +64,7 @@ def test_arguments_reach_the_tasks(manifest_file: Path) -> None:
 
     assert (submit.region, submit.gcp_conn_id, submit.wait_for_completion) == ("us-central1", "other", False)
     assert (wait.gcp_conn_id, wait.poke_interval, wait.reschedule) == ("other", 7, True)
-    assert wait.job == "{{ ti.xcom_pull(task_ids='submit')['name'] }}"
+    assert wait.job == "{{ ti.xcom_pull(task_ids='submit', map_indexes=ti.map_index)['name'] }}"
 
 
 def test_only_the_pipelines_that_were_asked_for(manifest_file: Path) -> None:
@@ -93,7 +93,10 @@ with DAG("mine", schedule=None, params={"email": "a@b.c"}) as dag:
 
     assert sorted(dag.task_dict) == ["again.submit", "again.wait", "small.submit", "small.wait"]
     assert dict(dag.task_dict["small.submit"].params) == {"email": "a@b.c", "rows": 4}
-    assert dag.task_dict["small.wait"].job == "{{ ti.xcom_pull(task_ids='small.submit')['name'] }}"
+    assert (
+        dag.task_dict["small.wait"].job
+        == "{{ ti.xcom_pull(task_ids='small.submit', map_indexes=ti.map_index)['name'] }}"
+    )
     assert dag.task_dict["small.wait"].downstream_task_ids == {"again.submit"}
 
 

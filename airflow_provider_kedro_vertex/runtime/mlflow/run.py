@@ -1,4 +1,4 @@
-"""Joins a container to the one MLflow run of its DAG run. Imported only in a project that uses kedro-mlflow.
+"""Joins a container to the one MLflow run of its run key. Imported only in a project that uses kedro-mlflow.
 
 kedro-mlflow 2 joins a run that is active before its own hook is called, which it offers to orchestrators: it then logs
 into that run and leaves its end to whoever started it. So the hook here comes first, does the set-up that kedro-mlflow
@@ -28,7 +28,7 @@ from mlflow.tracking import MlflowClient
 from pydantic import ValidationError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
+from airflow_provider_kedro_vertex.core.identity import RunContext, run_key, temp_folder
 from airflow_provider_kedro_vertex.runtime.config import loader as conf
 from airflow_provider_kedro_vertex.runtime.errors import ServiceError
 from airflow_provider_kedro_vertex.runtime.mlflow import status as states
@@ -38,8 +38,10 @@ from airflow_provider_kedro_vertex.runtime.settings import Provider
 
 _LOG = logging.getLogger(__name__)
 
-#: The tag by which a run is found: kedro-vertexai's name, and here the key of the DAG run.
+#: The tag by which a run is found: kedro-vertexai's name, and here the run key.
 RUN_TAG = "vertexai_run_id"
+#: MLflow's own tag, by which its pages show a run below another one.
+PARENT_TAG = "mlflow.parentRunId"
 #: MLflow takes this many tags in one request.
 _BATCH = 100
 #: The server's words for "I do not know you" and "you may not".
@@ -94,6 +96,7 @@ class MlflowRun:
         self._progress = progress
         self._header_provider = header_provider
         self._run_id: str | None = None
+        self._parent_id: str | None = None
 
     # Registered last, and so called before kedro-mlflow's own, which joins the run that it finds active; but after
     # what a project marks to come first.
@@ -164,7 +167,7 @@ class MlflowRun:
             else:
                 _set_tags(client, run_id, dict.fromkeys(self._part.tags, states.WAS_KILLED))
             _leave(run_id, states.status(client.get_run(run_id).data.tags, self._part.last_tags))
-            settle(client, run_id, self._part)
+            self._settle(client, run_id)
         except Exception as problem:
             told = _without_password(str(problem))
             _LOG.warning("MLflow run %s does not show how these nodes ended: %s", run_id, told)
@@ -173,7 +176,13 @@ class MlflowRun:
         client = MlflowClient()
         experiment_id: str = client.get_experiment_by_name(config.tracking.experiment.name).experiment_id
         tags = self._tags()
-        run_id = config.tracking.run.id or self._shared_run(client, experiment_id, config.tracking.run.name, tags)
+        if config.tracking.run.id:
+            run_id = config.tracking.run.id
+        else:
+            if self._context.data_scope is not None:
+                tags[PARENT_TAG] = self._parent_id = self._parent_run(client, experiment_id)
+            title = " ".join(filter(None, (self._context.dag_id, self._context.data_scope, self._context.run_id)))
+            run_id = self._shared_run(client, experiment_id, config.tracking.run.name or title, tags)
         # From here on the end of the container is told.
         self._run_id = run_id
         found = client.get_run(run_id).data.tags
@@ -183,12 +192,25 @@ class MlflowRun:
         # Its line with the run's address at each end of a run, of which there is one for each node here.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         mlflow.start_run(run_id=run_id)
-        settle(client, run_id, self._part)
+        self._settle(client, run_id)
         line = {"mlflow_run_id": run_id, "mlflow_url": _url(experiment_id, run_id)}
         print(json.dumps(line), flush=True)
 
-    def _shared_run(self, client: MlflowClient, experiment_id: str, name: str | None, tags: Mapping[str, str]) -> str:
-        """Find the run of this DAG run, or make it; containers that start at the same time get the same one.
+    def _settle(self, client: MlflowClient, run_id: str) -> None:
+        settle(client, run_id, self._part)
+        if self._parent_id is not None:
+            settle_parent(client, self._parent_id)
+
+    def _parent_run(self, client: MlflowClient, experiment_id: str) -> str:
+        """Find the run of the DAG run as a whole, or make it: the parent of the runs of all its data scopes."""
+        context = self._context
+        tags = {RUN_TAG: run_key(context.dag_id, context.run_id), **self._airflow_tags()}
+        return self._shared_run(client, experiment_id, f"{context.dag_id} {context.run_id}", tags)
+
+    def _shared_run(self, client: MlflowClient, experiment_id: str, title: str, tags: Mapping[str, str]) -> str:
+        """Find the run of a run key, or make it; containers that start at the same time get the same one.
+
+        :param tags: of a new run; its run key is among them.
 
         A run that somebody deleted in MLflow, or that is of another experiment than now, is left alone and followed by
         a new one.
@@ -198,12 +220,11 @@ class MlflowRun:
         def propose() -> dict[str, str | None]:
             # A run may be there without the file: the file was cleaned up, or its maker died before writing it.
             runs = client.search_runs(
-                [experiment_id], f"tags.{RUN_TAG} = '{self._context.run_key}'", order_by=["attributes.start_time"]
+                [experiment_id], f"tags.{RUN_TAG} = '{tags[RUN_TAG]}'", order_by=["attributes.start_time"]
             )
             if runs:
                 run = runs[0]
             else:
-                title = name or f"{self._context.dag_id} {self._context.run_id}"
                 run = client.create_run(experiment_id, tags=dict(tags), run_name=title)
                 made.add(run.info.run_id)
             return {"run_id": run.info.run_id, "url": _url(experiment_id, run.info.run_id)}
@@ -212,7 +233,7 @@ class MlflowRun:
             if proposal["run_id"] in made:
                 client.delete_run(proposal["run_id"])
 
-        folder = temp_folder(self._context.root, self._context.run_key)
+        folder = temp_folder(self._context.root, tags[RUN_TAG])
         url = f"{folder}/mlflow-run.json"
         while True:
             run_id: str = agree(url, propose, withdraw)["run_id"]
@@ -226,12 +247,19 @@ class MlflowRun:
         tags = {
             RUN_TAG: context.run_key,
             states.JOB_TAG: context.job_id,
+            "airflow_data_scope": context.data_scope,
+            states.OUTCOME_TAG: f"{context.job_id} {self._part.outcome}" if self._part.outcome else None,
+        }
+        return {**{name: value for name, value in tags.items() if value is not None}, **self._airflow_tags()}
+
+    def _airflow_tags(self) -> dict[str, str]:
+        context = self._context
+        tags = {
             "airflow_dag_id": context.dag_id,
             "airflow_run_id": context.run_id,
             "airflow_logical_date": context.logical_date,
             "airflow_data_interval_start": context.data_interval_start,
             "airflow_data_interval_end": context.data_interval_end,
-            states.OUTCOME_TAG: f"{context.job_id} {self._part.outcome}" if self._part.outcome else None,
         }
         return {name: value for name, value in tags.items() if value is not None}
 
@@ -246,6 +274,30 @@ def settle(client: MlflowClient, run_id: str, part: Part) -> None:
         run = client.get_run(run_id)
         status = states.status(run.data.tags, part.last_tags)
         if run.info.status == status:
+            return
+        if status == states.RUNNING:
+            client.update_run(run_id, status=status)
+        else:
+            client.set_terminated(run_id, status)
+
+
+def settle_parent(client: MlflowClient, run_id: str) -> None:
+    """Bring the status of a parent in line with its children's.
+
+    The one that is the least well tells: running, then failed, then killed. Every container does this after it has
+    settled its own run; so the last one to do so has seen the last status of all. A parent in which containers log too,
+    those of the whole DAG's own scope, has the status that these give it.
+    """
+    while True:
+        parent = client.get_run(run_id)
+        if any(name.startswith(states.PREFIX) for name in parent.data.tags):
+            return
+        children = client.search_runs(
+            [parent.info.experiment_id], f"tags.`{PARENT_TAG}` = '{run_id}'", max_results=1000
+        )
+        found = {child.info.status for child in children}
+        status = next((one for one in (states.RUNNING, "FAILED", "KILLED") if one in found), states.FINISHED)
+        if parent.info.status == status:
             return
         if status == states.RUNNING:
             client.update_run(run_id, status=status)

@@ -35,12 +35,14 @@ class Group:
     no node makes them.
 
     :param nodes: the names of the nodes.
-    :param inputs: each dataset that the group loads and a node outside makes, with that node's name.
+    :param inputs: each dataset that the group loads and a node outside makes, with that node's name; an empty one if it
+        is not of this pipeline.
     :param outputs: the datasets that the group makes and that a node outside loads, or that no node loads: the
         results of the pipeline.
     :param produced: every dataset of the group that this run makes.
     :param given: each dataset that the group loads and that a node of the pipeline makes which is not part of this
         run, with that node's name: what earlier runs left in the catalog's dataset is loaded.
+    :param taken: those of the inputs that another job makes, which shares its data with this one.
     """
 
     nodes: tuple[str, ...]
@@ -48,10 +50,15 @@ class Group:
     outputs: frozenset[str]
     produced: frozenset[str]
     given: Mapping[str, str] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
 
 
 def node_group(
-    pipeline: Iterable[NamedNode], names: Collection[str], store: Collection[str] = (), given: Collection[str] = ()
+    pipeline: Iterable[NamedNode],
+    names: Collection[str],
+    store: Collection[str] = (),
+    given: Collection[str] = (),
+    take: Collection[str] = (),
 ) -> Group:
     """Take a group out of a pipeline.
 
@@ -60,6 +67,7 @@ def node_group(
     :param store: outputs that also are for others, though no node of this pipeline outside the group loads them: an
         exit pipeline may.
     :param given: datasets that no node of this run makes, since the run is of a slice of the pipeline.
+    :param take: datasets that other jobs make, of the same pipeline or another one, which share their data with this.
     :raises ConfigError: the pipeline has no node of that name.
     """
     nodes = {node.name: node for node in pipeline}
@@ -75,15 +83,16 @@ def node_group(
     loaded_inside = {base_name(name) for node in inside for name in node.inputs}
 
     slice_inputs = {base_name(name) for name in given} - made_inside
+    shared = {base_name(name) for name in take} - made_inside
     wanted = loaded_outside | {base_name(name) for name in store}
     used = {name for node in inside for name in (*node.inputs, *node.outputs)}
     loaded = {name for node in inside for name in node.inputs}
     return Group(
         nodes=tuple(node.name for node in inside),
         inputs={
-            name: makers[base_name(name)]
+            name: makers.get(base_name(name), "")
             for name in sorted(loaded)
-            if base_name(name) in makers.keys() - made_inside - slice_inputs
+            if base_name(name) in (makers.keys() | shared) - made_inside - slice_inputs
         },
         outputs=frozenset(
             name
@@ -91,10 +100,11 @@ def node_group(
             for name in node.outputs
             if base_name(name) in wanted or base_name(name) not in loaded_inside
         ),
-        produced=frozenset(name for name in used if base_name(name) in makers.keys() - slice_inputs),
+        produced=frozenset(name for name in used if base_name(name) in makers.keys() - slice_inputs - shared),
         given={
             name: makers[base_name(name)] for name in sorted(loaded) if base_name(name) in makers.keys() & slice_inputs
         },
+        taken=frozenset(name for name in loaded if base_name(name) in shared),
     )
 
 

@@ -28,7 +28,7 @@ class GroupHooks:
 
     - An undeclared dataset that crosses the border becomes a :class:`StoredDataset`.
     - A versioned dataset that the pipeline makes is loaded and saved in the run's one version, also when an earlier try
-      saved that version.
+      saved that version. One that another job makes, which shares its data, is loaded in that version if it is there.
 
     :param level: zstd's compression level for stored datasets; None stores without compression.
     """
@@ -49,6 +49,10 @@ class GroupHooks:
         for name in sorted(self._group.inputs.keys() | self._group.outputs):
             if _undeclared(catalog, name):
                 _put(catalog, name, StoredDataset(name, stored_url(self._context, name), self._level))
+        for name in sorted(self._group.taken):
+            dataset = catalog.get(name)
+            if dataset is not None:
+                versions.prefer(dataset, self._context.save_version)
         for name in sorted(self._group.produced):
             dataset = catalog.get(name)
             if dataset is not None:
@@ -138,10 +142,13 @@ class GroupHooks:
             return
         with suppress(DatasetError):  # if it cannot be told whether it exists, the first error says more
             if not self._catalog.exists(missing):
+                maker = self._group.inputs[missing]
+                who = f"node {maker!r}" if maker else "a task with the same data_scope"
+                again = "the task of that node" if maker else "that task"
                 raise MissingInputError(
                     f"Dataset {missing!r}, an input of node {place.node!r}, is missing in run "
-                    f"{self._context.run_key}: node {self._group.inputs[missing]!r} should have saved it to "
-                    f"{self._catalog[missing]}. Run the task of that node again."
+                    f"{self._context.run_key}: {who} should have saved it to {self._catalog[missing]}. Run {again} "
+                    "again."
                 ) from error
 
 

@@ -33,6 +33,17 @@ def pin(dataset: AbstractDataset[Any, Any], version: str) -> None:
         dataset._version = Version(load=version, save=version)
 
 
+def prefer(dataset: AbstractDataset[Any, Any], version: str) -> None:
+    """Load this version if it is there, and otherwise what would be loaded anyway."""
+    dataset = behind_wrappers(dataset)
+    if not isinstance(dataset, AbstractVersionedDataset) or not dataset._version:
+        return
+    before = dataset._version
+    dataset._version = Version(load=version, save=before.save)
+    if not dataset.exists():
+        dataset._version = before
+
+
 @dataclass(frozen=True)
 class EarlierTry:
     """What an earlier try of this run saved, put aside while this try saves the same version."""

@@ -138,7 +138,8 @@ class TaskInstance(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         requests.post(f"{self.url}/_emulator/reset", timeout=120).raise_for_status()
-        self.attempts = Attempts(f"key-{next(self.numbers)}", "submit", -1, 1, 1, "monday")
+        key = f"key-{next(self.numbers)}"
+        self.attempts = Attempts(key, key, "submit", -1, 1, 1, "monday")
         self.client = Mortal(self.url)
         self.job: str | None = None
         self.success = False

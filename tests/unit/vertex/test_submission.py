@@ -18,7 +18,7 @@ OK, BAD = "print('fine')", "raise SystemExit(1)"
 
 
 def attempts(name: str, try_number: int = 1, first_try: int = 1, run_start: str = "monday") -> Attempts:
-    return Attempts(f"key-{name}", "submit", -1, try_number, first_try, run_start)
+    return Attempts(f"key-{name}", f"key-{name}", "submit", -1, try_number, first_try, run_start)
 
 
 def submit(client: VertexClient, tries: Attempts, code: str) -> tuple[str, bool]:
