@@ -36,7 +36,7 @@ def data_scope(operator: VertexJobOperator, context: Context) -> DataScope:
 def title_among_others(operator: VertexJobOperator, context: Context) -> str | None:
     """The title of the operator's data scope if the DAG has others too; None if all of its data are in one."""
     scope = data_scope(operator, context)
-    declared = {_declared(task) for task in (operator, *operator.dag.tasks)} - {None}
+    declared = {_declared(task, context) for task in (operator, *operator.dag.tasks)} - {None}
     return scope.title if scope.name and (len(declared) > 1 or scope.map_index >= 0) else None
 
 
@@ -46,12 +46,13 @@ def map_index(context: Context) -> int:
     return -1 if index is None else index
 
 
-def _declared(task: Any) -> tuple[Any, ...] | None:
-    """What a task says of its data, before any template is rendered; None if it makes no job."""
+def _declared(task: Any, context: Context) -> tuple[str, ...] | None:
+    """What a task says of its data, whatever its map index; None if it makes no job."""
     if isinstance(task, VertexJobOperator):
-        shared = (task.data_scope, task.scope_group_id)
-        return shared if shared != (None, None) else (task.task_id,)
+        if task.data_scope is not None:
+            return ("given", str(task.render_template(task.data_scope, context)).strip())
+        return ("task", task.task_id) if task.scope_group_id is None else ("task_group", task.scope_group_id)
     # Airflow has another object in the place of a mapped operator.
     kind = getattr(task, "operator_class", None)
     makes_jobs = isinstance(kind, type) and issubclass(kind, VertexJobOperator)
-    return (task.task_id, "mapped") if makes_jobs else None
+    return ("mapped", task.task_id) if makes_jobs else None

@@ -91,6 +91,19 @@ def test_an_input_that_is_nowhere() -> None:
     assert found(Node("a", ("params:x", "parameters"), ("y",))) == []
 
 
+def test_an_input_that_another_job_of_the_same_data_may_make() -> None:
+    both = manifest_of(MAKE, TAKE)
+    both = dataclasses.replace(both, pipelines={"make": Pipeline("make", (MAKE,)), "take": Pipeline("take", (TAKE,))})
+
+    def codes(manifest: Manifest, shares_data: bool) -> list[str]:
+        return [finding.code for finding in check(manifest, build_plan(manifest, "take", shares_data=shares_data))]
+
+    assert codes(both, shares_data=False) == ["KV003"]
+    assert codes(both, shares_data=True) == []
+    # Nobody in the whole project makes it.
+    assert codes(dataclasses.replace(both, pipelines={"take": both.pipelines["take"]}), shares_data=True) == ["KV003"]
+
+
 def test_files_of_the_container_and_of_the_image() -> None:
     assert found(MAKE, datasets={"rows": LOCAL}) == [
         "KV004 warning: Dataset 'rows', an output of node 'make', is the local file 'data/rows.csv': it is lost "

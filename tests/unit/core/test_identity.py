@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from datetime import datetime, timedelta, timezone
@@ -43,6 +44,32 @@ def test_a_job_id_is_what_vertex_takes(run_id: str, task_id: str, map_index: int
 @given(st.sets(st.tuples(ids, ids), min_size=2, max_size=20))
 def test_no_two_runs_share_a_key(runs: set[tuple[str, str]]) -> None:
     assert len({identity.run_key(*run) for run in runs}) == len(runs)
+
+
+SCOPES = st.builds(
+    identity.DataScope,
+    st.sampled_from(["task", "task_group", "given"]),
+    st.text("ab.[]01-", max_size=4),
+    st.integers(-1, 3),
+) | st.just(identity.WHOLE_DAG)
+
+
+@given(st.sets(st.tuples(st.sampled_from("ab"), st.sampled_from("ab"), SCOPES), min_size=2, max_size=20))
+def test_no_two_data_scopes_share_a_key(scopes: set[tuple[str, str, identity.DataScope]]) -> None:
+    keys = {identity.run_key(*scope) for scope in scopes}
+    assert len(keys) == len(scopes)
+    assert all(re.fullmatch(r"[a-z][-a-z0-9]{0,62}", key) for key in keys)
+
+
+def test_the_key_of_a_whole_dag_is_that_of_its_run() -> None:
+    assert identity.run_key("1_dag", "x", identity.WHOLE_DAG) == "d-1-dag-x-7a71d8b70b"
+    assert identity.run_key("1_dag", "x", identity.DataScope("task", "run", 2)) == "d-1-dag-x-bd58f6c0b9"
+
+
+def test_a_data_scope_is_told_only_where_there_are_several() -> None:
+    assert "data_scope" not in json.loads(CONTEXT.to_json())
+    told = dataclasses.replace(CONTEXT, data_scope="run[2]")
+    assert identity.RunContext.from_json(told.to_json()) == told
 
 
 @given(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from kedro.pipeline import Pipeline as KedroPipeline
 from kedro.pipeline.pipeline import CircularDependencyError, OutputNotUniqueError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError
+from airflow_provider_kedro_vertex.core.graph import dataset
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.plan import TASK_ID_LENGTH, Plan, build_plan
 from airflow_provider_kedro_vertex.core.selection import Selection, registered
@@ -283,6 +285,35 @@ def test_a_slice_is_planned_if_it_has_all_of_its_data(manifest: Manifest) -> Non
         "slice of pipeline '__default__'. Declare 'clean' in the catalog with a place in shared storage, or select "
         "that node too."
     )
+
+
+def test_a_slice_that_shares_its_data_takes_what_others_make(manifest: Manifest) -> None:
+    nodes = manifest.pipeline("__default__").nodes
+    made = {output for node in nodes for output in node.outputs}
+    plan = build_plan(manifest, selection=Selection(from_nodes=("report",)), shares_data=True)
+    (group,) = plan.groups
+    report = next(node for node in nodes if node.name == "report")
+    taken = sorted(dataset(name) for name in report.inputs if name in made)
+    assert "clean" in taken
+    options = list(zip(group.arguments[::2], group.arguments[1::2], strict=True))
+    assert [value for option, value in options if option == "--take"] == taken
+    assert not any(option in ("--given", "--store") for option, _ in options)
+
+
+def test_what_nodes_of_another_pipeline_take_is_stored_when_data_are_shared() -> None:
+    make = (Node("make", (), ("rows",)), Node("count", ("rows",), ("number",)))
+    use = Node("use", ("rows", "kept"), ("result",))
+    config = replace(CONFIG, grouping=Grouping("pipeline"))
+    pipelines = {"make": Pipeline("make", make), "use": Pipeline("use", (use,))}
+    manifest = Manifest(Project("Shop", "shop", "1.0.0"), None, config, {}, {}, pipelines)
+
+    def options(pipeline: str, **arguments: Any) -> list[str]:
+        (group,) = build_plan(manifest, pipeline, **arguments).groups
+        return [word for word in group.arguments if word.startswith("--")]
+
+    assert "--store" not in options("make")
+    assert options("make", shares_data=True).count("--store") == 1
+    assert options("use", shares_data=True).count("--take") == 1  # nobody makes "kept"
 
 
 def test_containers_of_a_slice_know_it_where_mlflow_has_to_be_told_its_end(manifest: Manifest) -> None:

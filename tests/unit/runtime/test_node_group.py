@@ -47,6 +47,16 @@ def test_a_group_of_everything_keeps_only_its_results() -> None:
     assert (everything.inputs, everything.outputs) == ({}, {"score"})
 
 
+def test_what_another_job_of_the_same_data_makes() -> None:
+    group = node_group(WORK.nodes, ["fit", "split"], take=["table", "raw", "nothing", "train"])
+    assert group.inputs == {"table": "clean"}
+    assert group.taken == {"table"}
+    # Its version is this run's if it is there, and may be another.
+    assert group.produced == {"train", "test", "model"}
+    first = node_group(WORK.nodes, ["clean"], take=["raw"])
+    assert (first.inputs, first.taken) == ({"raw": ""}, {"raw"})
+
+
 def test_transcoded_names_are_one_dataset() -> None:
     work = Pipeline(
         [
