@@ -51,6 +51,10 @@ class DagRun:
         (row,) = self._read("SELECT state, try_number FROM task_instance WHERE task_id = ?", task_id)
         return row
 
+    def mapped_states(self, task_id: str) -> list[tuple[int, str]]:
+        """The map index and state of each instance of a mapped task."""
+        return self._read("SELECT map_index, state FROM task_instance WHERE task_id = ? ORDER BY map_index", task_id)
+
     def xcom(self, task_id: str, key: str = "return_value") -> Any:
         """A value that the task left; None if there is none."""
         rows = self._read("SELECT value FROM xcom WHERE task_id = ? AND key = ?", task_id, key)

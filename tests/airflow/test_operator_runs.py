@@ -99,12 +99,82 @@ def test_params_are_runtime_parameters_with_their_types(vertex: VertexEmulator, 
     assert f"{context['run_key']}-waits-1" == context["job_id"]
 
 
-def test_all_tasks_of_a_run_share_its_key_and_version(vertex: VertexEmulator, run: DagRun) -> None:
-    contexts = [values(job(vertex, run, task_id))[1] for task_id in ("waits", "submits", "group.submit")]
+def test_each_task_of_a_run_has_its_own_data_unless_it_shares_them(vertex: VertexEmulator, run: DagRun) -> None:
+    alone, sharing = ("waits", "submits", "group.submit"), ("shares_0", "shares_1")
+    jobs = {task_id: job(vertex, run, task_id) for task_id in (*alone, *sharing)}
+    contexts = {task_id: values(body)[1] for task_id, body in jobs.items()}
 
-    assert len({context["run_key"] for context in contexts}) == 1
-    assert len({context["save_version"] for context in contexts}) == 1
-    assert len({context["job_id"] for context in contexts}) == 3
+    for own in ("run_key", "save_version", "data_scope"):
+        assert len({contexts[task_id][own] for task_id in alone}) == 3
+        assert contexts["shares_0"][own] == contexts["shares_1"][own] not in {contexts[one][own] for one in alone}
+    assert len({context["job_id"] for context in contexts.values()}) == 5
+    assert {task_id: context["data_scope"] for task_id, context in contexts.items()} == {
+        "waits": "waits",
+        "submits": "submits",
+        "group.submit": "group",
+        **dict.fromkeys(sharing, "both"),
+    }
+    # What ties them together.
+    assert len({body["labels"]["airflow-dag-run-key"] for body in jobs.values()}) == 1
+    assert all(jobs[one]["labels"]["airflow-run-key"] == contexts[one]["run_key"] for one in jobs)
+
+
+def mapped_jobs(vertex: VertexEmulator, task_id: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The parameters and the context of the jobs of a mapped task's instances."""
+    found = []
+    for collection in ("pipelineJobs", "customJobs"):
+        wanted = f'labels.airflow-task-id="{task_id}" AND labels.airflow-dag-id="operator_runs"'
+        url = f"{vertex.url}/v1/{PARENT.replace('pipelineJobs', collection)}"
+        answer = requests.get(url, params={"filter": wanted}, timeout=10).json()
+        for body in answer.get(collection, []):
+            if collection == "pipelineJobs":
+                found.append(values(body))
+            else:
+                words = body["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["args"]
+                params, context = (words[words.index(name) + 1] for name in ("--params", "--context"))
+                found.append((json.loads(params), json.loads(context)))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("task_id", "expected"),
+    [
+        ("mapped", [("de", 3), (DAY, 4)]),
+        ("mapped_later", [("{{ ds }}", None), ("fr", 5)]),
+        ("mapped_jobs", [("{{ ds }}", None), ("fr", 5)]),
+    ],
+)
+def test_mapped_tasks_take_their_own_parameters_and_data(
+    vertex: VertexEmulator, run: DagRun, task_id: str, expected: list[tuple[str, Any]]
+) -> None:
+    assert run.mapped_states(task_id) == [(0, "success"), (1, "success")]
+    jobs = mapped_jobs(vertex, task_id)
+
+    assert {
+        context["data_scope"]: (params["country"], params.get("model", {}).get("depth")) for params, context in jobs
+    } == {f"{task_id}[{index}]": each for index, each in enumerate(expected)}
+    assert len({context["run_key"] for _, context in jobs}) == 2
+
+
+@pytest.mark.parametrize(
+    ("group", "job_task", "last"),
+    [
+        ("each.job", "submit", "wait"),
+        ("each.nodes", "submit", "make_rows"),
+        ("each.custom", "make_rows", "make_rows"),
+    ],
+)
+def test_a_task_group_in_a_mapped_one_has_its_own_parameters_and_data(
+    vertex: VertexEmulator, run: DagRun, group: str, job_task: str, last: str
+) -> None:
+    assert run.mapped_states(f"{group}.{last}") == [(0, "success"), (1, "success")]
+    jobs = mapped_jobs(vertex, f"{group}.{job_task}".replace(".", "-"))
+
+    assert {context["data_scope"]: params["country"] for params, context in jobs} == {
+        f"{group}[0]": "de",
+        f"{group}[1]": "fr",
+    }
+    assert len({context["run_key"] for _, context in jobs}) == 2
 
 
 @pytest.mark.parametrize("task_id", ["node_fails", "sees_failure"])

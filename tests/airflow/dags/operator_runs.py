@@ -3,7 +3,7 @@
 from datetime import datetime
 from functools import partial
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, task, task_group
 
 from airflow_provider_kedro_vertex import kedro_vertex_task_group
 from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
@@ -27,6 +27,30 @@ with DAG(
     name = "{{ ti.xcom_pull(task_ids='submits')['name'] }}"
     submits >> KedroVertexPipelineSensor(task_id="pokes", job=name, poke_interval=0.2)
     kedro_vertex_task_group("group", pipeline="first", manifest="small.manifest.json", deferrable=False)
+
+    # Fan-out. What a task leaves is data and no template.
+    @task
+    def countries():
+        return [{"country": "{{ ds }}"}, {"country": "fr", "model.depth": 5}]
+
+    KedroVertexPipelineOperator.partial(task_id="mapped", params={"model.depth": 3}).expand(
+        runtime_params=[{"country": "de"}, {"country": "{{ ds }}", "model": {"depth": 4}}]
+    )
+    KedroVertexPipelineOperator.partial(task_id="mapped_later").expand(runtime_params=countries())
+    KedroVertexCustomJobOperator.partial(task_id="mapped_jobs", group="make_rows").expand(runtime_params=countries())
+
+    @task_group
+    def each(country):
+        given = {"pipeline": "first", "manifest": "small.manifest.json", "runtime_params": {"country": country}}
+        given |= {"deferrable": False, "poll_interval": 0.2}
+        kedro_vertex_task_group("job", **given)
+        kedro_vertex_task_group("nodes", watch="nodes", **given)
+        kedro_vertex_task_group("custom", mode="custom_job", **given)
+
+    each.expand(country=["de", "fr"])
+
+    for number, scope in enumerate(("both", "{{ 'both' }}")):
+        KedroVertexPipelineOperator(task_id=f"shares_{number}", data_scope=scope)
 
     KedroVertexPipelineOperator(task_id="large", params={"text": "x" * 200_000})
     KedroVertexPipelineOperator(
