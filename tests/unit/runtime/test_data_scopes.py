@@ -15,12 +15,12 @@ from urllib.parse import quote
 import pytest
 import requests
 from airflow.providers.common.compat.sdk import DAG, TaskGroup
-from airflow_provider_kedro_vertex.core.config import RunConfig
 
 from airflow_provider_kedro_vertex import kedro_vertex_task_group
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.states import is_over, succeeded
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.hooks import KedroVertexHook
