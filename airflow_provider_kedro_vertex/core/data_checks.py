@@ -16,6 +16,9 @@ _SHARED_FOLDERS = ("/gcs/", "/mnt/nfs/", "/mnt/lustre/")
 #: What to do about data that does not leave its container.
 _SHARE = "Give it a gs:// path, take it out of the catalog so that it is handed on below root, or group these nodes."
 
+#: What to do about a server that no container reaches.
+_REACH = "Give it the address of a server that the containers reach."
+
 
 def in_data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> Iterator[Finding]:
     """Check the datasets of a plan."""
@@ -47,8 +50,8 @@ def _crossing(item: Dataset, maker: str | None, taker: str) -> Iterator[Finding]
         yield Finding(
             "KV001",
             "error",
-            f"Dataset {item.name!r} at the local path {item.location!r} {between}.",
-            _SHARE,
+            f"Dataset {item.name!r} {_place(item)} {between}.",
+            _SHARE if not _is_server(item) else _REACH,
         )
     elif item.scope == "memory" and item.location is not None:
         yield Finding(
@@ -79,7 +82,14 @@ def _ends(
     """
     for name in map(dataset, node.inputs):
         for item in described[name] if name not in maker else ():
-            if item.scope == "memory" and name not in elsewhere:
+            if _is_server(item):
+                yield Finding(
+                    "KV005",
+                    "warning",
+                    f"Dataset {name!r}, an input of node {node.name!r}, is {_server(item)}.",
+                    _REACH,
+                )
+            elif item.scope == "memory" and name not in elsewhere:
                 yield Finding(
                     "KV003",
                     "error",
@@ -91,23 +101,46 @@ def _ends(
                 yield Finding(
                     "KV005",
                     "note",
-                    f"Dataset {name!r}, an input of node {node.name!r}, is the local file {item.location!r}: it "
-                    f"must be "
-                    "in the image.",
+                    f"Dataset {name!r}, an input of node {node.name!r}, is {_file(item)}: it must be in the image.",
                     "Give it a gs:// path if it changes more often than the image.",
                 )
     for name in map(dataset, node.outputs):
         for item in described[name] if name not in taken else ():
-            if item.scope == "local" and not _is_shared(item):
+            if _is_server(item):
                 yield Finding(
                     "KV004",
                     "warning",
-                    f"Dataset {name!r}, an output of node {node.name!r}, is the local file {item.location!r}: it "
-                    f"is lost "
-                    "with the container.",
+                    f"Dataset {name!r}, an output of node {node.name!r}, is {_server(item)}.",
+                    _REACH,
+                )
+            elif item.scope == "local" and not _is_shared(item):
+                yield Finding(
+                    "KV004",
+                    "warning",
+                    f"Dataset {name!r}, an output of node {node.name!r}, is {_file(item)}: it is lost with the "
+                    "container.",
                     "Give it a gs:// path.",
                 )
 
 
 def _is_shared(item: Dataset) -> bool:
     return (item.location or "").startswith(_SHARED_FOLDERS)
+
+
+def _is_server(item: Dataset) -> bool:
+    """Whether it is a server on the own machine, such as ``bolt://localhost``; a local file has a path."""
+    return item.scope == "local" and "//" in (item.location or "")
+
+
+def _place(item: Dataset) -> str:
+    if item.location is None:
+        return f"(a {item.type}) on the container's own disk or machine"
+    return f"{_server(item)}," if _is_server(item) else f"at the local path {item.location!r}"
+
+
+def _server(item: Dataset) -> str:
+    return f"at {item.location!r}, an address of the container's own machine, where no server of yours is"
+
+
+def _file(item: Dataset) -> str:
+    return f"the local file {item.location!r}" if item.location else f"a {item.type} on the container's own disk"

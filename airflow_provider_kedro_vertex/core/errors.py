@@ -5,8 +5,7 @@
     KedroVertexError
     ├── ManifestError            the manifest is missing, damaged, or of another schema
     ├── ConfigError              a setting is missing or wrong (vertexai.yml, run_config=, an argument)
-    │   ├── CombinedConfigError         several of them, told at once
-    │   └── ParameterError       a parameter of the project is no JSON value
+    │   └── CombinedConfigError         several of them, told at once
     ├── PlanError                the pipeline cannot become a plan: unknown, empty, names that collide
     ├── ProjectError             the Kedro project could not be inspected
     ├── JobError                 a job on Vertex AI ended without success
@@ -74,12 +73,6 @@ class CombinedConfigError(ConfigError):
     def each(self) -> tuple[KedroVertexError, ...]:
         """Each wrong setting."""
         return self._errors
-
-
-class ParameterError(ConfigError):
-    """A parameter of the project is no JSON value."""
-
-    code = "KV013"
 
 
 class PlanError(KedroVertexError):

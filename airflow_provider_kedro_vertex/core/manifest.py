@@ -1,7 +1,7 @@
 """The manifest: what was inspected of a Kedro project, as frozen dataclasses and as JSON.
 
 The Kedro side writes it (``kedro vertex manifest``), the Airflow side reads it with the standard library. Its bytes
-depend on the project alone: keys are sorted, and there is no time, no absolute path and no credential in it.
+depend on the project alone: keys are sorted, and there is no time, no absolute path and no secret in it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, ManifestError
 from airflow_provider_kedro_vertex.core.files import write_whole
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
-SCHEMA_VERSION = 1
+#: 1 had the values of parameters, secrets among them.
+SCHEMA_VERSION = 2
 
 #: The name that Kedro gives to the pipeline of a project that is run when none is named.
 DEFAULT_PIPELINE = "__default__"
@@ -45,9 +46,9 @@ class Project:
 class Dataset:
     """One dataset that a registered pipeline uses.
 
-    ``location`` is the file path or URL as the catalog gives it (relative to the project for local files), or None.
-    ``scope`` tells where the data lives: ``memory`` (nothing declared, or a memory dataset), ``local`` (the
-    container's own disk) or ``remote`` (shared storage).
+    ``location`` is the file path or URL of the catalog, as far as it may be shown (see :mod:`.locations`) and relative
+    to the project for local files, or None. ``scope`` tells where the data lives: ``memory`` (nothing declared, or a
+    memory dataset), ``local`` (the container's own disk, or a server on its machine) or ``remote`` (shared storage).
     """
 
     name: str
@@ -55,6 +56,18 @@ class Dataset:
     location: str | None = None
     scope: Scope = "memory"
     versioned: bool = False
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of the project.
+
+    ``type`` is JSON Schema's name of its type, or Python's for a value that JSON does not have; ``object`` is a mapping
+    whose names are not told. ``default`` is a short value that stands as a literal in the project's files, else None.
+    """
+
+    type: str
+    default: Any = None
 
 
 @dataclass(frozen=True)
@@ -82,12 +95,12 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Every registered pipeline of one project in one Kedro environment."""
+    """Every registered pipeline of one project in one Kedro environment; ``parameters`` go by their dotted names."""
 
     project: Project
     env: str | None
     config: RunConfig
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Parameter]
     datasets: Mapping[str, Dataset]
     pipelines: Mapping[str, Pipeline]
     schema_version: int = SCHEMA_VERSION
@@ -181,7 +194,10 @@ def _content(manifest: Manifest) -> dict[str, Any]:
         },
         "env": manifest.env,
         "config": manifest.config.to_dict(),
-        "parameters": manifest.parameters,
+        "parameters": {
+            name: {"type": parameter.type, **({} if parameter.default is None else {"default": parameter.default})}
+            for name, parameter in manifest.parameters.items()
+        },
         "datasets": {
             name: {
                 "type": dataset.type,
@@ -224,6 +240,11 @@ def _manifest(value: Any) -> Manifest:
             f"at schema_version: {version} is newer than {SCHEMA_VERSION}, the newest that this "
             "airflow-provider-kedro-vertex reads; upgrade the package here, or write the manifest with this version"
         )
+    if isinstance(version, int) and 0 < version < SCHEMA_VERSION:
+        raise _ShapeError(
+            f"at schema_version: {version} is older than {SCHEMA_VERSION}, the only one that is read here; write the "
+            "manifest anew"
+        )
     if version != SCHEMA_VERSION:
         raise _ShapeError(f"at schema_version: it must be {SCHEMA_VERSION}, not {version!r}")
     project = _object(value, "project")
@@ -234,7 +255,7 @@ def _manifest(value: Any) -> Manifest:
         project=Project(*(_string(project, key, "project") for key in ("name", "package_name", "kedro_version"))),
         env=env,
         config=RunConfig.from_dict(_object(value, "config")),
-        parameters=_object(value, "parameters"),
+        parameters={name: _parameter(name, item) for name, item in _items(value, "parameters")},
         datasets={name: _dataset(name, item) for name, item in _items(value, "datasets")},
         pipelines={name: _pipeline(name, item) for name, item in _items(value, "pipelines")},
     )
@@ -257,6 +278,10 @@ def _dataset(name: str, value: Mapping[str, Any]) -> Dataset:
     if not isinstance(versioned, bool):
         raise _ShapeError(f"at {where}.versioned: it must be true or false")
     return Dataset(name, _string(value, "type", where), location, scope, versioned)
+
+
+def _parameter(name: str, value: Mapping[str, Any]) -> Parameter:
+    return Parameter(_string(value, "type", f"parameters.{name}"), value.get("default"))
 
 
 def _pipeline(name: str, value: Mapping[str, Any]) -> Pipeline:

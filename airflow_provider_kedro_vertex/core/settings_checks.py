@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from airflow_provider_kedro_vertex.core.errors import did_you_mean
 from airflow_provider_kedro_vertex.core.findings import Finding
 from airflow_provider_kedro_vertex.core.grouping import TAG_PREFIXES
+from airflow_provider_kedro_vertex.core.locations import parse_location
 from airflow_provider_kedro_vertex.core.manifest import Manifest, Node
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, PerNode, node_names
@@ -125,8 +126,7 @@ def _mlflow(config: RunConfig) -> Iterator[Finding]:
     uri = config.mlflow.tracking_uri if config.mlflow else None
     if uri is None or config.settings_for((), ()).env.get("MLFLOW_TRACKING_URI"):
         return
-    scheme, separator, _ = uri.partition("://")
-    if not separator or scheme in ("file", "sqlite") or re.match(r"https?://(localhost|127\.|\[::1\])", uri):
+    if parse_location(uri).scope != "remote":
         yield Finding(
             "KV006",
             "error",

@@ -33,6 +33,11 @@ _PATTERNS = {VERTEXAI: ("vertexai*", "vertexai*/**"), MLFLOW: ("mlflow*", "mlflo
 VARIABLE_PREFIX = "KEDRO_CONFIG_"
 _OLD_TEMPLATE = re.compile(r"\$\{([a-z_][a-z0-9_]*)(?:\|([^${}\n]*))?\}")
 
+# OmegaConf's variable, which its message names when a file is longer.
+_LIMIT = "OMEGACONF_MAX_YAML_EXPANDED_NODES"
+#: Longer files hold data; reading them once more would take as long as all the rest.
+_MAX_WRITTEN = 1024 * 1024
+
 # What Kedro's template sets; a project's own loader may have no such attributes.
 _BASE_ENV, _DEFAULT_RUN_ENV = "base", "local"
 
@@ -75,10 +80,20 @@ class Conf:
             raise ConfigError(self._explain(key, error)) from error
         if not isinstance(content, Mapping):
             raise ConfigError(f"{self._file_names(key)}: the top level must be a mapping, not {content!r:.80}.")
-        for path in _endless_numbers(content):
+        for path in _endless_numbers(content) if key != "parameters" else ():  # no value of theirs is written
             name = ".".join(map(str, path))
             raise ConfigError(f"{self.locate(key, path)}: {name} is an integer of more digits than Python writes.")
         return dict(content)
+
+    def written(self, key: str) -> Iterator[tuple[str, Any]]:
+        """What the files of one kind of configuration hold as it is written there: no interpolation is resolved.
+
+        :return: the environment and the content of each local file, the strongest first. The content is None for a
+            file that is no mapping, cannot be read by OmegaConf, or is too long to hold what people write.
+        """
+        for file in self._files(key):
+            env = next(folder.name for folder in self._folders if file.is_relative_to(folder))
+            yield env, _content(file)
 
     def locate(self, key: str, path: Sequence[str | int]) -> str:
         """Say where a key of a configuration stands: ``conf/base/vertexai.yml, line 3``.
@@ -138,6 +153,16 @@ class Conf:
 
     def _file_names(self, key: str) -> str:
         return ", ".join(_relative(file, self._project_path) for file in self._files(key)) or f"The {key} configuration"
+
+
+def _content(file: Path) -> Any:
+    try:
+        if file.stat().st_size > _MAX_WRITTEN:
+            return None
+        content = OmegaConf.load(file)
+    except Exception:  # the loader has read it in its own way, or has told what is wrong
+        return None
+    return OmegaConf.to_container(content) if isinstance(content, DictConfig) else None
 
 
 def _endless_numbers(content: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -250,6 +275,11 @@ def _first_fault(files: Iterable[Path], project_path: Path) -> str | None:
         try:
             content = OmegaConf.load(file)
         except yaml.MarkedYAMLError as fault:
+            if _LIMIT in (fault.problem or ""):
+                return (
+                    f"{name}: it has more values than OmegaConf reads (10,000 from OmegaConf 2.4 on). Put data into a "
+                    f"dataset, or set {_LIMIT} to the number, here and in run_config.nodes.__default__.env."
+                )
             mark = fault.problem_mark
             place = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
             return f"{place}: this is no valid YAML: {(fault.problem or _first_line(fault)).rstrip('.')}."

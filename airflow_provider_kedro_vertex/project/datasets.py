@@ -1,39 +1,48 @@
-"""Datasets as the catalog's configuration describes them. No dataset class is imported, no credential is read."""
+"""Datasets as the catalog's configuration describes them. No dataset class is imported.
+
+Of credentials only the scope is told that a connection has which the file holds as a literal: nothing of them is
+resolved, and nothing of them gets into a description.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from kedro.io import DatasetError
 from kedro.io.catalog_config_resolver import CatalogConfigResolver
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.locations import Location, parse_location
 from airflow_provider_kedro_vertex.core.manifest import UNDECLARED, Dataset, Scope
 from airflow_provider_kedro_vertex.project.vertexai_yml import Locate
 
 _MEMORY_CLASSES = frozenset({"MemoryDataset", "SharedMemoryDataset"})
 
-# Where kedro-datasets' classes take their place from. Wrappers such as CachedDataset have it in their `dataset`.
-_PLACE_KEYS = ("filepath", "path", "url")
+# Where kedro-datasets' classes take their place from, the first that is given. Wrappers such as CachedDataset have it
+# in their `dataset`.
+_PATH_KEYS = ("filepath", "path", "uri")
+_CONNECTION_KEYS = ("url", "con", "connection", "connection_string", "conn_str")
+_FILE_BACKENDS = frozenset({"duckdb", "sqlite"})
 
-_PROTOCOL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
-
-# In these URLs the name before the @ is the container, not a user (Azure's and Oracle's forms).
-_CONTAINER_BEFORE_HOST = frozenset({"abfs", "abfss", "oci", "wasb", "wasbs"})
+# Stands in place of `credentials`, which the resolver would look up: their name, or the scope of those in the entry.
+_CREDENTIALS = "credentials of the entry"
 
 
 def resolve_datasets(
-    names: Iterable[str], catalog: Mapping[str, Any], project_path: Path, locate: Locate
+    names: Iterable[str],
+    catalog: Mapping[str, Any],
+    project_path: Path,
+    locate: Locate,
+    credentials: Mapping[str, Any] | None = None,
 ) -> dict[str, Dataset]:
     """Describe datasets by name, sorted, with Kedro's own rules for patterns.
 
     :param catalog: the catalog's configuration as the project's config loader gives it.
     :param project_path: what local places are relative to.
     :param locate: says where an entry of the catalog stands.
+    :param credentials: the project's credentials as they are written; interpolations stay as they are.
     :raises ConfigError: an entry is no mapping or has no type, or a pattern is wrong.
     """
     for name, entry in catalog.items():
@@ -47,23 +56,28 @@ def resolve_datasets(
         configs = {name: resolver.resolve_pattern(name) for name in sorted(names)}
     except (DatasetError, LookupError, ValueError) as error:
         raise ConfigError(f"The catalog is wrong: {' '.join(str(error).split())}") from error
-    return {name: _dataset(name, config, project_path) for name, config in configs.items()}
+    return {name: _dataset(name, config, project_path, credentials or {}) for name, config in configs.items()}
 
 
 def _without_credentials(config: Any) -> Any:
-    """Drop the names of credentials, which the resolver would look up."""
-    if isinstance(config, Mapping):
-        return {key: _without_credentials(value) for key, value in config.items() if key != "credentials"}
-    return config
+    if not isinstance(config, Mapping):
+        return config
+    rest = {key: _without_credentials(value) for key, value in config.items() if key != "credentials"}
+    given = config.get("credentials")
+    if isinstance(given, str):
+        rest[_CREDENTIALS] = {"name": given}
+    elif location := _connection(given):
+        rest[_CREDENTIALS] = {"scope": location.scope}
+    return rest
 
 
-def _dataset(name: str, config: Mapping[str, Any], project_path: Path) -> Dataset:
-    kind, place = config["type"], _place(config)
+def _dataset(name: str, config: Mapping[str, Any], project_path: Path, credentials: Mapping[str, Any]) -> Dataset:
+    location = _location(config, credentials)
     return Dataset(
         name=name,
-        type=kind,
-        location=None if place is None else _location(place, project_path),
-        scope="memory" if _in_memory(config) else _scope(place),
+        type=config["type"],
+        location=_from_project(location, project_path),
+        scope="memory" if _in_memory(config) else location.scope,
         versioned=_versioned(config),
     )
 
@@ -76,51 +90,61 @@ def _in_memory(config: Mapping[str, Any]) -> bool:
     return kind in _MEMORY_CLASSES
 
 
-def _place(config: Mapping[str, Any]) -> str | None:
-    for key in _PLACE_KEYS:
-        if isinstance(place := config.get(key), str) and place:
-            return place
-    wrapped = config.get("dataset")
-    return _place(wrapped) if isinstance(wrapped, Mapping) else None
+def _location(config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Location:
+    for at in _nested(config):
+        place = next((at[key] for key in _PATH_KEYS if isinstance(at.get(key), str) and at[key]), None)
+        if place is not None:
+            return parse_location(place)
+        if location := _connection(at):
+            return location
+        if scope := _scope_of_credentials(at.get(_CREDENTIALS), credentials):
+            return Location(None, scope)
+    # A dataset without a place is a table, an API or the like: its class knows where, and it is no file of ours.
+    return Location(None, "remote")
+
+
+def _nested(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A dataset's configuration, and those of the datasets that it wraps."""
+    at: Any = config
+    while isinstance(at, Mapping):
+        yield at
+        at = at.get("dataset")
+
+
+def _connection(config: Any) -> Location | None:
+    """Where a mapping connects to, by its URL or as ibis has it (``backend`` and ``database`` or ``host``)."""
+    if not isinstance(config, Mapping):
+        return None
+    for value in (config[key] for key in _CONNECTION_KEYS if key in config):
+        if isinstance(value, str):
+            return parse_location(value, may_be_path=False)
+        if location := _connection(value):
+            return location
+    backend, database, host = (config.get(key) for key in ("backend", "database", "host"))
+    if not isinstance(backend, str):
+        return None
+    if backend in _FILE_BACKENDS and (database is None or isinstance(database, str)):
+        return parse_location(f"{backend}:{database or ''}")
+    return parse_location(f"{backend}://{host}") if isinstance(host, str) else Location(None, "remote")
+
+
+def _scope_of_credentials(given: Any, credentials: Mapping[str, Any]) -> Scope | None:
+    if not isinstance(given, Mapping):
+        return None
+    if scope := given.get("scope"):
+        found: Scope = scope
+        return found
+    written = credentials.get(given["name"])
+    location = _connection({"con": written} if isinstance(written, str) else written)
+    return location.scope if location else None
 
 
 def _versioned(config: Mapping[str, Any]) -> bool:
-    wrapped = config.get("dataset")
-    return bool(config.get("versioned")) or (isinstance(wrapped, Mapping) and _versioned(wrapped))
+    return any(bool(each.get("versioned")) for each in _nested(config))
 
 
-def _scope(place: str | None) -> Scope:
-    # A dataset without a place is a table, an API or the like: its class knows where, and it is no file of ours.
-    if place is None:
-        return "remote"
-    protocol, _ = _split(place)
-    if protocol in ("file", "local"):
-        return "local"
-    return "memory" if protocol == "memory" else "remote"
-
-
-def _split(place: str) -> tuple[str, str]:
-    """A place's protocol, ``file`` for a plain path, and what follows it."""
-    match = _PROTOCOL.match(place)
-    return (match[1].lower(), place[match.end() :]) if match else ("file", place)
-
-
-def _location(place: str, project_path: Path) -> str:
-    if _scope(place) == "local":
-        path = Path(_split(place)[1])
-        return path.relative_to(project_path).as_posix() if path.is_relative_to(project_path) else path.as_posix()
-    return redacted(place)
-
-
-def redacted(url: str) -> str:
-    """Hide what may be secret in a URL: user, password, query and fragment."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "***"
-    user, _, host = parts.netloc.rpartition("@")
-    if user and (":" in user or parts.scheme not in _CONTAINER_BEFORE_HOST):
-        parts = parts._replace(netloc=f"***@{host}")
-    elif not parts.query and not parts.fragment:
-        return url
-    return urlunsplit(parts._replace(query=parts.query and "***", fragment=parts.fragment and "***"))
+def _from_project(location: Location, project_path: Path) -> str | None:
+    if location.shown is None or location.scope != "local":
+        return location.shown
+    path = Path(location.shown)
+    return path.relative_to(project_path).as_posix() if path.is_relative_to(project_path) else location.shown

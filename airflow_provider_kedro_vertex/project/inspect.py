@@ -1,7 +1,7 @@
 """A Kedro project becomes a manifest.
 
 The project's pipelines are imported and its configuration is loaded, as ``kedro run`` does; nothing else of a run
-happens: no session, no hook, no dataset class, no credential, no network.
+happens: no session, no hook, no dataset class, no resolved credential, no network.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
-import math
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from collections import ChainMap
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,15 @@ from kedro.framework.project import pipelines as registered_pipelines
 from kedro.framework.startup import ProjectMetadata, bootstrap_project
 from kedro.pipeline import Pipeline as KedroPipeline
 
-from airflow_provider_kedro_vertex.core.errors import KedroVertexError, ParameterError, ProjectError
+from airflow_provider_kedro_vertex.core.errors import KedroVertexError, ProjectError
 from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.project.conf import VERTEXAI, open_conf
 from airflow_provider_kedro_vertex.project.datasets import resolve_datasets
 from airflow_provider_kedro_vertex.project.environment import forwarded
 from airflow_provider_kedro_vertex.project.mlflow_yml import with_tracking_uri
 from airflow_provider_kedro_vertex.project.node_groups import with_groups
-from airflow_provider_kedro_vertex.project.vertexai_yml import KeyPath, Locate, dotted, read_run_config
+from airflow_provider_kedro_vertex.project.parameters import describe_parameters
+from airflow_provider_kedro_vertex.project.vertexai_yml import read_run_config
 
 _IMPORT_FAILED = IMPORT_ERROR_MESSAGE.partition("{module}")[0]
 
@@ -53,11 +53,15 @@ def inspect_project(path: Path, env: str | None = None) -> Manifest:
         conf = open_conf(metadata.project_path, env)
         config = read_run_config(conf.load(VERTEXAI), partial(conf.locate, VERTEXAI))
         config = forwarded(with_tracking_uri(config, conf), os.environ)
-        parameters = _json_object(conf.load("parameters"), partial(conf.locate, "parameters"))
+        parameters = describe_parameters(conf.load("parameters"), conf.written("parameters"))
         catalog = conf.load("catalog", required=True)
         pipelines = {name: _pipeline(name, value) for name, value in _registered(metadata).items()}
         datasets = resolve_datasets(
-            _dataset_names(pipelines.values()), catalog, metadata.project_path, partial(conf.locate, "catalog")
+            _dataset_names(pipelines.values()),
+            catalog,
+            metadata.project_path,
+            partial(conf.locate, "catalog"),
+            ChainMap(*(content for _, content in conf.written("credentials") if content)),
         )
         if config.grouping is not None and config.grouping.kind == "callable":
             with _project_code(f"The grouping function {config.grouping.callable}", metadata.project_path):
@@ -167,28 +171,3 @@ def _dataset_names(pipelines: Iterable[Pipeline]) -> set[str]:
         for name in (*node.inputs, *node.outputs)
         if name != "parameters" and not name.startswith("params:")
     }
-
-
-def _json_object(value: Mapping[Any, Any], locate: Locate, at: KeyPath = ()) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, item in value.items():
-        # JSON's keys are strings, and so are the names that Kedro makes of them: params:horizons.7
-        result[str(key)] = _json(item, locate, (*at, str(key)))
-    if len(result) < len(value):
-        raise ParameterError(f"{locate(at)}: the parameter {dotted(at)} has two keys that differ only in their type.")
-    return result
-
-
-def _json(value: Any, locate: Locate, at: KeyPath) -> Any:
-    if isinstance(value, Mapping):
-        return _json_object(value, locate, at)
-    if isinstance(value, list | tuple):
-        return [_json(item, locate, (*at, index)) for index, item in enumerate(value)]
-    if value is None or isinstance(value, str | int | bool) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    if isinstance(value, date):
-        return value.isoformat()
-    raise ParameterError(
-        f"{locate(at)}: the parameter {dotted(at)} is no JSON value but {value!r:.80}, of type "
-        f"{type(value).__name__}. Write it as a string or a number and convert it in the node."
-    )

@@ -6,12 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.locations import parse_location
 from airflow_provider_kedro_vertex.core.settings.run_config import Mlflow, RunConfig
 from airflow_provider_kedro_vertex.project.conf import MLFLOW, Conf
-from airflow_provider_kedro_vertex.project.datasets import redacted
 
 #: kedro-mlflow's folder in the project, when its file names no server.
 _DEFAULT = "mlruns"
+#: In place of an address that cannot be shown without what may be secret in it.
+_UNREADABLE = "unknown://"
 
 
 def with_tracking_uri(config: RunConfig, conf: Conf) -> RunConfig:
@@ -29,5 +31,5 @@ def with_tracking_uri(config: RunConfig, conf: Conf) -> RunConfig:
     server = content.get("server")
     # kedro-mlflow 0.2 had the key at the top.
     said = server.get("mlflow_tracking_uri") if isinstance(server, Mapping) else content.get("mlflow_tracking_uri")
-    uri = redacted(said) if isinstance(said, str) and said else _DEFAULT
+    uri = (parse_location(said).shown or _UNREADABLE) if isinstance(said, str) and said else _DEFAULT
     return dataclasses.replace(config, mlflow=dataclasses.replace(config.mlflow or Mlflow(), tracking_uri=uri))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Parameter, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from tests.airflow.command import airflow_command
@@ -125,7 +125,7 @@ def _manifest() -> Manifest:
         project=Project("Small Project", "small", "1.7.0"),
         env=None,
         config=RunConfig.from_dict({**settings, "experiment_name": "tests"}),
-        parameters={"rows": 3},
+        parameters={"rows": Parameter("integer", 3)},
         datasets={"rows": Dataset("rows", "MemoryDataset")},
         pipelines={"first": Pipeline("first", (node,))},
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.checks import check
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Parameter, Pipeline, Project
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
 from airflow_provider_kedro_vertex.core.selection import Selection
@@ -59,7 +59,7 @@ def generated(nodes: int, grouping: str = "none") -> Manifest:
         project=Project("Generated", "generated", "1.0.0"),
         env=None,
         config=config,
-        parameters={"area": {f"p_{index}": index for index in range(nodes)}},
+        parameters={f"area.p_{index}": Parameter("integer", index) for index in range(nodes)},
         datasets={
             f"area.data_{index}": Dataset(f"area.data_{index}", "MemoryDataset")
             if index % 10 == 9

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Parameter, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from tests.unit.jobs import IMAGE
@@ -25,7 +25,7 @@ def small_manifest(**config: object) -> Manifest:
         project=Project("Small Project", "small", "1.7.0"),
         env=None,
         config=RunConfig.from_dict({**settings, **config}),
-        parameters={"rows": 3},
+        parameters={"rows": Parameter("integer", 3)},
         datasets={name: Dataset(name, "MemoryDataset") for name in ("table", "rows", "result")},
         pipelines={"__default__": Pipeline("__default__", nodes), "first": Pipeline("first", nodes[:1])},
     )

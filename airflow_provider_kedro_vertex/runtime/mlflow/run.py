@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from pydantic import ValidationError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.identity import RunContext, run_key, temp_folder
+from airflow_provider_kedro_vertex.core.locations import parse_location, without_secrets
 from airflow_provider_kedro_vertex.runtime.config import loader as conf
 from airflow_provider_kedro_vertex.runtime.errors import ServiceError
 from airflow_provider_kedro_vertex.runtime.mlflow import status as states
@@ -169,7 +169,7 @@ class MlflowRun:
             _leave(run_id, states.status(client.get_run(run_id).data.tags, self._part.last_tags))
             self._settle(client, run_id)
         except Exception as problem:
-            told = _without_password(str(problem))
+            told = without_secrets(str(problem))
             _LOG.warning("MLflow run %s does not show how these nodes ended: %s", run_id, told)
 
     def _join(self, config: KedroMlflowConfig) -> None:
@@ -322,7 +322,7 @@ def _config(context: KedroContext) -> KedroMlflowConfig:
     try:
         config = KedroMlflowConfig.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"mlflow.yml is wrong: {_without_password(str(error))}") from error
+        raise ConfigError(f"mlflow.yml is wrong: {without_secrets(str(error))}") from error
     if not ((content.get("tracking") or {}).get("experiment") or {}).get("name"):
         # kedro-mlflow's own default.
         config.tracking.experiment.name = project.PACKAGE_NAME or context.project_path.name
@@ -358,15 +358,10 @@ def _set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> Non
 
 def _url(experiment_id: str, run_id: str) -> str | None:
     """The page of a run; None if the runs are kept in files or a database, without a server."""
-    address = _without_password(mlflow.get_tracking_uri()).rstrip("/")
+    address = (parse_location(mlflow.get_tracking_uri()).shown or "").rstrip("/")
     if not address.startswith(("http://", "https://")):
         return None
     return f"{address}/#/experiments/{experiment_id}/runs/{run_id}"
-
-
-def _without_password(text: str) -> str:
-    """A URI, or a message with some, as it may be shown and kept: without user and password."""
-    return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
 @contextmanager
@@ -375,7 +370,7 @@ def _explained(config: KedroMlflowConfig) -> Iterator[None]:
         yield
     except MlflowException as error:
         # MLflow's own messages have the whole URI too.
-        address, told = (_without_password(text) for text in (config.server.mlflow_tracking_uri or "", str(error)))
+        address, told = (without_secrets(text) for text in (config.server.mlflow_tracking_uri or "", str(error)))
         where = f"MLflow at {address} (server.mlflow_tracking_uri in mlflow.yml)"
         if error.error_code in _REFUSED or any(f"error code {code}" in str(error) for code in (401, 403)):
             raise ConfigError(

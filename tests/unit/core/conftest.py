@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Parameter, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
 NODES = (
@@ -37,7 +37,7 @@ def manifest() -> Manifest:
                 },
             }
         ),
-        parameters={"split": {"ratio": 0.25}},
+        parameters={"split.ratio": Parameter("number", 0.25)},
         datasets={
             "orders": Dataset("orders", "pandas.CSVDataset", "data/orders.csv", "local"),
             "model": Dataset("model", "pickle.PickleDataset", "gs://shop/model.pkl", "remote", True),

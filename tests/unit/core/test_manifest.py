@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.errors import ManifestError, PlanError
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Parameter, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.run_config import Resources, RunConfig
 
 names = st.text(min_size=1, max_size=8)
@@ -72,7 +72,7 @@ def manifest_values(draw: st.DrawFn) -> Manifest:
         project=Project(*draw(st.tuples(names, names, names))),
         env=draw(optional),
         config=draw(configs),
-        parameters=draw(st.dictionaries(names, json_values, max_size=3)),
+        parameters=draw(st.dictionaries(names, st.builds(Parameter, names, json_values), max_size=3)),
         datasets={dataset.name: dataset for dataset in datasets},
         pipelines={name: Pipeline(name, value) for name, value in pipelines.items()},
     )
@@ -101,7 +101,7 @@ KEYS = ["schema_version", "project", "env", "config", "parameters", "datasets", 
 
 
 @given(
-    json_values | st.fixed_dictionaries({"schema_version": st.just(1)}, optional=dict.fromkeys(KEYS[1:], json_values))
+    json_values | st.fixed_dictionaries({"schema_version": st.just(2)}, optional=dict.fromkeys(KEYS[1:], json_values))
 )
 def test_any_other_json_is_refused_with_its_place(value: Any) -> None:
     with pytest.raises(ManifestError, match=r"^The manifest x\.json is wrong at "):
@@ -190,15 +190,21 @@ def test_json_that_is_nested_without_end() -> None:
 REMEDY = " Make it in the Kedro project with: kedro vertex manifest -o x.json"
 FAULTS = [
     (
-        {"schema_version": 2},
-        "at schema_version: 2 is newer than 1, the newest that this airflow-provider-kedro-vertex reads; upgrade the "
+        {"schema_version": 3},
+        "at schema_version: 3 is newer than 2, the newest that this airflow-provider-kedro-vertex reads; upgrade the "
         "package here, or write the manifest with this version.",
     ),
-    ({"schema_version": "1"}, "at schema_version: it must be 1, not '1'."),
+    (
+        {"schema_version": 1},
+        "at schema_version: 1 is older than 2, the only one that is read here; write the manifest anew.",
+    ),
+    ({"schema_version": "2"}, "at schema_version: it must be 2, not '2'."),
     ({"env": 5}, "at env: it must be a string or null."),
     ({"project": None}, "at project: it must be an object."),
     ({"project": {"name": "x"}}, "at project.package_name: it must be a string."),
     ({"parameters": []}, "at parameters: it must be an object."),
+    ({"parameters": {"a": 1}}, "at parameters.a: it must be an object."),
+    ({"parameters": {"a": {"default": 1}}}, "at parameters.a.type: it must be a string."),
     ({"datasets": {"a": 1}}, "at datasets.a: it must be an object."),
     ({"datasets": {"a": {"scope": "here"}}}, "at datasets.a.scope: it must be one of memory, local, remote."),
     ({"datasets": {"a": {"scope": "local"}}}, "at datasets.a.versioned: it must be true or false."),

@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_kedro_vertex.core.manifest import Manifest
+from airflow_provider_kedro_vertex.core.manifest import Manifest, Parameter
 from airflow_provider_kedro_vertex.core.parameters import to_json
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.plan import build_plan
@@ -118,5 +118,5 @@ def test_what_init_writes_is_valid(make_project: MakeProject, vertex: Vertex) ->
 @given(value=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_a_parameter_may_be_any_text(value: str) -> None:
     """Quotes, newlines, dollars: the value reaches the container as it is, since no shell reads it."""
-    given = typed([f"name={value}"], {"name": "x"})
+    given = typed([f"name={value}"], {"name": Parameter("string", "x")})
     assert json.loads(to_json(given)) == {"name": value}

@@ -13,7 +13,8 @@ PROJECT = Path("/home/somebody/project")
 
 
 def resolve(name: str, catalog: dict[str, Any]) -> Dataset:
-    return resolve_datasets([name], catalog, PROJECT, lambda path: "conf/base/catalog.yml, line 1")[name]
+    credentials = {"file_db": {"con": "sqlite:///data/x.db"}, "open_db": {"con": "${oc.env:DB}"}}
+    return resolve_datasets([name], catalog, PROJECT, lambda path: "conf/base/catalog.yml, line 1", credentials)[name]
 
 
 def csv(filepath: str) -> dict[str, Any]:
@@ -46,18 +47,18 @@ def test_a_cached_dataset_keeps_what_the_one_behind_it_keeps(behind: dict[str, A
         (f"file://{PROJECT}/data/a.csv", "data/a.csv", "local"),
         ("gs://bucket/a.csv", "gs://bucket/a.csv", "remote"),
         ("S3://bucket/a.csv", "S3://bucket/a.csv", "remote"),
-        ("gs://bucket/a?b#c", "gs://bucket/a?***#***", "remote"),
+        ("gs://bucket/a?b#c", "gs://bucket/a", "remote"),
         ("https://shop.test/a.csv", "https://shop.test/a.csv", "remote"),
-        ("https://user:secret@shop.test/a.csv", "https://***@shop.test/a.csv", "remote"),
-        ("https://secret@shop.test/a.csv?sig=secret", "https://***@shop.test/a.csv?***", "remote"),
-        ("https://shop.test/a.csv#secret", "https://shop.test/a.csv#***", "remote"),
+        ("https://user:secret@shop.test/a.csv", "https://shop.test/a.csv", "remote"),
+        ("https://secret@shop.test/a.csv?sig=secret", "https://shop.test/a.csv", "remote"),
+        ("https://shop.test/a.csv#secret", "https://shop.test/a.csv", "remote"),
         ("abfss://container@shop.test/a.csv", "abfss://container@shop.test/a.csv", "remote"),
-        ("abfss://user:secret@shop.test/a.csv", "abfss://***@shop.test/a.csv", "remote"),
-        ("https://[secret/a.csv", "***", "remote"),
+        ("abfss://user:secret@shop.test/a.csv", "abfss://shop.test/a.csv", "remote"),
+        ("https://[secret/a.csv", None, "remote"),
         ("memory://a.csv", "memory://a.csv", "memory"),
     ],
 )
-def test_places(filepath: str, location: str, scope: str) -> None:
+def test_places(filepath: str, location: str | None, scope: str) -> None:
     dataset = resolve("x", {"x": csv(filepath)})
     assert (dataset.location, dataset.scope) == (location, scope)
 
@@ -76,6 +77,34 @@ def test_places(filepath: str, location: str, scope: str) -> None:
         ({"type": "CachedDataset", "dataset": {**csv("gs://b/a"), "versioned": True}}, "gs://b/a", "remote", True),
         ({"type": "api.APIDataset", "url": "https://shop.test"}, "https://shop.test", "remote", False),
         ({"type": "pandas.SQLTableDataset", "table_name": "t", "credentials": "db"}, None, "remote", False),
+        ({"type": "pandas.SQLTableDataset", "credentials": "file_db"}, None, "local", False),
+        ({"type": "pandas.SQLTableDataset", "credentials": "open_db"}, None, "remote", False),
+        ({"type": "pandas.SQLTableDataset", "credentials": {"con": "sqlite:///data/x.db"}}, None, "local", False),
+        ({"type": "pandas.SQLTableDataset", "con": "sqlite:///data/x.db"}, "data/x.db", "local", False),
+        ({"type": "spark.SparkJDBCDataset", "url": "jdbc:sqlite:gs:/x/y"}, None, "remote", False),
+        ({"type": "neo4j.Dataset", "url": "bolt://u:secret@127.0.0.1:7687"}, "bolt://127.0.0.1:7687", "local", False),
+        (
+            {"type": "ibis.TableDataset", "connection": {"backend": "duckdb", "database": "data/x.duckdb"}},
+            "data/x.duckdb",
+            "local",
+            False,
+        ),
+        ({"type": "ibis.TableDataset", "connection": {"backend": "duckdb"}}, ":memory:", "memory", False),
+        (
+            {
+                "type": "ibis.TableDataset",
+                "connection": {"backend": "postgres", "host": "db.corp", "password": "secret"},
+            },
+            "postgres://db.corp",
+            "remote",
+            False,
+        ),
+        (
+            {"type": "ibis.TableDataset", "credentials": {"backend": "postgres", "host": "localhost"}},
+            None,
+            "local",
+            False,
+        ),
         ({**csv("gs://b/a"), "versioned": True}, "gs://b/a", "remote", True),
         ({**csv("gs://b/a"), "versioned": False}, "gs://b/a", "remote", False),
         ({**csv("gs://b/a"), "credentials": {"token": {"deep": "x"}}}, "gs://b/a", "remote", False),

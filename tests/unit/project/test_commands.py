@@ -187,11 +187,6 @@ def test_check_tells_levels_by_lines_json_and_exit_codes(make_project: MakeProje
     ("files", "code", "said"),
     [
         ({VERTEXAI: "region: [1]\n"}, "KV022", f"{VERTEXAI}, line 1: region must be a string, not [1]."),
-        (
-            {"conf/base/parameters.yml": "when: 12:30:15\nwhat: !!binary aGk=\n"},
-            "KV013",
-            "conf/base/parameters.yml, line 2: the parameter what is no JSON value",
-        ),
         ({"src/{package}/pipeline_registry.py": "import nothing_like_it\n"}, "KV023", "ModuleNotFoundError"),
         ({VERTEXAI: "run_config: {image: 'r.test/shop:1'}"}, "KV008", "No root is set"),
     ],

@@ -28,8 +28,8 @@ BROKEN = {
         f"{CATALOG}: this is no valid YAML: unacceptable character #x0000: control characters are not allowed.",
     ),
     "an endless number": (
-        {"conf/base/parameters.yml": "a:\n  b:\n  - 0x" + 5000 * "f" + "\n"},
-        "conf/base/parameters.yml, line 3: a.b.0 is an integer of more digits than Python writes.",
+        {CATALOG: "a:\n  type: x\n  b:\n  - 0x" + 5000 * "f" + "\n"},
+        f"{CATALOG}, line 4: a.b.0 is an integer of more digits than Python writes.",
     ),
     "a key in two files": (
         {CATALOG: "a: {type: x}\n", "conf/base/catalog_more.yml": "a: {type: y}\n"},
