@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-airflow2 lint format bench pictures constraints clean
+.PHONY: help demo up test test-airflow2 lint format bench docs pictures constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ format: .venv/.ready ## Format the code and mend what ruff can mend
 
 bench: .venv/.ready .venv-image/.ready .venv-kedro-vertexai/.ready ## Measure it, beside Kedro, Google and kedro-vertexai
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+docs: .venv/.ready ## Write the reference in docs/configuration.md from the settings' declaration
+	$(BIN)/python -m tools.configuration_page
 
 pictures: .venv/.ready ## Take the pictures in docs/images again (needs Chromium)
 	PICTURES=docs/images $(BIN)/python -m pytest tests/e2e -m browser

@@ -25,7 +25,7 @@ from airflow_provider_kedro_vertex.task.compat import DAG, BaseOperator, Param, 
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.plan import Plan
-    from airflow_provider_kedro_vertex.core.selection import Selection
+    from airflow_provider_kedro_vertex.core.settings.filters import Selection
 
 MODES = ("pipeline_job", "custom_job")
 WATCHES = ("job", "nodes")
@@ -343,9 +343,9 @@ class _Pipeline:
         given = self.arguments.get("selection")
         if not given:
             return None
-        from airflow_provider_kedro_vertex.core.selection import Selection  # not where a DAG runs all nodes
+        from airflow_provider_kedro_vertex.core.settings.filters import Selection  # not where a DAG runs all nodes
 
-        return Selection.from_dict(given)
+        return Selection.from_dict(given, "selection")
 
     @cached_property
     def _nodes(self) -> list[str]:

@@ -50,8 +50,8 @@ class VertexJobOperator(BaseOperator):
     :param run_config: settings of ``vertexai.yml``'s ``run_config`` to use instead, such as
         ``{"image": "..", "resources": {"train": {"memory": "8Gi"}}}`` (templated).
     :param selection: the slice of the pipeline to run, by the filters of ``kedro run``: ``{"tags": ["daily"],
-        "to_nodes": ["train"]}``; see :class:`~airflow_provider_kedro_vertex.core.selection.Selection`. All of it by
-        default (templated).
+        "to_nodes": ["train"]}``; see
+        :class:`~airflow_provider_kedro_vertex.core.settings.filters.Selection`. All of it by default (templated).
     :param runtime_params: Kedro's runtime parameters over ``params``, names to values; a dotted name reaches into a
         nested one (templated).
     :param data_scope: names the data that this operator shares with all others of the DAG run that have the same name:

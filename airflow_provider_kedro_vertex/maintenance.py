@@ -80,14 +80,15 @@ class KedroVertexCleanupOperator(BaseOperator):
 
         from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
         from airflow_provider_kedro_vertex.core.retention import DEFAULT_TTL
-        from airflow_provider_kedro_vertex.core.settings.sections import boolean
+        from airflow_provider_kedro_vertex.core.settings.readers import boolean
+        from airflow_provider_kedro_vertex.core.settings.sections import read_at
         from airflow_provider_kedro_vertex.failing import airflow_error
         from airflow_provider_kedro_vertex.hooks import KedroVertexHook
         from airflow_provider_kedro_vertex.source import ManifestSource
         from airflow_provider_kedro_vertex.vertex.retention import Cleaned, clean
 
         try:
-            delete = boolean(self.delete, "delete")
+            delete = read_at("delete", boolean, self.delete)
             manifest = ManifestSource(self.manifest).read(Path(self.dag.fileloc).parent)
             config = manifest.config.overridden(self.run_config or {})
             if config.root is None:

@@ -18,9 +18,10 @@ from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manife
 from airflow_provider_kedro_vertex.core.overrides import with_overrides
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.plan import EXIT_TASK_ID, NodeGroup, Plan, build_plan
-from airflow_provider_kedro_vertex.core.selection import Selection
+from airflow_provider_kedro_vertex.core.settings.filters import Selection
+from airflow_provider_kedro_vertex.core.settings.readers import boolean
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
-from airflow_provider_kedro_vertex.core.settings.sections import boolean
+from airflow_provider_kedro_vertex.core.settings.sections import read_at
 from airflow_provider_kedro_vertex.core.submission import DAG_RUN_LABEL, RUN_LABEL, START_LABEL, Attempts
 from airflow_provider_kedro_vertex.data_scope import data_scope, map_index, title_among_others
 from airflow_provider_kedro_vertex.source import ManifestSource
@@ -227,7 +228,7 @@ def plan_of(operator: VertexJobOperator, manifest: Manifest) -> Plan:
     :raises KedroVertexError: a setting or a name of the slice is wrong.
     """
     config = manifest.config.overridden(operator.run_config or {})
-    selection = Selection.from_dict(operator.selection) if operator.selection else None
+    selection = Selection.from_dict(operator.selection, "selection") if operator.selection else None
     return build_plan(manifest, operator.pipeline, config, selection, shares_data=operator.data_scope is not None)
 
 
@@ -262,7 +263,7 @@ def pipeline_job_request(
     params = params_argument(client, plan, attempts.run_key, runtime_params(operator, context))
     title = operator.display_name or title_of(operator, context, plan)
     own_labels = labels(context, plan, operator.labels or {}, attempts)
-    from_start = boolean(operator.force_full_run, parameters.FORCE_FULL_RUN)
+    from_start = read_at(parameters.FORCE_FULL_RUN, boolean, operator.force_full_run)
 
     def body(job_id: str, earlier: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         told = run_context(operator, context, plan, client, attempts.run_key, job_id)

@@ -10,7 +10,7 @@ from airflow_provider_kedro_vertex.core.job_body import connection, encryption, 
 from airflow_provider_kedro_vertex.core.parameters import json_argument
 from airflow_provider_kedro_vertex.core.plan import COMMAND, NodeGroup, Plan
 from airflow_provider_kedro_vertex.core.settings.machines import Machine, choose
-from airflow_provider_kedro_vertex.core.settings.run_config import NodeSettings, Resources, Scheduling
+from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings, Resources, Scheduling
 
 #: The label that names a single reservation (ReservationAffinity.key, v1).
 _RESERVATION_NAME = "compute.googleapis.com/reservation-name"

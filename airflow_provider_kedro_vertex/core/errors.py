@@ -23,7 +23,6 @@ docs/checks.md) as fields; nothing takes its text apart again.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -150,6 +149,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     :return: ``" Did you mean 'x'?"``, or the known names when nothing is close and they are few, or "".
     """
+    import difflib  # not for parsing a DAG file, which makes few mistakes
+
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.grouping import Group
 from airflow_provider_kedro_vertex.core.manifest import Node
 from airflow_provider_kedro_vertex.core.parameters import json_argument
-from airflow_provider_kedro_vertex.core.selection import Selection
-from airflow_provider_kedro_vertex.core.settings.quantities import accelerators
-from airflow_provider_kedro_vertex.core.settings.run_config import (
+from airflow_provider_kedro_vertex.core.settings.container import SEQUENTIAL
+from airflow_provider_kedro_vertex.core.settings.filters import Selection
+from airflow_provider_kedro_vertex.core.settings.nodes import (
     NO_RESOURCES,
     NO_SETTINGS,
     NodeSettings,
     Resources,
     RetryPolicy,
-    RunConfig,
 )
-from airflow_provider_kedro_vertex.core.settings.sections import Layer
+from airflow_provider_kedro_vertex.core.settings.quantities import accelerators
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
+from airflow_provider_kedro_vertex.core.settings.runtime_settings import RuntimeMlflow, RuntimeSettings
+from airflow_provider_kedro_vertex.core.settings.sections import MergeableType, merge
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, node_names
 from airflow_provider_kedro_vertex.core.sharing import agreed, shared
 
 Entry = TypeVar("Entry")
-LayerType = TypeVar("LayerType", bound=Layer)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class GroupSettings:
     def __init__(self, config: RunConfig, nodes: Sequence[Node], selection: Selection | None = None) -> None:
         self._config = config
         self._nodes = nodes
-        self._inside = _inside(config, selection)
+        self._selection = selection
         said = config.resources or config.nodes or config.retry_policy
         called = [node_names(node.name) if said else () for node in nodes]
         self._resources = [config.resources_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
@@ -97,7 +98,7 @@ class GroupSettings:
         """
         settings = self._shared(group, "nodes", self._settings, self._config.nodes, NO_SETTINGS)
         resources = self._shared(group, "resources", self._resources, self._config.resources, NO_RESOURCES)
-        if resources.gpu and accelerators(resources.gpu, "gpu") and not resources.accelerator_type:
+        if resources.gpu and accelerators(resources.gpu) and not resources.accelerator_type:
             what = "Node" if len(group.nodes) == 1 else "Group"
             raise ConfigError(
                 f"{what} {group.name!r} asks for {resources.gpu} gpu but names no accelerator_type. "
@@ -122,15 +123,15 @@ class GroupSettings:
         self,
         group: Group,
         section: str,
-        of_nodes: Sequence[LayerType],
-        entries: Mapping[str, LayerType],
-        none: LayerType,
-    ) -> LayerType:
+        of_nodes: Sequence[MergeableType],
+        entries: Mapping[str, MergeableType],
+        none: MergeableType,
+    ) -> MergeableType:
         own = self._own(group, entries)
         if len(group.nodes) == 1 and not own:
             return of_nodes[group.nodes[0]]
         said = [(self._nodes[at].name, of_nodes[at]) for at in group.nodes]
-        return shared(group.name, section, said, reduce(lambda base, more: more.over(base), own, none))
+        return shared(group.name, section, said, reduce(merge, own, none))
 
     def _retry(self, group: Group) -> RetryPolicy | None:
         own = self._own(group, self._config.retry_policy)
@@ -139,21 +140,15 @@ class GroupSettings:
 
     def _settings_argument(self, settings: NodeSettings) -> tuple[str, ...]:
         """``--settings`` with what the inside of a container must know; nothing if there is nothing to know."""
-        own = {"runner": settings.runner, "secret_env": dict(settings.secret_env)}
-        value = {**{key: item for key, item in own.items() if item}, **self._inside}
-        return ("--settings", json_argument(json.dumps(value, sort_keys=True))) if value else ()
-
-
-def _inside(config: RunConfig, selection: Selection | None) -> dict[str, Any]:
-    """What every container of a run must know: a part of ``--settings``."""
-    mlflow = replace(config.mlflow, tracking_uri=None).to_dict() if config.mlflow else {}
-    if config.mlflow and selection:
-        # So that they can tell when all of the run is done.
-        mlflow["selection"] = {key: list(names) for key, names in asdict(selection).items() if names}
-    network = config.network.to_dict() if config.network else {}
-    value = {
-        "host_aliases": network.get("host_aliases"),
-        "dynamic_config_providers": [provider.to_dict() for provider in config.dynamic_config_providers],
-        "mlflow": mlflow,
-    }
-    return {key: item for key, item in value.items() if item}
+        config, mlflow = self._config, RuntimeMlflow()
+        if config.mlflow:
+            # With the selection, so that the containers can tell when all of the run is done.
+            mlflow = RuntimeMlflow(config.mlflow.request_header_provider, self._selection)
+        text = RuntimeSettings(
+            runner=settings.runner or SEQUENTIAL,
+            secret_env=settings.secret_env,
+            host_aliases=config.network.host_aliases if config.network else (),
+            dynamic_config_providers=config.dynamic_config_providers,
+            mlflow=mlflow,
+        ).to_json()
+        return ("--settings", json_argument(text)) if text else ()

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.settings.run_config import NodeSettings, RunConfig
+from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
 # What Kubernetes reads as the start of a reference to a variable, or as the sign that escapes one.
 _REFERENCE = re.compile(r"\$(?=[$(])")

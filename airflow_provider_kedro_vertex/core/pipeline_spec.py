@@ -13,8 +13,9 @@ from airflow_provider_kedro_vertex.core.identity import DISPLAY_NAME_LENGTH, Run
 from airflow_provider_kedro_vertex.core.job_body import connection, encryption, environment
 from airflow_provider_kedro_vertex.core.parameters import json_argument
 from airflow_provider_kedro_vertex.core.plan import COMMAND, EXIT_HANDLER_ID, NodeGroup, Plan
+from airflow_provider_kedro_vertex.core.settings.nodes import Resources
 from airflow_provider_kedro_vertex.core.settings.quantities import cores, gigabytes
-from airflow_provider_kedro_vertex.core.settings.run_config import Resources, RunConfig
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.version import __version__
 
 SCHEMA_VERSION = "2.1.0"
@@ -132,11 +133,11 @@ def _resources(wanted: Resources) -> dict[str, Any]:
     # As kfp does since 2.13, each quantity is given twice: as a number, which older backends read, and as written.
     resources: dict[str, Any] = {}
     if wanted.cpu:
-        number = cores(wanted.cpu, "cpu")
+        number = cores(wanted.cpu)
         resources |= {"cpuLimit": number, "cpuRequest": number}
         resources |= {"resourceCpuLimit": wanted.cpu, "resourceCpuRequest": wanted.cpu}
     if wanted.memory:
-        number = gigabytes(wanted.memory, "memory")
+        number = gigabytes(wanted.memory)
         resources |= {"memoryLimit": number, "memoryRequest": number}
         resources |= {"resourceMemoryLimit": wanted.memory, "resourceMemoryRequest": wanted.memory}
     if wanted.gpu not in (None, "0"):

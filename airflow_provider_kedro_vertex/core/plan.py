@@ -13,14 +13,10 @@ from airflow_provider_kedro_vertex.core.group_settings import ContainerSettings,
 from airflow_provider_kedro_vertex.core.grouping import Group, grouped
 from airflow_provider_kedro_vertex.core.identity import slug
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE, Manifest, Node
-from airflow_provider_kedro_vertex.core.selection import Selection, pipeline_names, registered, select
-from airflow_provider_kedro_vertex.core.settings.run_config import (
-    Grouping,
-    NodeSettings,
-    Resources,
-    RetryPolicy,
-    RunConfig,
-)
+from airflow_provider_kedro_vertex.core.selection import pipeline_names, registered, select
+from airflow_provider_kedro_vertex.core.settings.filters import Selection
+from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings, Resources, RetryPolicy
+from airflow_provider_kedro_vertex.core.settings.run_config import Grouping, RunConfig
 
 COMMAND = ("python", "-m", "airflow_provider_kedro_vertex.runtime", "run")
 

@@ -7,62 +7,12 @@ namespace inside another named one, counts once, where Kedro refuses it.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable
 
-from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
+from airflow_provider_kedro_vertex.core.errors import PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.graph import Graph, dataset, graph_of, levels, reachable
 from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which nodes of a pipeline to run, with the names of ``KedroSession.run``. An empty filter selects everything.
-
-    :param tags: nodes with at least one of these tags.
-    :param node_names: these nodes.
-    :param from_nodes: these nodes, and all that depend on what they make.
-    :param to_nodes: these nodes, and all that they depend on.
-    :param from_inputs: the nodes that take these datasets or ``params:`` names, and all that depend on them.
-    :param to_outputs: the nodes that make these datasets, and all that they depend on.
-    :param namespaces: the nodes in these namespaces, at any depth.
-    """
-
-    tags: tuple[str, ...] = ()
-    node_names: tuple[str, ...] = ()
-    from_nodes: tuple[str, ...] = ()
-    to_nodes: tuple[str, ...] = ()
-    from_inputs: tuple[str, ...] = ()
-    to_outputs: tuple[str, ...] = ()
-    namespaces: tuple[str, ...] = ()
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Selection:
-        """Read a selection: each filter a list of names, or one string with commas between them, or None.
-
-        :raises ConfigError: no filters, an unknown one, or names that are no strings.
-        """
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"A selection is filters and their names, such as {{'tags': ['daily']}}, not {value!r}.")
-        known = [item.name for item in dataclasses.fields(cls)]
-        for key in value:
-            if key not in known:
-                raise ConfigError(f"A selection has no filter {key!r}.", did_you_mean(str(key), known))
-        return cls(**{key: _names(names, key) for key, names in value.items()})
-
-
-def split(text: str) -> tuple[str, ...]:
-    """Split a list with commas, as ``kedro run`` does; commas inside brackets belong to a node's name."""
-    parts, depth = [""], 0
-    for letter in text:
-        depth = max(depth + (letter in "[(") - (letter in "])"), 0)
-        if letter == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return tuple(part.strip() for part in parts if part.strip())
+from airflow_provider_kedro_vertex.core.settings.filters import Selection, split
 
 
 def pipeline_names(manifest: Manifest, given: str) -> tuple[str, ...]:
@@ -197,13 +147,3 @@ def _known(names: Collection[str], known: Collection[str], what: str, pipeline: 
         close = [name for name in also if name not in names]
         hint = f" Did you mean {', '.join(map(repr, close[:5]))}?" if close else did_you_mean(unknown[0], known)
         raise PlanError(f"Pipeline {pipeline!r} has no {what} {', '.join(map(repr, unknown))}.", hint)
-
-
-def _names(value: Any, key: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return split(value)
-    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
-        return tuple(value)
-    raise ConfigError(f"The filter {key} takes a list of names, or one string with commas between them, not {value!r}.")

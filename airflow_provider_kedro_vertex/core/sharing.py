@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.settings.quantities import accelerators, cores, gigabytes
-from airflow_provider_kedro_vertex.core.settings.sections import Layer
-
-LayerType = TypeVar("LayerType", bound=Layer)
+from airflow_provider_kedro_vertex.core.settings.sections import MergeableType
 
 #: Of these a container gets the largest that one of its nodes asks for.
-_AMOUNTS: Mapping[str, Callable[[str, str], float]] = {"cpu": cores, "memory": gigabytes, "gpu": accelerators}
+_AMOUNTS: Mapping[str, Callable[[str], float]] = {"cpu": cores, "memory": gigabytes, "gpu": accelerators}
 
 #: A container is skipped as a whole or not at all, so all of its nodes must allow it.
 _ALL_MUST_ALLOW = frozenset({"caching"})
 
 
-def shared(group: str, section: str, said: Sequence[tuple[str, LayerType]], own: LayerType) -> LayerType:
+def shared(group: str, section: str, said: Sequence[tuple[str, MergeableType]], own: MergeableType) -> MergeableType:
     """Bring together what the nodes of a container say.
 
     The group's own word ends every dispute. Else the largest of amounts counts, mappings are merged by key, and all
@@ -45,7 +42,7 @@ def shared(group: str, section: str, said: Sequence[tuple[str, LayerType]], own:
         elif word not in (None, ()) or not values:
             found[name] = word
         elif name in _AMOUNTS:
-            found[name] = max((value for _, value in values), key=partial(_amount, _AMOUNTS[name], key))
+            found[name] = max((value for _, value in values), key=_AMOUNTS[name])
         elif name in _ALL_MUST_ALLOW:
             found[name] = len(values) == len(said) and all(value for _, value in values)
         else:
@@ -69,10 +66,6 @@ def agreed(group: str, key: str, values: Sequence[tuple[str, Any]]) -> Any:
                 "Make them equal, or group the nodes otherwise.",
             )
     return value
-
-
-def _amount(read: Callable[[str, str], float], key: str, text: str) -> float:
-    return read(text, key)
 
 
 def _text(value: Any) -> str:

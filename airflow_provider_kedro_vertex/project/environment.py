@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Mapping
 
 from airflow_provider_kedro_vertex.core.container_checks import may_be_secret
-from airflow_provider_kedro_vertex.core.settings.run_config import NodeSettings, RunConfig
+from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT
 from airflow_provider_kedro_vertex.project.conf import VARIABLE_PREFIX
 from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning

@@ -32,9 +32,9 @@ from typing import NoReturn
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.core.settings.runtime_settings import RuntimeSettings
 from airflow_provider_kedro_vertex.runtime.process import allocator, environment, hosts
 from airflow_provider_kedro_vertex.runtime.progress import Progress
-from airflow_provider_kedro_vertex.runtime.settings import Settings
 
 #: 128 and the signal's number, as a shell reports it.
 TERMINATED = 128 + signal.SIGTERM
@@ -69,7 +69,7 @@ def main() -> int:
 def _run(progress: Progress) -> int:
     arguments = _parser().parse_args(_joined(sys.argv[1:]))
     context = RunContext.from_json(arguments.context)
-    settings = Settings.from_json(arguments.settings)
+    settings = RuntimeSettings.from_json(arguments.settings)
     environment.prepare(context, arguments.env)
     hosts.alias(settings.host_aliases)
     try:

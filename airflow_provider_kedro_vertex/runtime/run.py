@@ -7,7 +7,7 @@ import inspect
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,9 @@ from kedro.utils import is_kedro_project
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.core.settings.container import THREAD
+from airflow_provider_kedro_vertex.core.settings.filters import Selection
+from airflow_provider_kedro_vertex.core.settings.runtime_settings import RuntimeSettings
 from airflow_provider_kedro_vertex.runtime import resolver
 from airflow_provider_kedro_vertex.runtime.config.loader import config_loader, load
 from airflow_provider_kedro_vertex.runtime.config.providers import generated
@@ -33,7 +36,6 @@ from airflow_provider_kedro_vertex.runtime.node_group.boundary import node_group
 from airflow_provider_kedro_vertex.runtime.node_group.hooks import GroupHooks
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.session import create_session
-from airflow_provider_kedro_vertex.runtime.settings import THREAD, Settings
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.runtime.mlflow.run import MlflowRun
@@ -63,7 +65,7 @@ class Request:
     env: str | None
     params: Mapping[str, Any]
     context: RunContext
-    settings: Settings
+    settings: RuntimeSettings
     level: int | None
 
 
@@ -209,15 +211,15 @@ def _mlflow_run(request: Request, pipeline: Pipeline, progress: Progress) -> Mlf
         ",".join(request.pipelines),
         request.env,
         request.nodes,
-        last_nodes(_slice(pipeline, request.settings.selection).nodes),
+        last_nodes(_slice(pipeline, request.settings.mlflow.selection or Selection()).nodes),
         outcome.get("state") if isinstance(outcome, dict) else None,
     )
-    return MlflowRun(part, request.context, progress, request.settings.request_header_provider)
+    return MlflowRun(part, request.context, progress, request.settings.mlflow.request_header_provider)
 
 
-def _slice(pipeline: Pipeline, selection: Mapping[str, Sequence[str]]) -> Pipeline:
+def _slice(pipeline: Pipeline, selection: Selection) -> Pipeline:
     """The nodes that this run is about. Kedro refuses a name that is given twice, and namespaces inside others."""
-    names = {key: list(dict.fromkeys(values)) for key, values in selection.items()}
+    names = {key: list(dict.fromkeys(values)) for key, values in selection.to_dict().items()}
     namespaces = names.pop("namespaces", [])
     outer = [own for own in namespaces if not any(own.startswith(f"{other}.") for other in namespaces)]
     return pipeline.filter(**names, node_namespaces=outer or None)

@@ -219,7 +219,7 @@ def test_every_field_of_the_job_can_be_set(vertex: VertexEmulator, run: DagRun) 
             "unknown_pipeline",
             r"Project 'Small Project' has no registered pipeline 'frist'\. Did you mean 'first'\?",
         ),
-        ("unknown_setting", r"run_config has no setting 'imgae'\. Did you mean 'image'\?"),
+        ("unknown_setting", r"unknown key run_config\.imgae\. Did you mean 'image'\?"),
         ("no_json", r"Parameter 'a\.b' contradicts parameter 'a': one of them must go\."),
         ("checked", r"KV010 error: .+"),
         ("output_only", r"job_overrides has 'state', which Vertex AI writes itself\. Take it out\."),

@@ -87,6 +87,9 @@ def test_a_dag_file_costs_little_more_than_bare_dags(tmp_path: Path) -> None:
         for name in (
             "core",
             "core.settings",
+            "core.settings.container",
+            "core.settings.nodes",
+            "core.settings.readers",
             "core.settings.run_config",
             "core.errors",
             "core.files",

@@ -20,7 +20,7 @@ from airflow_provider_kedro_vertex.core.checks import check
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Parameter, Pipeline, Project
 from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
-from airflow_provider_kedro_vertex.core.selection import Selection
+from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
 REPEATS = 5

@@ -260,8 +260,8 @@ with DAG("other", schedule=None) as other:
         ({"from_nodes": ["laod"]}, PlanError, "Pipeline '__default__' has no node 'laod'. Did you mean 'load'?"),
         ({"tags": ["huge"]}, PlanError, "No node of pipeline '__default__' is selected by all of the filters "),
         ({"tags": ["gpu"]}, PlanError, "Node 'model.fit' needs dataset 'table', which node 'load' makes in memory "),
-        ({"tag": ["gpu"]}, ConfigError, "A selection has no filter 'tag'. Did you mean 'tags'?"),
-        (["gpu"], ConfigError, "A selection is filters and their names, such as {'tags': ['daily']}, not ['gpu']."),
+        ({"tag": ["gpu"]}, ConfigError, "unknown key selection.tag. Did you mean 'tags'?"),
+        (["gpu"], ConfigError, "selection must be a mapping, not ['gpu']."),
     ],
 )
 def test_a_wrong_selection_is_an_error_of_the_dag_file(

@@ -21,8 +21,8 @@ from airflow_provider_kedro_vertex.core.settings.machine_types import (
     SURCHARGE,
     WITH_ACCELERATORS,
 )
+from airflow_provider_kedro_vertex.core.settings.nodes import Resources
 from airflow_provider_kedro_vertex.core.settings.quantities import accelerators, cores, gigabytes
-from airflow_provider_kedro_vertex.core.settings.run_config import Resources
 
 _GIB = 2**30 / 1e9
 
@@ -65,7 +65,7 @@ def choose(resources: Resources, region: str | None, who: str) -> Machine:
 @lru_cache(maxsize=1024)
 def _choose(resources: Resources, region: str | None) -> Machine:
     kind = resources.accelerator_type
-    count = accelerators(resources.gpu, "gpu") if resources.gpu is not None else int(kind is not None)
+    count = accelerators(resources.gpu) if resources.gpu is not None else int(kind is not None)
     if not count:
         kind = None
     elif kind is None and resources.machine_type is None:
@@ -79,8 +79,8 @@ def _choose(resources: Resources, region: str | None) -> Machine:
             f"Region {region} has no {kind}, as of {AS_OF}; {', '.join(sorted(REGIONS[kind]))} have it.",
             "If it has come since, name the machine_type too.",
         )
-    vcpus = cores(resources.cpu, "cpu") if resources.cpu else 0.0
-    memory = gigabytes(resources.memory, "memory") / _GIB if resources.memory else 0.0
+    vcpus = cores(resources.cpu) if resources.cpu else 0.0
+    memory = gigabytes(resources.memory) / _GIB if resources.memory else 0.0
     candidates = list(_offered(kind, count))
     if not candidates:
         raise _no_such_count(kind, count)

@@ -1,4 +1,4 @@
-"""Settings by node: which entries of a selector map are a node's, and in which order they are laid.
+"""Settings by node: which entries of a selector map are a node's, and in which order they are merged.
 
 A selector is ``__default__``, a tag, a node name (as it is, or cleaned), or a pattern with ``*`` over node names.
 """
@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import reduce
 from typing import Generic, TypeVar
 
-from airflow_provider_kedro_vertex.core.settings.sections import laid
+from airflow_provider_kedro_vertex.core.settings.sections import merge
 
 DEFAULT = "__default__"
 
@@ -41,10 +41,10 @@ class PerNode(Generic[Entry]):
         self._merged: dict[tuple[str, ...], Entry] = {}
 
     def find(self, names: Iterable[str], tags: Iterable[str]) -> Entry | None:
-        """Lay what is said for a node: ``__default__``, then tags and patterns in the order of the file, then names.
+        """Merge what is set for a node: ``__default__``, then tags and patterns in the order of the file, then names.
 
         :param names: the names the node goes by, the weakest first; see :func:`node_names`.
-        :return: None when nothing is said.
+        :return: None when nothing is set.
         """
         if not self._entries:
             return None
@@ -60,5 +60,5 @@ class PerNode(Generic[Entry]):
             return None
         if selectors not in self._merged:
             entries = [self._entries[selector] for selector in selectors]
-            self._merged[selectors] = reduce(lambda base, own: laid(own, base), entries)
+            self._merged[selectors] = reduce(merge, entries)
         return self._merged[selectors]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
-
-if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.core.selection import Selection
+from airflow_provider_kedro_vertex.core.settings.filters import Selection
+from airflow_provider_kedro_vertex.core.settings.sections import fields_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -35,17 +34,6 @@ api_endpoint = click.option(
     help="Another Vertex AI, such as http://127.0.0.1:8080 for the emulator.",
 )
 
-#: The filters of `kedro run`: option, its key in a selection, help.
-_FILTERS = (
-    ("--tags", "tags", "Only nodes with one of these tags."),
-    ("--nodes", "node_names", "Only these nodes."),
-    ("--from-nodes", "from_nodes", "Only these nodes and what depends on them."),
-    ("--to-nodes", "to_nodes", "Only these nodes and what they depend on."),
-    ("--from-inputs", "from_inputs", "Only what depends on these datasets."),
-    ("--to-outputs", "to_outputs", "Only what makes these datasets."),
-    ("--namespaces", "namespaces", "Only nodes in these namespaces."),
-)
-
 
 def output(text: str, default: str | None = None) -> Callable[[Function], Function]:
     """The ``--output`` option of a command that writes one file.
@@ -64,17 +52,12 @@ def slices(command: Function) -> Function:
 
     @functools.wraps(command)
     def with_selection(*arguments: Any, **options: Any) -> Any:
-        given = {key: options.pop(key) for _, key, _ in _FILTERS}
-        return command(*arguments, selection=_selection(given), **options)
+        given = {key: text for key in fields_of(Selection) if (text := options.pop(key))}
+        selection = Selection.from_dict(given, "selection") if given else None
+        return command(*arguments, selection=selection, **options)
 
     decorated: Any = with_selection
-    for name, key, text in reversed(_FILTERS):
-        decorated = click.option(name, key, metavar="NAME,...", help=text)(decorated)
+    for key, declared in reversed([*fields_of(Selection).items()]):
+        option = "--nodes" if key == "node_names" else f"--{key.replace('_', '-')}"
+        decorated = click.option(option, key, metavar="NAME,...", help=declared.metadata["meaning"])(decorated)
     return decorated  # type: ignore[no-any-return]
-
-
-def _selection(given: dict[str, str | None]) -> Selection | None:
-    from airflow_provider_kedro_vertex.core.selection import Selection
-
-    names = {key: text for key, text in given.items() if text}
-    return Selection.from_dict(names) if names else None

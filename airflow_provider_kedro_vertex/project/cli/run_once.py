@@ -10,7 +10,7 @@ from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines, refuse_errors
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.core.selection import Selection
+    from airflow_provider_kedro_vertex.core.settings.filters import Selection
 
 
 @click.command(name="run-once")

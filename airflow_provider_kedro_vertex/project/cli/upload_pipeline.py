@@ -15,7 +15,7 @@ from airflow_provider_kedro_vertex.project.cli.output import problems_as_lines
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.plan import Plan
-    from airflow_provider_kedro_vertex.core.selection import Selection
+    from airflow_provider_kedro_vertex.core.settings.filters import Selection
 
 
 @click.command(name="upload-pipeline")

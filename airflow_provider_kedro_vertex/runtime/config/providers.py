@@ -15,8 +15,8 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.settings.container import Provider
 from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import load_class
-from airflow_provider_kedro_vertex.runtime.settings import Provider
 
 
 class DynamicConfigProvider(ABC):

@@ -25,6 +25,7 @@ from mlflow.tracking.request_header import registry
 from mlflow.tracking.request_header.abstract_request_header_provider import RequestHeaderProvider
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.settings.container import Provider
 from airflow_provider_kedro_vertex.runtime.config import loader as conf
 from airflow_provider_kedro_vertex.runtime.config.providers import (
     MLFlowGoogleIAMCredentialsProvider,
@@ -32,7 +33,6 @@ from airflow_provider_kedro_vertex.runtime.config.providers import (
 )
 from airflow_provider_kedro_vertex.runtime.google.auth import IdToken, id_token_of, own_id_token
 from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import load_class
-from airflow_provider_kedro_vertex.runtime.settings import Provider
 
 
 class RequestHeaderProviderWithKedroContext(RequestHeaderProvider):  # type: ignore[misc]

@@ -29,12 +29,12 @@ from pydantic import ValidationError
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.identity import RunContext, run_key, temp_folder
 from airflow_provider_kedro_vertex.core.locations import parse_location, without_secrets
+from airflow_provider_kedro_vertex.core.settings.container import Provider
 from airflow_provider_kedro_vertex.runtime.config import loader as conf
 from airflow_provider_kedro_vertex.runtime.errors import ServiceError
 from airflow_provider_kedro_vertex.runtime.mlflow import status as states
 from airflow_provider_kedro_vertex.runtime.mlflow.create_once import agree
 from airflow_provider_kedro_vertex.runtime.progress import Progress
-from airflow_provider_kedro_vertex.runtime.settings import Provider
 
 _LOG = logging.getLogger(__name__)
 

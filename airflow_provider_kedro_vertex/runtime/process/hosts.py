@@ -8,26 +8,17 @@ other processes. For those, give the name to a Cloud DNS zone (``run_config.netw
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Iterable
 from typing import Any
 
-from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime.settings import HostAlias
+from airflow_provider_kedro_vertex.core.settings.container import HostAlias
 
 
 def alias(aliases: Iterable[HostAlias]) -> None:
-    """Let the host names resolve to their addresses, for the rest of this process.
-
-    :raises ConfigError: an address is neither IPv4 nor IPv6.
-    """
+    """Let the host names resolve to their addresses, for the rest of this process."""
     addresses: dict[str, str] = {}
     for item in aliases:
-        try:
-            ipaddress.ip_address(item.ip)
-        except ValueError:
-            raise ConfigError(f"host_aliases: {item.ip!r} is no IP address (of {', '.join(item.hostnames)}).") from None
         for name in item.hostnames:
             addresses.setdefault(_canonical(name), item.ip)  # the first line wins, as in /etc/hosts
     if not addresses:

@@ -13,7 +13,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.findings import CODES, Finding, errors, refuse
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.plan import build_plan
-from airflow_provider_kedro_vertex.core.selection import Selection
+from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings_checks import check_settings
 

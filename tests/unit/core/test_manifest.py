@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.errors import ManifestError, PlanError
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Parameter, Pipeline, Project
-from airflow_provider_kedro_vertex.core.settings.run_config import Resources, RunConfig
+from airflow_provider_kedro_vertex.core.settings.nodes import Resources
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
 names = st.text(min_size=1, max_size=8)
 optional = st.none() | names
@@ -224,7 +225,7 @@ FAULTS = [
         {"pipelines": {"p": {"nodes": [{"name": "n", "namespace": 1}]}}},
         "at pipelines.p.nodes[0].namespace: it must be a string or null.",
     ),
-    ({"config": {"imgae": "x"}}, "at config: run_config has no setting 'imgae'. Did you mean 'image'?"),
+    ({"config": {"imgae": "x"}}, "at config: unknown key imgae. Did you mean 'image'?"),
     ({"config": {"image": []}}, "at config: image must be a string, not []."),
     ({"env": "prod"}, "at digest: it does not match the content, so the file was edited or damaged."),
     ({"digest": "sha256:0"}, "at digest: it does not match the content, so the file was edited or damaged."),

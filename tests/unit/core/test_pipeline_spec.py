@@ -25,7 +25,8 @@ from airflow_provider_kedro_vertex.core.pipeline_spec import (
     pipeline_spec,
 )
 from airflow_provider_kedro_vertex.core.plan import COMMAND, NodeGroup, Plan, build_plan
-from airflow_provider_kedro_vertex.core.settings.run_config import Resources, RunConfig
+from airflow_provider_kedro_vertex.core.settings.nodes import Resources
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 

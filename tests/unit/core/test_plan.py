@@ -15,8 +15,10 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError
 from airflow_provider_kedro_vertex.core.graph import dataset
 from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.plan import TASK_ID_LENGTH, Plan, build_plan
-from airflow_provider_kedro_vertex.core.selection import Selection, registered
-from airflow_provider_kedro_vertex.core.settings.run_config import Disk, Grouping, Resources, RetryPolicy, RunConfig
+from airflow_provider_kedro_vertex.core.selection import registered
+from airflow_provider_kedro_vertex.core.settings.filters import Selection
+from airflow_provider_kedro_vertex.core.settings.nodes import Disk, Resources, RetryPolicy
+from airflow_provider_kedro_vertex.core.settings.run_config import Grouping, RunConfig
 from tests.unit.core.pipelines import kedro_pipelines, manifest_pipeline
 
 CONFIG = RunConfig(image="registry.test/shop:1", root="gs://shop/runs")

@@ -12,7 +12,8 @@ from kedro.pipeline import node as kedro_node
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError
 from airflow_provider_kedro_vertex.core.manifest import Node, Pipeline
-from airflow_provider_kedro_vertex.core.selection import Selection, select
+from airflow_provider_kedro_vertex.core.selection import select
+from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from tests.unit.core.pipelines import kedro_pipelines, manifest_pipeline
 
 #: What Kedro calls the filters of a selection.
@@ -125,10 +126,10 @@ def test_what_cannot_be_selected_is_told(filters: dict[str, Any], message: str) 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"node_name": ["a"]}, "A selection has no filter 'node_name'. Did you mean 'node_names'?"),
+        ({"node_name": ["a"]}, "unknown key node_name. Did you mean 'node_names'?"),
         (
             {"tags": [1]},
-            "The filter tags takes a list of names, or one string with commas between them, not [1].",
+            "tags must be a list of names, or one string with commas between them, not [1].",
         ),
     ],
 )

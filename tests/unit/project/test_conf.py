@@ -60,8 +60,8 @@ BROKEN = {
     ),
     "schema": (
         {VERTEXAI: "region: r\nrun_config:\n  imgae: x\n  resources:\n    train:\n      cpu: two\n"},
-        f"{VERTEXAI}, line 6: run_config.resources.train.cpu must be a number of cores such as 2 or 500m, not 'two'.\n"
-        f"{VERTEXAI}, line 3: unknown key run_config.imgae. Did you mean 'image'?",
+        f"{VERTEXAI}, line 3: unknown key run_config.imgae. Did you mean 'image'?\n"
+        f"{VERTEXAI}, line 6: run_config.resources.train.cpu must be a number of cores such as 2 or 500m, not 'two'.",
     ),
     "schema in the environment's file": (
         {VERTEXAI: "region: r\nrun_config: {image: x}\n", "conf/local/vertexai.yml": "\n\nregion: [1]\n"},

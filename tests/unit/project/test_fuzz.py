@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.checks import check_pipelines
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, ManifestError
+from airflow_provider_kedro_vertex.core.settings.legacy import IGNORED, OLD_KEYS
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
+from airflow_provider_kedro_vertex.core.settings.sections import fields_of
 from airflow_provider_kedro_vertex.project.conf import open_conf
 from airflow_provider_kedro_vertex.project.inspect import inspect_project
-from airflow_provider_kedro_vertex.project.schema import RunConfigSection, VertexAIFile
 from airflow_provider_kedro_vertex.project.vertexai_yml import read_run_config
 
 MakeProject = Callable[..., Path]
@@ -42,11 +43,12 @@ FUZZ = settings(
 GOLDEN = Path(__file__).parents[2] / "golden" / "small_shop.manifest.json"
 MANIFEST = json.loads(GOLDEN.read_text(encoding="utf-8"))
 
+IN_RUN_CONFIG = sorted({*fields_of(RunConfig), *(path[1] for path in (*OLD_KEYS, *IGNORED) if len(path) == 2)})
 #: Names that mean something somewhere, so that what is made gets past the first key.
 KEYS = sorted(
     {
-        *VertexAIFile.model_fields,
-        *RunConfigSection.model_fields,
+        *("run_config", *IN_RUN_CONFIG),
+        *(path[-1] for path in (*OLD_KEYS, *IGNORED)),
         *("__default__", "cpu", "memory", "gpu", "nvidia.com/gpu", "env", "secret_env", "scheduling", "timeout"),
         *("kind", "vpc", "host_aliases", "ip", "hostnames", "cls", "params", "tag_prefix", "callable", "airflow"),
         *("cron_expression", "num_retries", "disk", "reservation", "psc_interface", "strategy", "imgae", "a.b", ""),
@@ -69,7 +71,7 @@ values = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=4)),
     max_leaves=12,
 )
-sections = st.dictionaries(st.sampled_from(sorted(RunConfigSection.model_fields)), values, max_size=5)
+sections = st.dictionaries(st.sampled_from(IN_RUN_CONFIG), values, max_size=5)
 files = st.one_of(values, st.dictionaries(known, values, max_size=4), st.fixed_dictionaries({"run_config": sections}))
 
 PLACE = re.compile(

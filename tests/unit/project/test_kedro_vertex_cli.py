@@ -167,16 +167,16 @@ def test_each_problem_of_the_file_is_a_line(
     result = vertex(project, "manifest", "-o", str(tmp_path / "m.json"))
     assert (result.exit_code, result.stderr) == (
         1,
-        "Error: conf/base/vertexai.yml, line 2: project_id must be a string, not [].\n"
-        "conf/base/vertexai.yml, line 1: unknown key regoin. Did you mean 'region'?\n",
+        "Error: conf/base/vertexai.yml, line 1: unknown key regoin. Did you mean 'region'?\n"
+        "conf/base/vertexai.yml, line 2: project_id must be a string, not [].\n",
     )
     # Airflow shows the last line of what this writes, so it is one.
     done = run(*INSPECT, str(project), "-o", str(tmp_path / "m.json"), cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (
         1,
         "",
-        "conf/base/vertexai.yml, line 2: project_id must be a string, not []. "
-        "conf/base/vertexai.yml, line 1: unknown key regoin. Did you mean 'region'?\n",
+        "conf/base/vertexai.yml, line 1: unknown key regoin. Did you mean 'region'? "
+        "conf/base/vertexai.yml, line 2: project_id must be a string, not [].\n",
     )
     assert not (tmp_path / "m.json").exists()
 

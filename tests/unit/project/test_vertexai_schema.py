@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -10,29 +9,30 @@ import pytest
 import yaml
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.settings import run_config as core_config
-from airflow_provider_kedro_vertex.core.settings.run_config import (
+from airflow_provider_kedro_vertex.core.settings.container import HostAlias, Provider
+from airflow_provider_kedro_vertex.core.settings.legacy import GKE_ACCELERATOR, GROUPERS
+from airflow_provider_kedro_vertex.core.settings.nodes import (
     Disk,
-    DnsPeering,
-    Grouping,
-    HostAlias,
     LustreMount,
-    Mlflow,
-    Network,
     NfsMount,
     NodeSettings,
-    PersistentResource,
-    Provider,
-    PscInterface,
     Reservation,
     Resources,
     RetryPolicy,
-    RunConfig,
-    Schedule,
     Scheduling,
 )
-from airflow_provider_kedro_vertex.project.schema import GKE_ACCELERATOR, GROUPERS, Ignored, RunConfigSection, Section
-from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning, KeyPath, nested, read_run_config
+from airflow_provider_kedro_vertex.core.settings.run_config import (
+    DnsPeering,
+    Grouping,
+    Mlflow,
+    Network,
+    PersistentResource,
+    PscInterface,
+    RunConfig,
+    Schedule,
+)
+from airflow_provider_kedro_vertex.core.settings.sections import KeyPath, Section, fields_of
+from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning, read_run_config
 
 # The files that kedro-vertexai's documents and templates show, by release: their keys and oddities, other values.
 SAMPLES = {
@@ -325,34 +325,9 @@ def test_every_new_key() -> None:
     assert RunConfig.from_dict(config.to_dict()) == config
 
 
-def test_each_setting_has_a_key_and_each_key_a_setting() -> None:
-    """The schema and the dataclasses name the same settings; what only one has is an old form, or not the file's."""
-
-    def compare(section: type[Section], settings: Any) -> None:
-        ignored = {name for name, item in section.model_fields.items() if _is_ignored(item)}
-        keys = section.model_fields.keys() - ignored
-        names = {item.name for item in dataclasses.fields(settings)}
-        assert keys - names <= {
-            "cls",
-            "node_selectors",
-            "request_header_provider_params",
-            "max_cache_staleness",
-            "node_merge_strategy",
-        }
-        assert names - keys <= {"project_id", "region", "tracking_uri"}
-        for name in keys & names:
-            inner, _ = nested(section.model_fields[name].annotation)
-            if inner is not None:
-                compared.add(inner)
-                compare(inner, getattr(core_config, inner.__name__.removesuffix("Section")))
-
-    compared: set[type[Section]] = set()
-    compare(RunConfigSection, RunConfig)
-    assert len(compared) == 17
-
-
-def _is_ignored(field: Any) -> bool:
-    return any(isinstance(mark, Ignored) for mark in field.metadata)
+def test_what_is_filled_in_when_the_project_is_inspected_is_no_key_of_the_file() -> None:
+    with pytest.raises(ConfigError, match=r"unknown key run_config\.mlflow\.tracking_uri\."):
+        read({"run_config": {"mlflow": {"tracking_uri": "https://mlflow.test"}}})
 
 
 def test_numbers_are_taken_for_strings() -> None:
@@ -548,22 +523,19 @@ def places(value: Any, at: KeyPath = ()) -> Iterator[KeyPath]:
         yield from places(item, (*at, key))
 
 
-def schema_keys(section: type[Section]) -> Iterator[str]:
-    for name, field in section.model_fields.items():
-        if not _is_ignored(field):
+def declared_keys(section: type[Section]) -> Iterator[str]:
+    for name, item in fields_of(section).items():
+        if not item.metadata.get("inspected"):
             yield name
-        inner, _ = nested(field.annotation)
-        if inner is not None:
-            yield from schema_keys(inner)
+        if item.metadata["section"] is not None:
+            yield from declared_keys(item.metadata["section"])
 
 
 @pytest.mark.filterwarnings("ignore::airflow_provider_kedro_vertex.project.vertexai_yml.ConfigWarning")
 def test_no_wrong_value_passes_the_schema_and_is_then_refused_without_a_place() -> None:
     assert read(RIGHT).schedules
     everywhere = list(places(RIGHT))
-    assert set(schema_keys(RunConfigSection)) - {str(path[-1]) for path in everywhere} == {
-        *("node_selectors", "max_cache_staleness", "node_merge_strategy"),  # old forms
-    }
+    assert set(declared_keys(RunConfig)) - {str(path[-1]) for path in everywhere} == set()
     refusals: list[str] = []
     for path in everywhere:
         for wrong in WRONG:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.settings.container import Provider
 from airflow_provider_kedro_vertex.runtime.config.providers import DynamicConfigProvider, generated
 from airflow_provider_kedro_vertex.runtime.kedro_vertexai import names as classes
 from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import load_class, stand_in_for_kedro_vertexai
-from airflow_provider_kedro_vertex.runtime.settings import Provider
 from tests.unit.runtime.containers import Project
 
 HERE = __name__

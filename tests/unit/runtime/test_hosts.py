@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime.process.hosts import alias
-from airflow_provider_kedro_vertex.runtime.settings import HostAlias
+from airflow_provider_kedro_vertex.core.settings.runtime_settings import RuntimeSettings
 
 LOOK_UP = """
 import socket, sys, threading, urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from airflow_provider_kedro_vertex.runtime.process.hosts import alias
-from airflow_provider_kedro_vertex.runtime.settings import HostAlias
+from airflow_provider_kedro_vertex.core.settings.container import HostAlias
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -47,5 +47,6 @@ def test_names_resolve_to_their_addresses() -> None:
 
 
 def test_an_address_that_is_none() -> None:
-    with pytest.raises(ConfigError, match=r"'mlflow\.internal' is no IP address \(of mlflow\)"):
-        alias([HostAlias("mlflow.internal", ("mlflow",))])
+    aliases = {"host_aliases": [{"ip": "mlflow.internal", "hostnames": ["mlflow"]}]}
+    with pytest.raises(ConfigError, match=r"host_aliases\.0\.ip must be an IP address .*, not 'mlflow\.internal'"):
+        RuntimeSettings.from_json(json.dumps(aliases))

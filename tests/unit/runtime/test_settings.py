@@ -7,12 +7,18 @@ import json
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.runtime.settings import HostAlias, Provider, Settings
+from airflow_provider_kedro_vertex.core.settings.container import HostAlias, Provider
+from airflow_provider_kedro_vertex.core.settings.filters import Selection
+from airflow_provider_kedro_vertex.core.settings.runtime_settings import RuntimeMlflow, RuntimeSettings
 
 
 def test_nothing_is_needed() -> None:
-    assert Settings.from_json("{}") == Settings()
-    assert Settings().runner == "sequential"
+    assert RuntimeSettings.from_json("{}") == RuntimeSettings()
+    assert RuntimeSettings().runner == "sequential"
+
+
+def test_nothing_is_told_where_nothing_is_set() -> None:
+    assert RuntimeSettings().to_json() == ""
 
 
 def test_everything() -> None:
@@ -28,38 +34,39 @@ def test_everything() -> None:
             },
         }
     )
-    assert Settings.from_json(text) == Settings(
+    settings = RuntimeSettings(
         runner="thread",
         secret_env={"TOKEN": "projects/p/secrets/s/versions/latest"},
         host_aliases=(HostAlias("10.0.0.1", ("mlflow.internal", "mlflow")),),
         dynamic_config_providers=(Provider("shop.auth.Token", {"audience": "x"}), Provider("shop.B")),
-        request_header_provider=Provider("shop.auth.Headers"),
-        selection={"tags": ("daily",), "to_nodes": ("report",)},
+        mlflow=RuntimeMlflow(Provider("shop.auth.Headers"), Selection(tags=("daily",), to_nodes=("report",))),
     )
+    assert RuntimeSettings.from_json(text) == settings
+    assert RuntimeSettings.from_json(settings.to_json()) == settings
 
 
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ([], "must be a JSON object"),
+        ([], "--settings must be a mapping"),
         ({"runers": "thread"}, "Did you mean 'runner'"),
-        ({"runner": "parallel"}, "'sequential' or 'thread', not 'parallel'"),
-        ({"secret_env": {"TOKEN": 1}}, "secret_env.TOKEN must be a text"),
+        ({"runner": "parallel"}, "must be one of sequential, thread, not 'parallel'"),
+        ({"secret_env": {"TOKEN": 1}}, "secret_env.TOKEN must name a secret"),
         ({"host_aliases": {"ip": "10.0.0.1"}}, "host_aliases must be a list"),
-        ({"host_aliases": [{"ip": "10.0.0.1", "hostnames": "mlflow"}]}, "hostnames must be a list"),
-        ({"host_aliases": [{"hostnames": []}]}, "ip must be a text"),
-        ({"dynamic_config_providers": [{"params": {}}]}, "cls must be a text"),
-        ({"dynamic_config_providers": [{"cls": "a.B", "params": []}]}, "params must be a JSON object"),
+        ({"host_aliases": [{"ip": "10.0.0.1", "hostnames": {"a": "mlflow"}}]}, "hostnames must be a list"),
+        ({"host_aliases": [{"hostnames": []}]}, "ip is missing"),
+        ({"dynamic_config_providers": [{"params": {}}]}, "cls is missing"),
+        ({"dynamic_config_providers": [{"cls": "a.B", "params": []}]}, "params must be a mapping"),
         ({"mlflow": {"request_header_providers": {}}}, "Did you mean 'request_header_provider'"),
         ({"mlflow": {"selection": {"tag": ["daily"]}}}, "Did you mean 'tags'"),
-        ({"mlflow": {"selection": {"tags": "daily"}}}, "selection.tags must be a list"),
+        ({"mlflow": {"selection": {"tags": 5}}}, "selection.tags must be a list"),
     ],
 )
 def test_what_is_wrong(value: object, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        Settings.from_json(json.dumps(value))
+        RuntimeSettings.from_json(json.dumps(value))
 
 
 def test_what_is_no_json() -> None:
     with pytest.raises(ConfigError, match="--settings is no JSON"):
-        Settings.from_json("{")
+        RuntimeSettings.from_json("{")

@@ -16,7 +16,7 @@ from airflow_provider_kedro_vertex.core.settings.machine_types import (
     REGIONS,
 )
 from airflow_provider_kedro_vertex.core.settings.machines import TABLE, Machine, choose
-from airflow_provider_kedro_vertex.core.settings.run_config import Resources
+from airflow_provider_kedro_vertex.core.settings.nodes import Resources
 
 
 def chosen(region: str | None = "us-central1", **asked: str) -> Machine:

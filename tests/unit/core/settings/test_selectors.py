@@ -3,13 +3,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.settings.run_config import (
-    NodeSettings,
-    Resources,
-    RetryPolicy,
-    RunConfig,
-    Scheduling,
-)
+from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings, Resources, RetryPolicy, Scheduling
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.selectors import node_names
 
 CONFIG = RunConfig.from_dict(
@@ -92,10 +87,10 @@ def test_a_manifest_from_before_the_new_settings_is_read() -> None:
         ({"nodes": {"a": {"env": {"1A": ""}}}}, "nodes.a.env has '1A', which is no name of an environment variable"),
         ({"nodes": {"a": {"airflow": {"poool": "x"}}}}, "nodes.a.airflow has no setting 'poool'. Did you mean 'pool'?"),
         ({"retry_policy": {"a": {}}}, "retry_policy.a.num_retries is missing."),
-        ({"network": {"host_aliases": [{"ip": "10.0.0"}]}}, "network.host_aliases[0].ip must be an IP address such as"),
+        ({"network": {"host_aliases": [{"ip": "10.0.0"}]}}, "network.host_aliases.0.ip must be an IP address such as"),
         ({"dynamic_config_providers": {}}, "dynamic_config_providers must be a list, not {}."),
-        ({"dynamic_config_providers": [{"cls": "x"}]}, "dynamic_config_providers[0].cls must be a class, as package."),
-        ({"labels": "x"}, "labels must be a mapping of names, not 'x'."),
+        ({"dynamic_config_providers": [{"cls": "x"}]}, "dynamic_config_providers.0.cls must be a class, as package."),
+        ({"labels": "x"}, "labels must be a mapping, not 'x'."),
         ({"ttl": 0}, "ttl must be a whole number of at least 1, not 0."),
         (
             {"mlflow": {"request_header_provider": {"cls": "a.B", "params": {"x": {1}}}}},

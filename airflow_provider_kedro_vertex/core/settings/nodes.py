@@ -1,0 +1,181 @@
+"""What is set for nodes by selectors: what they ask for, how they run, how often they are tried again.
+
+Field names, where they are not kedro-vertexai's or kedro-kubeflow's, are those of the Vertex AI API v1 (CustomJobSpec,
+MachineSpec, Scheduling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_kedro_vertex.core.errors import did_you_mean
+from airflow_provider_kedro_vertex.core.settings.container import RUNNERS
+from airflow_provider_kedro_vertex.core.settings.quantities import accelerators, cores, duration, gigabytes
+from airflow_provider_kedro_vertex.core.settings.readers import (
+    boolean,
+    converted,
+    environment_variable,
+    integer,
+    ip_address,
+    json_value,
+    number,
+    one_of,
+    secret_version,
+    string,
+    validated,
+)
+from airflow_provider_kedro_vertex.core.settings.sections import (
+    REQUIRED,
+    Mergeable,
+    Section,
+    field,
+    invalid,
+    mapping,
+    sequence,
+)
+
+#: What ``nodes.<selector>.airflow`` may set: arguments of Airflow's BaseOperator. Delays and timeouts are seconds.
+AIRFLOW_ARGUMENTS = ("execution_timeout", "pool", "pool_slots", "priority_weight", "queue", "retries", "retry_delay",
+                     "trigger_rule")  # fmt: skip
+
+
+def airflow_argument(name: str) -> None:
+    """Check the names of a mapping against :data:`AIRFLOW_ARGUMENTS`."""
+    if name not in AIRFLOW_ARGUMENTS:
+        raise invalid(f"has no setting {name!r:.80}.", did_you_mean(name, AIRFLOW_ARGUMENTS))
+
+
+@dataclass(frozen=True)
+class Disk(Mergeable):
+    """The boot disk of the node's machine. CustomJob mode."""
+
+    boot_disk_type: str | None = field(string, "`pd-ssd` (the default), `pd-standard`, `hyperdisk-balanced`.")
+    boot_disk_size_gb: int | None = field(integer(100), "Gigabytes, at least 100.")
+
+
+@dataclass(frozen=True)
+class Reservation(Section):
+    """The Compute Engine reservation that the node's machine uses up. CustomJob mode."""
+
+    type: str = field(
+        one_of("NO_RESERVATION", "ANY_RESERVATION", "SPECIFIC_RESERVATION"),
+        "`NO_RESERVATION`, `ANY_RESERVATION` or `SPECIFIC_RESERVATION`.",
+        REQUIRED,
+    )
+    key: str | None = field(
+        string, "With a specific one: the label that names it, `compute.googleapis.com/reservation-name`."
+    )
+    values: tuple[str, ...] = sequence(string, "With a specific one: `projects/PROJECT/zones/ZONE/reservations/NAME`.")
+
+
+@dataclass(frozen=True)
+class Resources(Mergeable):
+    """What a node asks for."""
+
+    cpu: str | None = field(validated(cores), "Cores: `2`, `500m`.")
+    memory: str | None = field(validated(gigabytes), "Memory: `4Gi`, `512Mi`, `4G`.")
+    gpu: str | None = field(validated(accelerators), "Number of accelerators.")
+    accelerator_type: str | None = field(string, "Vertex AI's name of the accelerator: `NVIDIA_TESLA_T4`.")
+    machine_type: str | None = field(
+        string, "A machine type by name, such as `n1-highmem-8`, in place of the smallest that fits. CustomJob mode."
+    )
+    gpu_partition_size: str | None = field(string, "A part of one GPU, such as `1g.10gb`. CustomJob mode.")
+    tpu_topology: str | None = field(string, "Topology of the TPU, such as `2x2x1`. CustomJob mode.")
+    disk: Disk | None = field(Disk, "Boot disk.")
+    reservation: Reservation | None = field(Reservation, "Reservation.")
+
+
+@dataclass(frozen=True)
+class RetryPolicy(Section):
+    """How often Vertex AI tries a node again. kedro-kubeflow's keys. The most exact selector's entry counts alone."""
+
+    num_retries: int = field(integer(0), "Tries after the first one.", REQUIRED)
+    backoff_duration: str = field(converted(duration), "Pause before the first of them.", "60s")
+    backoff_factor: float = field(number(1), "By what the pause grows from try to try.", 2.0)
+    backoff_max_duration: str = field(
+        converted(duration), "What it grows to at most; an hour is Vertex AI's own limit.", "3600s"
+    )
+
+
+@dataclass(frozen=True)
+class Scheduling(Mergeable):
+    """When, and on what kind of machine, a node runs. CustomJob mode."""
+
+    timeout: str | None = field(
+        converted(duration), "How long the node may run: `90s`, `30m`, `2h`. Vertex AI's default is 7 days."
+    )
+    strategy: str | None = field(
+        one_of("standard", "spot", "flex_start"),
+        "`standard`, `spot` (cheaper, and may be taken away) or `flex_start` (waits for a machine).",
+    )
+    restart_job_on_worker_restart: bool | None = field(boolean, "Whether a lost machine starts the job anew.")
+    disable_retries: bool | None = field(
+        boolean, "Whether Vertex AI does without its own retries after internal errors."
+    )
+    max_wait_duration: str | None = field(
+        converted(duration), "How long `flex_start` waits; `0s` is for ever, the default 24 h."
+    )
+
+
+@dataclass(frozen=True)
+class NfsMount(Section):
+    """A network file system."""
+
+    server: str = field(string, "Address of the server.", REQUIRED)
+    path: str = field(string, "What is mounted.", REQUIRED)
+    mount_point: str = field(string, "It appears at `/mnt/nfs/<mount_point>`.", REQUIRED)
+
+
+@dataclass(frozen=True)
+class LustreMount(Section):
+    """A Lustre file system."""
+
+    instance_ip: str = field(ip_address, "Address of the instance.", REQUIRED)
+    volume_handle: str = field(string, "Its unique id.", REQUIRED)
+    filesystem: str = field(string, "Its file system's name.", REQUIRED)
+    mount_point: str = field(string, "It appears at `/mnt/lustre/<mount_point>`.", REQUIRED)
+
+
+@dataclass(frozen=True)
+class NodeSettings(Mergeable):
+    """How a node runs."""
+
+    image: str | None = field(string, "A container image of its own.")
+    env: Mapping[str, str] = mapping(
+        string, "Environment variables of the container. No secrets: see `secret_env`.", environment_variable
+    )
+    secret_env: Mapping[str, str] = mapping(
+        secret_version,
+        "Environment variables that the container reads from Secret Manager when it starts: name to "
+        "`projects/PROJECT/secrets/NAME/versions/VERSION`.",
+        environment_variable,
+    )
+    scheduling: Scheduling | None = field(Scheduling, "Timeout, Spot and waiting.")
+    persistent_resource_id: str | None = field(string, "The persistent resource to run on. CustomJob mode.")
+    nfs_mounts: tuple[NfsMount, ...] = sequence(NfsMount, "Network file systems. CustomJob mode.")
+    lustre_mounts: tuple[LustreMount, ...] = sequence(LustreMount, "Lustre file systems. CustomJob mode.")
+    tensorboard: str | None = field(string, "Resource name of a TensorBoard for the node's logs. CustomJob mode.")
+    enable_web_access: bool | None = field(boolean, "Whether one may open a shell in the container. CustomJob mode.")
+    enable_dashboard_access: bool | None = field(boolean, "Whether one may open its dashboard. CustomJob mode.")
+    replica_count: int | None = field(integer(1), "Machines in the node's worker pool. CustomJob mode.")
+    caching: bool | None = field(
+        boolean,
+        "Whether Vertex AI may skip the node when an earlier run had the same command. Off by default: nodes read and "
+        "write data that Vertex AI does not see. PipelineJob mode.",
+    )
+    cache_key: str | None = field(string, "Stands for the command in that comparison. PipelineJob mode.")
+    runner: str | None = field(
+        one_of(*RUNNERS), "Kedro's runner inside the container: `sequential` (the default) or `thread`."
+    )
+    airflow: Mapping[str, Any] = mapping(
+        json_value,
+        f"Arguments of the node's Airflow task: {', '.join(f'`{name}`' for name in AIRFLOW_ARGUMENTS)}. "
+        "Delays and timeouts are seconds.",
+        airflow_argument,
+    )
+
+
+#: What is set for a node for which nothing is set: one object for all of them, since they may be many.
+NO_RESOURCES, NO_SETTINGS = Resources(), NodeSettings()
