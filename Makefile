@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-airflow2 lint format bench docs pictures constraints clean
+.PHONY: help demo up test test-airflow2 lint format bench docs prices pictures constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench: .venv/.ready .venv-image/.ready .venv-kedro-vertexai/.ready ## Measure it
 
 docs: .venv/.ready ## Write the reference in docs/configuration.md from the settings' declaration
 	$(BIN)/python -m tools.configuration_page
+
+prices: .venv/.ready ## Write the estimated prices of machines from tools/machine_prices.csv
+	$(BIN)/python -m tools.machine_prices
 
 pictures: .venv/.ready ## Take the pictures in docs/images again (needs Chromium)
 	PICTURES=docs/images $(BIN)/python -m pytest tests/e2e -m browser

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.graph import levels
 from airflow_provider_kedro_vertex.core.plan import NodeGroup, Plan
-from airflow_provider_kedro_vertex.core.settings.machine_types import AS_OF, PRICED_REGION
+from airflow_provider_kedro_vertex.core.settings.machine_prices import AS_OF, PRICED_REGION
 from airflow_provider_kedro_vertex.core.settings.machines import Machine, choose
 
 

@@ -1,38 +1,19 @@
-"""Vertex AI's machine types for custom training: data, and what it costs is an ESTIMATE.
+"""Vertex AI's machine types for custom training, as of 2026-11-21: sizes, accelerators, and where these can be had.
 
-Written down on 2026-11-21. Where each part comes from:
+Where each part comes from:
 
 - types and sizes: Compute Engine's machine families that Vertex AI's page "Configure compute resources for serverless
   training" names, from general knowledge of them and not copied from the page;
-- the rates of families for a vCPU and a GiB: Compute Engine's on-demand list prices in us-central1 in US dollars an
-  hour, as generally known; of these only n1's were compared with a published price (n1-standard-4, 0.189999);
-- accelerators, a2 and a3, and where an accelerator can be had: the SkyPilot catalog of Google's price list
-  (catalogs/v8/gcp/vms.csv, commit 006059e of skypilot-catalog);
-- Vertex AI's surcharge: its price page shows n1-standard-4 for 0.21849885, which is 1.15 times Compute Engine's.
+- a2, a3, accelerators and their regions: the SkyPilot catalog of Google's price list (catalogs/v8/gcp/vms.csv, commit
+  006059e of skypilot-catalog).
 
-Other regions, discounts, disks, Spot and taxes are not in it: the numbers compare machines; no bill will be these. For
-an accelerator without regions here no region is refused.
+Prices are in :mod:`.machine_prices`. For an accelerator without regions here no region is refused.
 """
 
 from __future__ import annotations
 
-#: When this was written down; shown where its prices are.
+#: When this was looked up; shown where a type or a region is refused.
 AS_OF = "2026-11-21"
-PRICED_REGION = "us-central1"
-
-#: What Vertex AI asks beside Compute Engine's own price.
-SURCHARGE = 1.15
-
-#: Dollars an hour for one vCPU and for one GiB of memory, by family.
-RATES: dict[str, tuple[float, float]] = {
-    "e2": (0.02181159, 0.00292353),
-    "n1": (0.031611, 0.004237),
-    "n2": (0.031611, 0.004237),
-    "c2": (0.03398, 0.00455),
-    "m1": (0.0348, 0.0051),
-    "a2": (0.031611, 0.004237),
-    "g2": (0.024988, 0.002927),
-}
 
 #: Types without accelerators of their own: the part of the name before the vCPUs, GiB for each vCPU, the vCPUs.
 SERIES: tuple[tuple[str, float, tuple[int, ...]], ...] = (
@@ -50,32 +31,31 @@ SERIES: tuple[tuple[str, float, tuple[int, ...]], ...] = (
     ("m1-megamem", 1433.6 / 96, (96,)),
 )
 
-#: Types that hold accelerators: name, vCPUs, GiB, accelerator, how many, and dollars an hour without the accelerators
-#: where these do not follow from :data:`RATES`.
-WITH_ACCELERATORS: tuple[tuple[str, int, float, str, int, float | None], ...] = (
-    ("a2-highgpu-1g", 12, 85, "NVIDIA_TESLA_A100", 1, None),
-    ("a2-highgpu-2g", 24, 170, "NVIDIA_TESLA_A100", 2, None),
-    ("a2-highgpu-4g", 48, 340, "NVIDIA_TESLA_A100", 4, None),
-    ("a2-highgpu-8g", 96, 680, "NVIDIA_TESLA_A100", 8, None),
-    ("a2-megagpu-16g", 96, 1360, "NVIDIA_TESLA_A100", 16, None),
-    ("a2-ultragpu-1g", 12, 170, "NVIDIA_A100_80GB", 1, None),
-    ("a2-ultragpu-2g", 24, 340, "NVIDIA_A100_80GB", 2, None),
-    ("a2-ultragpu-4g", 48, 680, "NVIDIA_A100_80GB", 4, None),
-    ("a2-ultragpu-8g", 96, 1360, "NVIDIA_A100_80GB", 8, None),
-    ("a3-highgpu-1g", 26, 234, "NVIDIA_H100_80GB", 1, 1.18251),
-    ("a3-highgpu-2g", 52, 468, "NVIDIA_H100_80GB", 2, 2.36502),
-    ("a3-highgpu-4g", 104, 936, "NVIDIA_H100_80GB", 4, 4.73003),
-    ("a3-highgpu-8g", 208, 1872, "NVIDIA_H100_80GB", 8, 9.46006),
-    ("a3-megagpu-8g", 208, 1872, "NVIDIA_H100_MEGA_80GB", 8, 9.46006),
-    ("a3-ultragpu-8g", 224, 2952, "NVIDIA_H200_141GB", 8, 10.31299),
-    ("g2-standard-4", 4, 16, "NVIDIA_L4", 1, None),
-    ("g2-standard-8", 8, 32, "NVIDIA_L4", 1, None),
-    ("g2-standard-12", 12, 48, "NVIDIA_L4", 1, None),
-    ("g2-standard-16", 16, 64, "NVIDIA_L4", 1, None),
-    ("g2-standard-24", 24, 96, "NVIDIA_L4", 2, None),
-    ("g2-standard-32", 32, 128, "NVIDIA_L4", 1, None),
-    ("g2-standard-48", 48, 192, "NVIDIA_L4", 4, None),
-    ("g2-standard-96", 96, 384, "NVIDIA_L4", 8, None),
+#: Types that hold accelerators: name, vCPUs, GiB, accelerator, how many.
+WITH_ACCELERATORS: tuple[tuple[str, int, float, str, int], ...] = (
+    ("a2-highgpu-1g", 12, 85, "NVIDIA_TESLA_A100", 1),
+    ("a2-highgpu-2g", 24, 170, "NVIDIA_TESLA_A100", 2),
+    ("a2-highgpu-4g", 48, 340, "NVIDIA_TESLA_A100", 4),
+    ("a2-highgpu-8g", 96, 680, "NVIDIA_TESLA_A100", 8),
+    ("a2-megagpu-16g", 96, 1360, "NVIDIA_TESLA_A100", 16),
+    ("a2-ultragpu-1g", 12, 170, "NVIDIA_A100_80GB", 1),
+    ("a2-ultragpu-2g", 24, 340, "NVIDIA_A100_80GB", 2),
+    ("a2-ultragpu-4g", 48, 680, "NVIDIA_A100_80GB", 4),
+    ("a2-ultragpu-8g", 96, 1360, "NVIDIA_A100_80GB", 8),
+    ("a3-highgpu-1g", 26, 234, "NVIDIA_H100_80GB", 1),
+    ("a3-highgpu-2g", 52, 468, "NVIDIA_H100_80GB", 2),
+    ("a3-highgpu-4g", 104, 936, "NVIDIA_H100_80GB", 4),
+    ("a3-highgpu-8g", 208, 1872, "NVIDIA_H100_80GB", 8),
+    ("a3-megagpu-8g", 208, 1872, "NVIDIA_H100_MEGA_80GB", 8),
+    ("a3-ultragpu-8g", 224, 2952, "NVIDIA_H200_141GB", 8),
+    ("g2-standard-4", 4, 16, "NVIDIA_L4", 1),
+    ("g2-standard-8", 8, 32, "NVIDIA_L4", 1),
+    ("g2-standard-12", 12, 48, "NVIDIA_L4", 1),
+    ("g2-standard-16", 16, 64, "NVIDIA_L4", 1),
+    ("g2-standard-24", 24, 96, "NVIDIA_L4", 2),
+    ("g2-standard-32", 32, 128, "NVIDIA_L4", 1),
+    ("g2-standard-48", 48, 192, "NVIDIA_L4", 4),
+    ("g2-standard-96", 96, 384, "NVIDIA_L4", 8),
 )
 
 #: Accelerators that are attached to n1 types: how many may be, and the most vCPUs for each of them.
@@ -84,20 +64,6 @@ ATTACHED: dict[str, tuple[tuple[int, ...], int]] = {
     "NVIDIA_TESLA_P4": ((1, 2, 4), 24),
     "NVIDIA_TESLA_P100": ((1, 2, 4), 16),
     "NVIDIA_TESLA_V100": ((1, 2, 4, 8), 12),
-}
-
-#: Dollars an hour for one accelerator.
-ACCELERATOR_DOLLARS: dict[str, float] = {
-    "NVIDIA_TESLA_T4": 0.35,
-    "NVIDIA_TESLA_P4": 0.60,
-    "NVIDIA_TESLA_P100": 1.46,
-    "NVIDIA_TESLA_V100": 2.48,
-    "NVIDIA_TESLA_A100": 2.93391,
-    "NVIDIA_A100_80GB": 3.92808,
-    "NVIDIA_L4": 0.56004,
-    "NVIDIA_H100_80GB": 9.79655,
-    "NVIDIA_H100_MEGA_80GB": 10.34428,
-    "NVIDIA_H200_141GB": 9.31174,
 }
 
 #: The regions that have an accelerator.
@@ -139,7 +105,7 @@ REGIONS: dict[str, frozenset[str]] = {
 
 #: Every accelerator that the API has a name for (AcceleratorType, v1).
 ACCELERATORS = (
-    *ACCELERATOR_DOLLARS,
+    *dict.fromkeys((*ATTACHED, *(kind for _, _, _, kind, _ in WITH_ACCELERATORS))),
     "NVIDIA_TESLA_K80",
     "NVIDIA_B200",
     "NVIDIA_GB200",

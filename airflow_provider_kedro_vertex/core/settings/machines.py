@@ -10,15 +10,19 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
-from airflow_provider_kedro_vertex.core.settings.machine_types import (
+from airflow_provider_kedro_vertex.core.settings.machine_prices import (
     ACCELERATOR_DOLLARS,
+    GIB_DOLLARS,
+    MACHINE_DOLLARS,
+    SURCHARGE,
+    VCPU_DOLLARS,
+)
+from airflow_provider_kedro_vertex.core.settings.machine_types import (
     ACCELERATORS,
     AS_OF,
     ATTACHED,
-    RATES,
     REGIONS,
     SERIES,
-    SURCHARGE,
     WITH_ACCELERATORS,
 )
 from airflow_provider_kedro_vertex.core.settings.nodes import Resources
@@ -33,7 +37,7 @@ class Machine:
 
     :param vcpus: None for a type that the table does not have.
     :param memory_gib: None for a type that the table does not have.
-    :param dollars_an_hour: an estimate, see :mod:`.machine_types`; None where nothing is known.
+    :param dollars_an_hour: an estimate, see :mod:`.machine_prices`; None where nothing is known.
     """
 
     machine_type: str
@@ -163,15 +167,16 @@ def _explicit(name: str, kind: str | None, count: int) -> Machine:
 def _table() -> Iterator[Machine]:
     for series, memory, sizes in SERIES:
         for vcpus in sizes:
-            yield _priced(f"{series}-{vcpus}", vcpus, vcpus * memory, None)
-    for name, vcpus, gib, kind, count, dollars in WITH_ACCELERATORS:
-        yield _with(_priced(name, vcpus, gib, dollars), kind, count)
+            yield _priced(f"{series}-{vcpus}", vcpus, vcpus * memory)
+    for name, vcpus, gib, kind, count in WITH_ACCELERATORS:
+        yield _with(_priced(name, vcpus, gib), kind, count)
 
 
-def _priced(name: str, vcpus: int, gib: float, dollars: float | None) -> Machine:
+def _priced(name: str, vcpus: int, gib: float) -> Machine:
+    dollars = MACHINE_DOLLARS.get(name)
     if dollars is None:
-        a_cpu, a_gib = RATES[name.partition("-")[0]]
-        dollars = vcpus * a_cpu + gib * a_gib
+        family = name.partition("-")[0]
+        dollars = vcpus * VCPU_DOLLARS[family] + gib * GIB_DOLLARS[family]
     return Machine(name, vcpus, gib, dollars_an_hour=dollars * SURCHARGE)
 
 

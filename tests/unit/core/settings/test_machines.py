@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,14 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.settings.machine_types import (
-    ACCELERATOR_DOLLARS,
-    ACCELERATORS,
-    ATTACHED,
-    REGIONS,
-)
+from airflow_provider_kedro_vertex.core.settings.machine_prices import ACCELERATOR_DOLLARS, AS_OF
+from airflow_provider_kedro_vertex.core.settings.machine_types import ACCELERATORS, ATTACHED, REGIONS
 from airflow_provider_kedro_vertex.core.settings.machines import TABLE, Machine, choose
 from airflow_provider_kedro_vertex.core.settings.nodes import Resources
+from tools import machine_prices
 
 
 def chosen(region: str | None = "us-central1", **asked: str) -> Machine:
@@ -116,6 +114,23 @@ def test_prices_are_those_of_the_price_page_where_it_was_read() -> None:
     with_card = chosen(machine_type="n1-standard-4", gpu="1", accelerator_type="NVIDIA_TESLA_T4").dollars_an_hour
     assert with_card == pytest.approx(0.21849885 + 0.4025)
     assert chosen(machine_type="z9-wonder-8").dollars_an_hour is None
+
+
+def test_the_prices_are_those_of_the_file_of_prices() -> None:
+    prices = machine_prices.read()
+    assert machine_prices.MODULE.read_text(encoding="utf-8") == machine_prices.module(prices), "Write it: make prices"
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\d", price.date) for price in prices)
+    assert min(price.date for price in prices) == AS_OF
+
+
+def test_a_price_without_a_source_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = machine_prices.PRICES.read_text(encoding="utf-8")
+    file = tmp_path / "prices.csv"
+    monkeypatch.setattr(machine_prices, "PRICES", file)
+    for wrong in (text.replace(",catalog\n", ",hearsay\n", 1), text.replace(",0.35,", ",0,", 1)):
+        file.write_text(wrong, encoding="utf-8")
+        with pytest.raises(ValueError, match=r"prices\.csv: .* has no price, or a source that is none of general"):
+            machine_prices.read()
 
 
 def test_the_tables_agree_with_one_another_and_with_the_api() -> None:
