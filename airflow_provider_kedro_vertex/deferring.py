@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from airflow_provider_kedro_vertex.task.compat import has_listeners
+
 #: Airflow's ``next_method`` of a deferred task that must fail: its trigger broke, or its time is over.
 _FAIL = "__fail__"
 
@@ -21,10 +23,15 @@ def longest_wait(sensor: Any) -> timedelta:
 
 
 def ends_in_triggerer(operator: Any) -> bool:
-    """Whether the triggerer may end this task when its job succeeded: nothing is left for a worker to do then."""
+    """Whether the triggerer may end this task when its job succeeded: nothing is left for a worker to do then.
+
+    What the operator was given as ``end_from_trigger`` it keeps under another name: Airflow refuses each DAG file that
+    has a task with a true attribute of that name while a plugin listens, as OpenLineage's does.
+    """
     return bool(
-        operator.end_from_trigger
+        operator.may_end_in_triggerer
         and operator.do_xcom_push  # the triggerer always leaves the result
         and not operator.outlets
         and not operator.on_success_callback
+        and not has_listeners()  # the triggerer does not tell them
     )

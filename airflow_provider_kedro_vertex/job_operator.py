@@ -73,7 +73,8 @@ class VertexJobOperator(BaseOperator):
     :param poll_interval: seconds between two looks at the job while waiting, at most: the triggerer looks more often
         right after a start and near the usual end.
     :param end_from_trigger: let the triggerer end a task whose job succeeded, so that no worker starts again only to
-        return. It is left to a worker if the task has outlets or success callbacks, whose work is done there.
+        return. It is left to a worker if the task has outlets or success callbacks, whose work is done there, or if
+        a plugin such as OpenLineage's listens to what becomes of tasks, since the triggerer does not tell it.
     :param outage_timeout: seconds for which Vertex AI may be out of reach before a wait is given up.
     :param quota_timeout: seconds for which the task waits for a used up quota, with pauses between 30 seconds and
         5 minutes, before it fails; Airflow's retries come on top.
@@ -127,7 +128,7 @@ class VertexJobOperator(BaseOperator):
     wait_for_completion: bool
     deferrable: bool
     poll_interval: float
-    end_from_trigger: bool
+    may_end_in_triggerer: bool
     outage_timeout: float
     quota_timeout: float
     job_links: dict[str, str]
@@ -187,7 +188,7 @@ class VertexJobOperator(BaseOperator):
             wait_for_completion=wait_for_completion,
             deferrable=deferrable,
             poll_interval=poll_interval,
-            end_from_trigger=end_from_trigger,
+            may_end_in_triggerer=end_from_trigger,  # see ends_in_triggerer
             outage_timeout=outage_timeout,
             quota_timeout=quota_timeout,
             job_links={},

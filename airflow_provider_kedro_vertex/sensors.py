@@ -74,7 +74,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
         self.impersonation_chain = impersonation_chain
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
-        self.end_from_trigger = end_from_trigger
+        self.may_end_in_triggerer = end_from_trigger  # see ends_in_triggerer
         self.outage_timeout = outage_timeout
         self.job_links: dict[str, str] = {}
 
@@ -191,7 +191,7 @@ class KedroVertexNodeSensor(BaseSensorOperator):
     group: str
     submit_task_id: str
     deferrable: bool
-    end_from_trigger: bool
+    may_end_in_triggerer: bool
     outage_timeout: float
     job_links: dict[str, str]
     _running: Context | None
@@ -214,7 +214,7 @@ class KedroVertexNodeSensor(BaseSensorOperator):
             group=group,
             submit_task_id=submit_task_id,
             deferrable=deferrable,
-            end_from_trigger=end_from_trigger,
+            may_end_in_triggerer=end_from_trigger,
             outage_timeout=outage_timeout,
             job_links={},
             _running=None,

@@ -78,6 +78,7 @@ __all__ = [
     "TaskGroup",
     "TaskInstanceKey",
     "conf",
+    "has_listeners",
     "is_deferred",
     "is_first_look",
     "pause_trigger",
@@ -108,6 +109,16 @@ def xcom_value(ti_key: TaskInstanceKey, key: str) -> Any:
         from airflow.models.xcom import XCom
 
     return XCom.get_value(key=key, ti_key=ti_key)
+
+
+def has_listeners() -> bool:
+    """Tell whether a plugin listens to what becomes of tasks, as OpenLineage's does."""
+    if TYPE_CHECKING or AIRFLOW >= (3, 2):
+        from airflow.sdk.listener import get_listener_manager
+    else:
+        from airflow.listeners.listener import get_listener_manager
+
+    return bool(get_listener_manager().has_listeners)
 
 
 def is_first_look(context: Context) -> bool:

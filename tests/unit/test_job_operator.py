@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_kedro_vertex import deferring
 from airflow_provider_kedro_vertex.core.errors import (
     BadRequestError,
     ConfigError,
@@ -123,6 +124,12 @@ def test_who_only_waits_tries_again_after_an_outage_alone() -> None:
 )
 def test_the_triggerer_ends_a_task_that_has_nothing_left_to_do(arguments: dict[str, Any], ends: bool) -> None:
     assert ends_in_triggerer(operator(**arguments)) is ends
+
+
+def test_a_worker_ends_a_task_when_a_plugin_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deferring, "has_listeners", lambda: True)
+
+    assert not ends_in_triggerer(operator())
 
 
 def test_the_time_of_a_deferred_task_is_what_is_left_of_it() -> None:
