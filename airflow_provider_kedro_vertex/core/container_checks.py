@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 from airflow_provider_kedro_vertex.core.findings import Finding
+from airflow_provider_kedro_vertex.core.job_body import MAX_VARIABLES
 from airflow_provider_kedro_vertex.core.plan import NodeGroup
 
 Mode = Literal["pipeline_job", "custom_job"]
 
 #: Stands in a message for the groups that a finding is about.
 GROUP = "{node}"
-
-#: EnvVar of the Vertex AI API v1: at most 100 in a container.
-MAX_VARIABLES = 100
 
 _IMAGE = re.compile(
     r"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"

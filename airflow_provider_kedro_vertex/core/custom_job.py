@@ -75,9 +75,8 @@ def _pools(group: NodeGroup, machine: Machine, context: RunContext, runtime_para
             "--context",
             json_argument(context.to_json()),
         ],
+        "env": environment(settings),
     }
-    if variables := environment(settings):
-        container["env"] = variables
     pool: dict[str, Any] = {
         "containerSpec": container,
         "machineSpec": _machine_spec(machine, group.resources),

@@ -13,9 +13,23 @@ from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 _REFERENCE = re.compile(r"\$(?=[$(])")
 
 
+#: EnvVar of the Vertex AI API v1: at most 100 in a container.
+MAX_VARIABLES = 100
+#: glibc's limits of malloc (mallopt(3)), at the values that a process comes to by itself after some large blocks:
+#: blocks of up to 32 MiB are used again, and at most 64 MiB of them stay free at the heap's end. Decision 17 has what
+#: that saves.
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
+
+
 def environment(settings: NodeSettings) -> list[dict[str, str]]:
-    """A container's variables, sorted by name. Their values arrive as they are: ``$(NAME)`` is not looked up."""
-    return [{"name": name, "value": _REFERENCE.sub("$$", value)} for name, value in sorted(settings.env.items())]
+    """A container's variables, sorted by name. Their values arrive as they are: ``$(NAME)`` is not looked up.
+
+    The limits of malloc are among them, unless ``env`` has a setting of malloc, or no room for two more variables.
+    """
+    sets_malloc = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in settings.env)
+    has_room = len(settings.env) + len(_MALLOC) <= MAX_VARIABLES
+    variables = settings.env if sets_malloc or not has_room else {**_MALLOC, **settings.env}
+    return [{"name": name, "value": _REFERENCE.sub("$$", value)} for name, value in sorted(variables.items())]
 
 
 def connection(config: RunConfig) -> dict[str, Any]:

@@ -12,13 +12,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from airflow_provider_kedro_vertex.core.exit_codes import ExitCode
 from airflow_provider_kedro_vertex.core.states import ENDED_NODE_STATES, short, succeeded
 from airflow_provider_kedro_vertex.core.times import moment
 
 #: Who has to act on a failure.
-FailureClass = Literal["user code", "permission", "request", "quota", "infrastructure", "cancelled"]
+FailureClass = Literal["user code", "missing input", "permission", "request", "quota", "infrastructure", "cancelled"]
 #: The class of a job with failures of several classes: the one to look at first.
-_ORDER: tuple[FailureClass, ...] = ("user code", "permission", "request", "quota", "infrastructure", "cancelled")
+_ORDER: tuple[FailureClass, ...] = (
+    "user code",
+    "missing input",
+    "permission",
+    "request",
+    "quota",
+    "infrastructure",
+    "cancelled",
+)
 #: By ``google.rpc.Code``; every other code is infrastructure's.
 _BY_CODE: Mapping[int, FailureClass] = {
     1: "cancelled",
@@ -28,8 +37,13 @@ _BY_CODE: Mapping[int, FailureClass] = {
 }  # fmt: skip
 #: Vertex AI's words for a container that failed; they come with code 3 or 9 though the request was right.
 _EXIT_STATUS = re.compile(r"exited with a non-zero status of (\d+)")
-#: Exit codes of this package's runtime that are not the user code's, and SIGTERM's, which a preemption sends.
-_BY_EXIT_STATUS: Mapping[int, FailureClass] = {2: "request", 4: "infrastructure", 143: "infrastructure"}
+#: By the container's exit code; every other code is the user code's. A preemption sends SIGTERM.
+_BY_EXIT_CODE: Mapping[int, FailureClass] = {
+    ExitCode.MISCONFIGURED: "request",
+    ExitCode.INPUT_MISSING: "missing input",
+    ExitCode.SERVICE_UNREACHABLE: "infrastructure",
+    ExitCode.TERMINATED: "infrastructure",
+}
 _FAILED = "FAILED"
 
 
@@ -68,7 +82,7 @@ class Task:
     def failure_class(self) -> FailureClass:
         """Who has to act, if it failed."""
         if exit_status := _EXIT_STATUS.search(self.message):
-            return _BY_EXIT_STATUS.get(int(exit_status[1]), "user code")
+            return _BY_EXIT_CODE.get(int(exit_status[1]), "user code")
         return "infrastructure" if self.code is None else _BY_CODE.get(self.code, "infrastructure")
 
 

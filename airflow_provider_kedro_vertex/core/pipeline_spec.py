@@ -117,9 +117,8 @@ def _container(group: NodeGroup, *more: str) -> dict[str, Any]:
             *("--params", _input(RUNTIME_PARAMS), "--context", _input(RUN_CONTEXT)),
             *(argument for name in more for argument in (f"--{name.replace('_', '-')}", _input(name))),
         ],
+        "env": environment(group.settings),
     }
-    if variables := environment(group.settings):
-        container["env"] = variables
     if resources := _resources(group.resources):
         container["resources"] = resources
     return container

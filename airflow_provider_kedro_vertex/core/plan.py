@@ -179,27 +179,31 @@ def _complete(graph: Graph, whole: Iterable[Node], in_memory: Collection[str], p
 class _Others:
     """The datasets of a plan's nodes that concern nodes outside of the plan.
 
-    :param given: made by nodes that are not of this run: the container takes what earlier runs left.
-    :param take: made by other jobs of this run.
-    :param store: taken by other jobs of this run, in other pipelines.
+    :param free_inputs: made by nodes that are not of this run: the container takes what earlier runs left.
+    :param shared_inputs: made by other jobs of this run.
+    :param shared_outputs: taken by other jobs of this run, in other pipelines.
     """
 
-    given: frozenset[str] = frozenset()
-    take: frozenset[str] = frozenset()
-    store: frozenset[str] = frozenset()
+    free_inputs: frozenset[str] = frozenset()
+    shared_inputs: frozenset[str] = frozenset()
+    shared_outputs: frozenset[str] = frozenset()
 
     def arguments(self, nodes: Iterable[Node]) -> list[str]:
         """What the command of these nodes' container says of them."""
         inputs, outputs = zip(*((node.inputs, node.outputs) for node in nodes), strict=True)
         loaded, made = ({dataset(name) for names in each for name in names} for each in (inputs, outputs))
-        said = (("--given", loaded & self.given), ("--take", loaded & self.take), ("--store", made & self.store))
-        return [argument for option, names in said for name in sorted(names) for argument in (option, name)]
+        options = {
+            "--free-input": loaded & self.free_inputs,
+            "--shared-input": loaded & self.shared_inputs,
+            "--shared-output": made & self.shared_outputs,
+        }
+        return [argument for option, names in options.items() for name in sorted(names) for argument in (option, name)]
 
 
 def _outside(whole: Iterable[Node], graph: Graph) -> _Others:
     """A run that has its data to itself: what the other nodes of the pipeline make is not of this run."""
     made = frozenset(dataset(output) for node in whole for output in node.outputs)
-    return _Others(given=made - graph.makers.keys())
+    return _Others(free_inputs=made - graph.makers.keys())
 
 
 def _others(manifest: Manifest, whole: Iterable[Node], graph: Graph, in_memory: frozenset[str]) -> _Others:
@@ -212,7 +216,7 @@ def _others(manifest: Manifest, whole: Iterable[Node], graph: Graph, in_memory: 
         if node.name not in own  # what the others of its own pipeline take, the container knows
         for name in node.inputs
     }
-    return _Others(take=frozenset(makers(manifest)) - graph.makers.keys(), store=in_memory & taken)
+    return _Others(shared_inputs=frozenset(makers(manifest)) - graph.makers.keys(), shared_outputs=in_memory & taken)
 
 
 def makers(manifest: Manifest) -> dict[str, str]:

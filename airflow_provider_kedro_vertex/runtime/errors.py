@@ -10,4 +10,4 @@ class ServiceError(KedroVertexError):
 
 
 class MissingInputError(KedroVertexError):
-    """What another container or the Airflow side should have stored is not there."""
+    """Another container or the Airflow side should have stored something that is not there."""

@@ -122,7 +122,7 @@ def _variable(name: str) -> str:
 
 
 def _uri(dataset: Any) -> str:
-    """Where a dataset saves: a URI, or "" for one that keeps its data in no file."""
+    """Give the URI where a dataset saves; "" for one that keeps its data in no file."""
     filepath = getattr(dataset, "_filepath", None)
     if filepath is None:
         return ""

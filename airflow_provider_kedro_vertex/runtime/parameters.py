@@ -29,11 +29,11 @@ def read(text: str) -> dict[str, Any]:
     :raises StorageError: the storage could not be reached.
     """
     if text.startswith("@"):
-        return _object(_stored(text[1:]), f"--params {text}")
-    return _object(text, "--params")
+        return _json_object(_read_stored(text[1:]), f"--params {text}")
+    return _json_object(text, "--params")
 
 
-def with_outcome(params: dict[str, Any], final_status: str) -> dict[str, Any]:
+def with_run_outcome(params: dict[str, Any], final_status: str) -> dict[str, Any]:
     """Add ``run_outcome``, how the rest of the run ended: what an exit pipeline wants to know.
 
     ::
@@ -44,7 +44,7 @@ def with_outcome(params: dict[str, Any], final_status: str) -> dict[str, Any]:
         (``pipeline_spec.proto`` of KFP 2.1). The failed groups, by their task ids, are in its message alone.
     :raises ConfigError: no JSON object.
     """
-    status = _object(final_status, "--final-status")
+    status = _json_object(final_status, "--final-status")
     error = status.get("error")
     message = str(error.get("message") or "") if isinstance(error, dict) else ""
     failed = re.search(r"failed tasks are: \[([^\]]*)\]", message)
@@ -56,18 +56,18 @@ def with_outcome(params: dict[str, Any], final_status: str) -> dict[str, Any]:
     return {**params, "run_outcome": outcome}
 
 
-def _object(text: str | bytes, where: str) -> dict[str, Any]:
+def _json_object(text: str | bytes, where: str) -> dict[str, Any]:
     shown = repr(text[:200])
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{where} is no JSON ({error}): {shown}.") from None
+        raise ConfigError(f"{where} is no JSON ({error}): {shown}.") from error
     if not isinstance(value, dict):
         raise ConfigError(f"{where} must be a JSON object, not {shown}.")
     return value
 
 
-def _stored(url: str) -> bytes:
+def _read_stored(url: str) -> bytes:
     # Only here: a container whose parameters fit into the argument need not reach any storage.
     from airflow_provider_kedro_vertex.runtime.storage import read_bytes
 
@@ -77,8 +77,8 @@ def _stored(url: str) -> bytes:
     advice = "Clear the Airflow task that submitted the job; it writes the file again."
     try:
         data = read_bytes(url, MAX_LENGTH + 1)
-    except FileNotFoundError:
-        raise MissingInputError(f"The runtime parameters at {url} are missing. {advice}") from None
+    except FileNotFoundError as error:
+        raise MissingInputError(f"The runtime parameters at {url} are missing. {advice}") from error
     if len(data) > MAX_LENGTH:
         raise ConfigError(f"The runtime parameters at {url} have more than {MAX_LENGTH:,} bytes.")
     if hashlib.sha256(data).hexdigest() != name[1]:

@@ -1,4 +1,4 @@
-"""Where a run is, so that the last line of the log can tell where it ended."""
+"""Progress of a run, so that the last line of the log can tell where it ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Place:
-    """What a thread is busy with.
+    """The work of a thread at a moment.
 
     :param node: the node that is running or was the last to; None before the first.
     :param dataset: the dataset that is being loaded or saved; None between.
@@ -48,7 +48,7 @@ class Progress:
 
     @property
     def place(self) -> Place:
-        """Where the run is; after a failure, where it failed first.
+        """The place of the run; after a failure, where it failed first.
 
         The other threads come to the end of what they were busy with before a failure is known, so without a node that
         raised it is the one which still has a dataset in its hands.
@@ -58,5 +58,5 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """How long the process has run, to the millisecond."""
+        """Seconds that the process has run, to the millisecond."""
         return round(time.monotonic() - self.started, 3)

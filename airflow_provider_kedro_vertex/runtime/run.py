@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gc
 import inspect
-import sys
-import traceback
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines, settings
+from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner, ThreadRunner
@@ -28,9 +27,9 @@ from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.runtime_settings import RuntimeSettings
 from airflow_provider_kedro_vertex.runtime import resolver
 from airflow_provider_kedro_vertex.runtime.config.loader import config_loader, load
-from airflow_provider_kedro_vertex.runtime.config.providers import generated
-from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import stand_in_for_kedro_vertexai
-from airflow_provider_kedro_vertex.runtime.mlflow.plugin import PACKAGE, mlflow_hooks, uses_mlflow
+from airflow_provider_kedro_vertex.runtime.config.providers import generated_config
+from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import provide_kedro_vertexai_modules
+from airflow_provider_kedro_vertex.runtime.mlflow.plugin import PACKAGE, shared_mlflow_run, uses_mlflow
 from airflow_provider_kedro_vertex.runtime.mlflow.status import last_nodes
 from airflow_provider_kedro_vertex.runtime.node_group.boundary import node_group
 from airflow_provider_kedro_vertex.runtime.node_group.hooks import GroupHooks
@@ -43,30 +42,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What to run.
+    """A node group to run.
 
     :param pipelines: the registered pipelines that the run puts together, mostly one.
     :param nodes: the names of the nodes to run, in any order.
     :param env: the configuration environment; None for the project's default.
-    :param store: outputs that are for another pipeline of the run; see :func:`.boundary.node_group`.
-    :param given: datasets that no node of the run makes, though the pipeline has one that would.
-    :param take: datasets that other jobs make, which share their data with this one.
+    :param free_inputs: datasets that no node of the run makes, though the pipeline has one that would.
+    :param shared_inputs: datasets that other jobs make, which share their data with this one.
+    :param shared_outputs: datasets that other jobs take, which share their data with this one.
     :param params: Kedro's runtime parameters, nested.
     :param context: the Airflow run.
     :param settings: what vertexai.yml says about this container.
-    :param level: zstd's compression level for undeclared datasets; None stores without compression.
+    :param compression_level: zstd's, for undeclared datasets; None stores without compression.
     """
 
     pipelines: tuple[str, ...]
     nodes: tuple[str, ...]
-    store: tuple[str, ...]
-    given: tuple[str, ...]
-    take: tuple[str, ...]
+    free_inputs: tuple[str, ...]
+    shared_inputs: tuple[str, ...]
+    shared_outputs: tuple[str, ...]
     env: str | None
     params: Mapping[str, Any]
     context: RunContext
     settings: RuntimeSettings
-    level: int | None
+    compression_level: int | None
 
 
 def run(request: Request, progress: Progress) -> None:
@@ -78,87 +77,63 @@ def run(request: Request, progress: Progress) -> None:
     :param progress: is kept up to date while the nodes run.
     :raises ConfigError: the folder is no Kedro project, or not a whole one, or a name is unknown.
     :raises MissingInputError: an earlier node group did not store what this one needs.
-    :raises Exception: whatever the project's own code raises, and Kedro about its configuration: see :mod:`.outcome`.
+    :raises Exception: whatever the project's own code raises, and Kedro about its configuration: see :mod:`.failure`.
     """
-    resolver.register()
-    project = Path.cwd()
-    if not is_kedro_project(project):
-        raise ConfigError(
-            f"{project} is no Kedro project: it has no pyproject.toml with a [tool.kedro] section. The image's "
-            "working directory must be the project's root."
-        )
-    stand_in_for_kedro_vertexai()
-    try:
-        with _stacks_without_sources():
-            bootstrap_project(project)
-    except (RuntimeError, ValueError, NotADirectoryError) as error:
-        raise ConfigError(f"The Kedro project {project} is not complete: {error}") from error
-
-    pipeline, alone = _registered(request.pipelines, request.nodes)
-    group = node_group(pipeline.nodes, request.nodes, request.store, request.given, request.take)
-    hooks = GroupHooks(group, request.context, progress, request.level)
+    project = _bootstrap()
+    pipeline, is_only_one_loaded = _find_pipeline(request.pipelines, request.nodes)
+    group = node_group(
+        pipeline.nodes,
+        request.nodes,
+        free_inputs=request.free_inputs,
+        shared_inputs=request.shared_inputs,
+        shared_outputs=request.shared_outputs,
+    )
+    group_hooks = GroupHooks(group, request.context, progress, request.compression_level)
     loader = partial(config_loader, env=request.env, params=request.params)
-    settled = project / settings.CONF_SOURCE
+    project_conf = project / settings.CONF_SOURCE
     providers = request.settings.dynamic_config_providers
     try:
-        with generated(providers, settled, lambda: load(loader(settled), "vertexai")) as conf_source:
-            used = uses_mlflow(partial(loader, conf_source))
-            with mlflow_hooks(used, lambda: _mlflow_run(request, pipeline, progress)) as more:
-                own = [hooks, _Started(), *more] if alone else [hooks, _Started(), *more, _EveryPipeline()]
+        with generated_config(providers, project_conf, lambda: load(loader(project_conf), "vertexai")) as conf_source:
+            mlflow_used = uses_mlflow(partial(loader, conf_source))
+            with shared_mlflow_run(mlflow_used, lambda: _mlflow_run(request, pipeline, progress)) as mlflow_hooks:
+                hooks = [group_hooks, _GarbageCollection(), *mlflow_hooks]
                 session = create_session(
                     project,
                     conf_source,
                     env=request.env,
                     params=request.params,
                     save_version=request.context.save_version,
-                    hooks=own,
-                    unused_plugins=() if used else (PACKAGE,),
+                    hooks=hooks if is_only_one_loaded else [*hooks, _EveryPipeline()],
+                    unused_plugins=() if mlflow_used else (PACKAGE,),
                 )
                 with session:
-                    names: dict[str, Any] = (
-                        {"pipeline_names": list(request.pipelines)}
-                        if "pipeline_names" in inspect.signature(session.run).parameters
-                        else {"pipeline_name": _single(request.pipelines)}  # an older Kedro
-                    )
-                    runner = ThreadRunner() if request.settings.runner == THREAD else SequentialRunner()
-                    session.run(**names, node_names=group.nodes, runner=runner)
+                    _run_session(session, request, group.nodes)
     except Exception as error:
-        hooks.recover(error)
+        group_hooks.recover(error)
         raise
 
 
-@contextmanager
-def _stacks_without_sources() -> Iterator[None]:
-    """Let ``inspect.stack()`` read no source code, unless a caller asks for lines of it.
+def _bootstrap() -> Path:
+    """Let Kedro find the project in the current folder.
 
-    Dynaconf (3.2), which loads the project's settings, asks four times for the stack and uses the file names alone.
-    Python itself looks at the path of every imported module each time, which takes 40 ms.
+    :return: its root.
     """
-    whole = inspect.stack
-
-    def stack(context: int = 0) -> list[inspect.FrameInfo]:
-        if context:
-            return whole(context)
-        frames = traceback.walk_stack(sys._getframe(1))
-        return [
-            inspect.FrameInfo(frame, frame.f_code.co_filename, line, frame.f_code.co_name, None, None)
-            for frame, line in frames
-        ]
-
-    inspect.stack = stack
+    resolver.register()
+    project = Path.cwd()
+    if not is_kedro_project(project):
+        raise ConfigError(
+            f"{project} is no Kedro project: it has no pyproject.toml with a [tool.kedro] section.",
+            "The image's working directory must be the project's root.",
+        )
+    provide_kedro_vertexai_modules()
     try:
-        yield
-    finally:
-        inspect.stack = whole
+        bootstrap_project(project)
+    except (RuntimeError, ValueError, NotADirectoryError) as error:
+        raise ConfigError(f"The Kedro project {project} is not complete: {error}") from error
+    return project
 
 
-def _single(names: tuple[str, ...]) -> str:
-    if len(names) > 1:
-        raise ConfigError(f"This Kedro runs one pipeline at a time, not {', '.join(names)}. Install kedro>=1.1.")
-    return names[0]
-
-
-def _registered(names: tuple[str, ...], nodes: tuple[str, ...]) -> tuple[Pipeline, bool]:
+def _find_pipeline(names: tuple[str, ...], nodes: tuple[str, ...]) -> tuple[Pipeline, bool]:
     """Find the pipelines, put together, loading only them where Kedro can (1.5 and later).
 
     A registry that puts pipelines together fails or falls short when one of them is loaded alone; then, and with an
@@ -171,18 +146,35 @@ def _registered(names: tuple[str, ...], nodes: tuple[str, ...]) -> tuple[Pipelin
         pipelines.set_requested(list(names))
         with warnings.catch_warnings(), suppress(Exception):  # loading all of them raises and warns again
             warnings.filterwarnings("ignore", module=r"kedro\.framework\.project")
-            alone = sum((pipelines[name] for name in names), start=Pipeline([]))
-            if set(nodes) <= {node.name for node in alone.nodes}:
-                return alone, True
+            requested = sum((pipelines[name] for name in names), start=Pipeline([]))
+            if set(nodes) <= {node.name for node in requested.nodes}:
+                return requested, True
         pipelines.set_requested(None)
     everything = dict(pipelines)
     for name in names:
         if name not in everything:
-            raise ConfigError(f"The project has no pipeline {name!r}.{did_you_mean(name, everything)}")
+            raise ConfigError(
+                f"The project has no pipeline {name!r}.{did_you_mean(name, everything)}",
+                "The image may be older or newer than the manifest: build both from one commit.",
+            )
     return sum((everything[name] for name in names), start=Pipeline([])), False
 
 
-class _Started:
+def _run_session(session: KedroSession, request: Request, nodes: Sequence[str]) -> None:
+    if "pipeline_names" in inspect.signature(session.run).parameters:
+        names: dict[str, Any] = {"pipeline_names": list(request.pipelines)}
+    elif len(request.pipelines) == 1:  # Kedro 1.0
+        names = {"pipeline_name": request.pipelines[0]}
+    else:
+        raise ConfigError(
+            f"This Kedro runs one pipeline at a time, not {', '.join(request.pipelines)}.",
+            "Install kedro>=1.1 in the image.",
+        )
+    runner = ThreadRunner() if request.settings.runner == THREAD else SequentialRunner()
+    session.run(**names, node_names=nodes, runner=runner)
+
+
+class _GarbageCollection:
     """Begins to collect garbage, which the command puts off until everything is imported and configured."""
 
     @hook_impl(trylast=True)
@@ -211,14 +203,17 @@ def _mlflow_run(request: Request, pipeline: Pipeline, progress: Progress) -> Mlf
         ",".join(request.pipelines),
         request.env,
         request.nodes,
-        last_nodes(_slice(pipeline, request.settings.mlflow.selection or Selection()).nodes),
+        last_nodes(_selected(pipeline, request.settings.mlflow.selection or Selection()).nodes),
         outcome.get("state") if isinstance(outcome, dict) else None,
     )
     return MlflowRun(part, request.context, progress, request.settings.mlflow.request_header_provider)
 
 
-def _slice(pipeline: Pipeline, selection: Selection) -> Pipeline:
-    """The nodes that this run is about. Kedro refuses a name that is given twice, and namespaces inside others."""
+def _selected(pipeline: Pipeline, selection: Selection) -> Pipeline:
+    """Filter the nodes that this run is about.
+
+    Kedro refuses a name that is given twice, and namespaces inside others.
+    """
     names = {key: list(dict.fromkeys(values)) for key, values in selection.to_dict().items()}
     namespaces = names.pop("namespaces", [])
     outer = [own for own in namespaces if not any(own.startswith(f"{other}.") for other in namespaces)]

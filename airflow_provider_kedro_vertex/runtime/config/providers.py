@@ -105,7 +105,7 @@ class MLFlowGoogleIAMCredentialsProvider(_TrackingToken):
 
 
 @contextmanager
-def generated(providers: Sequence[Provider], conf_source: Path, load_vertexai: Any) -> Iterator[Path]:
+def generated_config(providers: Sequence[Provider], conf_source: Path, load_vertexai: Any) -> Iterator[Path]:
     """Add to the project's configuration what the providers make.
 
     The project's folder stays as it is. What the providers make may be secret: it goes into a copy of the
@@ -122,12 +122,12 @@ def generated(providers: Sequence[Provider], conf_source: Path, load_vertexai: A
     with TemporaryDirectory(prefix="kedro-conf-") as folder:
         copy = Path(folder) / "conf"
         shutil.copytree(conf_source, copy)
-        for made in _made(providers, OmegaConf.create(load_vertexai())):
-            _write(copy, *made)
+        for generated in _make_providers(providers, OmegaConf.create(load_vertexai())):
+            _write(copy, *generated)
         yield copy
 
 
-def _made(providers: Sequence[Provider], config: DictConfig) -> Iterator[tuple[str, Any, str, str]]:
+def _make_providers(providers: Sequence[Provider], config: DictConfig) -> Iterator[tuple[str, Any, str, str]]:
     for number, item in enumerate(providers):
         where = f"run_config.dynamic_config_providers[{number}]"
         provider_class = load_class(item.cls, f"{where}.cls")

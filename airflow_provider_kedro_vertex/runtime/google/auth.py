@@ -144,7 +144,7 @@ class IdToken:
 
 
 def _expiry(token: str) -> float:
-    """When a JSON Web Token expires, in seconds since 1970 (RFC 7519, ``exp``). Its signature is not for us to check.
+    """Read when a JSON Web Token expires, in seconds since 1970 (RFC 7519, ``exp``). Its signature is not checked.
 
     :raises ServiceError: it is no such token.
     """

@@ -58,7 +58,7 @@ def load_class(path: str, where: str) -> type:
     return found
 
 
-def stand_in_for_kedro_vertexai() -> None:
+def provide_kedro_vertexai_modules() -> None:
     """Let the project's own code import the names of :data:`NAMES` where kedro-vertexai is not installed.
 
     A project that subclasses ``kedro_vertexai.dynamic_config.DynamicConfigProvider``, or whose catalog names

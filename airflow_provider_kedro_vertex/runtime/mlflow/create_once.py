@@ -1,4 +1,4 @@
-"""Containers that start at the same time agree on one thing: the first to write it down wins."""
+"""A small file that containers which start at the same time create only once: the first to write it wins."""
 
 from __future__ import annotations
 
@@ -11,41 +11,40 @@ from typing import Any
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from airflow_provider_kedro_vertex.runtime.storage import StorageError
+from airflow_provider_kedro_vertex.runtime.storage import StorageError, storage_errors
 
 
-def agree(
-    url: str, propose: Callable[[], Mapping[str, Any]], withdraw: Callable[[Mapping[str, Any]], None]
+def read_or_create(
+    url: str, create: Callable[[], Mapping[str, Any]], discard: Callable[[Mapping[str, Any]], None]
 ) -> dict[str, Any]:
-    """Read what was agreed on, or else propose it and be the first to write it, or take what another wrote first.
+    """Read a JSON object, or else make it and be the first to write it, or take what another container wrote first.
 
     MLflow gives a run its id and has no way to ask for one run only. Cloud Storage creates an object only if there is
-    none (gcsfs's mode ``create``), and a local disk a name only if it is free, which decides between the proposals.
+    none (gcsfs's mode ``create``), and a local disk a name only if it is free, which decides between the containers.
 
-    :param url: where the agreement is kept, as a small JSON object; an fsspec URL or a local path.
-    :param propose: called when there is no agreement yet.
-    :param withdraw: called with the proposal if another won.
+    :param url: where the object is kept; an fsspec URL or a local path.
+    :param create: makes the object; called when there is none yet.
+    :param discard: called with what was made if another container was first.
     :raises StorageError: the storage could not be reached.
     """
-    try:
+    with storage_errors(url):
         filesystem, path = url_to_fs(url)
-        agreed = _read(filesystem, path)
-    except Exception as error:
-        raise _unreachable(url, error) from error
-    if agreed is not None:
-        return agreed
-    proposal = dict(propose())
-    try:
-        if _create(filesystem, path, json.dumps(proposal, sort_keys=True).encode()):
-            return proposal
-        agreed = _read(filesystem, path)
-    except Exception as error:
-        raise _unreachable(url, error) from error
-    if agreed is None:
-        raise StorageError(f"{url} was there a moment ago and has gone: someone deleted it while the run was starting.")
-    if agreed != proposal:
-        withdraw(proposal)
-    return agreed
+        existing = _read(filesystem, path)
+    if existing is not None:
+        return existing
+    own = dict(create())
+    with storage_errors(url):
+        if _create(filesystem, path, json.dumps(own, sort_keys=True).encode()):
+            return own
+        existing = _read(filesystem, path)
+    if existing is None:
+        raise StorageError(
+            f"{url} was there a moment ago and has gone: someone deleted it while the run was starting. Clear the task "
+            "and run it again."
+        )
+    if existing != own:
+        discard(own)
+    return existing
 
 
 def _read(filesystem: Any, path: str) -> dict[str, Any] | None:
@@ -77,7 +76,3 @@ def _create_local(path: Path, content: bytes) -> None:
         path.hardlink_to(part)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _unreachable(url: str, error: Exception) -> StorageError:
-    return StorageError(f"The storage at {url} failed: {type(error).__name__}: {error}.")

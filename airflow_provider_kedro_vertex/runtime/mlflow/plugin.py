@@ -20,17 +20,17 @@ PACKAGE = "kedro_mlflow"
 
 
 @contextmanager
-def mlflow_hooks(used: bool, joined: Callable[[], MlflowRun]) -> Iterator[list[object]]:
+def shared_mlflow_run(used: bool, create: Callable[[], MlflowRun]) -> Iterator[list[object]]:
     """Join the session that is made and run meanwhile to the DAG run's MLflow run, if the project uses kedro-mlflow.
 
     :param used: see :func:`uses_mlflow`.
-    :param joined: makes the hooks that join; called, and MLflow imported, only if the project uses it.
+    :param create: makes the run; called, and MLflow imported, only if the project uses it.
     :return: hooks to register with the session.
     """
     if not used:
         yield []
         return
-    run = joined()
+    run = create()
     try:
         yield [run]
     except BaseException as error:
@@ -40,10 +40,10 @@ def mlflow_hooks(used: bool, joined: Callable[[], MlflowRun]) -> Iterator[list[o
 
 
 def uses_mlflow(loader: Callable[[], AbstractConfigLoader]) -> bool:
-    """Whether the project uses kedro-mlflow.
+    """Tell whether the project uses kedro-mlflow.
 
-    It does if it is installed, the project has an ``mlflow.yml`` (empty or not), and its ``settings.py`` has not
-    disabled the hooks, or has put them into ``HOOKS`` itself.
+    It does if the package is installed, the project has an ``mlflow.yml`` (empty or not), and its ``settings.py`` has
+    not disabled the hooks, or has put them into ``HOOKS`` itself.
 
     :param loader: makes what reads the project's configuration; called only if kedro-mlflow is installed.
     """

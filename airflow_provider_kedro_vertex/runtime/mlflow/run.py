@@ -33,7 +33,7 @@ from airflow_provider_kedro_vertex.core.settings.container import Provider
 from airflow_provider_kedro_vertex.runtime.config import loader as conf
 from airflow_provider_kedro_vertex.runtime.errors import ServiceError
 from airflow_provider_kedro_vertex.runtime.mlflow import status as states
-from airflow_provider_kedro_vertex.runtime.mlflow.create_once import agree
+from airflow_provider_kedro_vertex.runtime.mlflow.create_once import read_or_create
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 
 _LOG = logging.getLogger(__name__)
@@ -217,7 +217,7 @@ class MlflowRun:
         """
         made: set[str] = set()
 
-        def propose() -> dict[str, str | None]:
+        def create() -> dict[str, str | None]:
             # A run may be there without the file: the file was cleaned up, or its maker died before writing it.
             runs = client.search_runs(
                 [experiment_id], f"tags.{RUN_TAG} = '{tags[RUN_TAG]}'", order_by=["attributes.start_time"]
@@ -229,14 +229,14 @@ class MlflowRun:
                 made.add(run.info.run_id)
             return {"run_id": run.info.run_id, "url": _url(experiment_id, run.info.run_id)}
 
-        def withdraw(proposal: Mapping[str, Any]) -> None:
-            if proposal["run_id"] in made:
-                client.delete_run(proposal["run_id"])
+        def discard(unused: Mapping[str, Any]) -> None:
+            if unused["run_id"] in made:
+                client.delete_run(unused["run_id"])
 
         folder = temp_folder(self._context.root, tags[RUN_TAG])
         url = f"{folder}/mlflow-run.json"
         while True:
-            run_id: str = agree(url, propose, withdraw)["run_id"]
+            run_id: str = read_or_create(url, create, discard)["run_id"]
             run = _run(client, run_id)
             if run and run.info.lifecycle_stage == LifecycleStage.ACTIVE and run.info.experiment_id == experiment_id:
                 return run_id

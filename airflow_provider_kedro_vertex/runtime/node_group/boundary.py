@@ -1,4 +1,4 @@
-"""Which datasets cross the border of a node group: other containers make them or need them."""
+"""The datasets that cross the border of a node group: other containers make them or need them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
 
 
 class NamedNode(Protocol):
-    """What is read of Kedro's ``Node``."""
+    """The part of Kedro's ``Node`` that is read here."""
 
     @property
     def name(self) -> str:
@@ -40,34 +40,35 @@ class Group:
     :param outputs: the datasets that the group makes and that a node outside loads, or that no node loads: the
         results of the pipeline.
     :param produced: every dataset of the group that this run makes.
-    :param given: each dataset that the group loads and that a node of the pipeline makes which is not part of this
-        run, with that node's name: what earlier runs left in the catalog's dataset is loaded.
-    :param taken: those of the inputs that another job makes, which shares its data with this one.
+    :param free_inputs: each dataset that the group loads and that a node of the pipeline makes which is not part of
+        this run, with that node's name: what earlier runs left in the catalog's dataset is loaded.
+    :param shared_inputs: those of the inputs that another job makes, which shares its data with this one.
     """
 
     nodes: tuple[str, ...]
     inputs: Mapping[str, str]
     outputs: frozenset[str]
     produced: frozenset[str]
-    given: Mapping[str, str] = field(default_factory=dict)
-    taken: frozenset[str] = frozenset()
+    free_inputs: Mapping[str, str] = field(default_factory=dict)
+    shared_inputs: frozenset[str] = frozenset()
 
 
 def node_group(
     pipeline: Iterable[NamedNode],
     names: Collection[str],
-    store: Collection[str] = (),
-    given: Collection[str] = (),
-    take: Collection[str] = (),
+    *,
+    free_inputs: Collection[str] = (),
+    shared_inputs: Collection[str] = (),
+    shared_outputs: Collection[str] = (),
 ) -> Group:
     """Take a group out of a pipeline.
 
     :param pipeline: every node of the registered pipeline.
     :param names: the names of the group's nodes.
-    :param store: outputs that also are for others, though no node of this pipeline outside the group loads them: an
-        exit pipeline may.
-    :param given: datasets that no node of this run makes, since the run is of a slice of the pipeline.
-    :param take: datasets that other jobs make, of the same pipeline or another one, which share their data with this.
+    :param free_inputs: datasets that no node of this run makes, since the run is of a slice of the pipeline.
+    :param shared_inputs: datasets that other jobs make, of this pipeline or another one, which share their data with
+        this one.
+    :param shared_outputs: datasets that such jobs take, though no node of this pipeline outside the group loads them.
     :raises ConfigError: the pipeline has no node of that name.
     """
     nodes = {node.name: node for node in pipeline}
@@ -82,9 +83,9 @@ def node_group(
     loaded_outside = {base_name(name) for node in outside for name in node.inputs}
     loaded_inside = {base_name(name) for node in inside for name in node.inputs}
 
-    slice_inputs = {base_name(name) for name in given} - made_inside
-    shared = {base_name(name) for name in take} - made_inside
-    wanted = loaded_outside | {base_name(name) for name in store}
+    free = {base_name(name) for name in free_inputs} - made_inside
+    shared = {base_name(name) for name in shared_inputs} - made_inside
+    wanted = loaded_outside | {base_name(name) for name in shared_outputs}
     used = {name for node in inside for name in (*node.inputs, *node.outputs)}
     loaded = {name for node in inside for name in node.inputs}
     return Group(
@@ -92,7 +93,7 @@ def node_group(
         inputs={
             name: makers.get(base_name(name), "")
             for name in sorted(loaded)
-            if base_name(name) in (makers.keys() | shared) - made_inside - slice_inputs
+            if base_name(name) in (makers.keys() | shared) - made_inside - free
         },
         outputs=frozenset(
             name
@@ -100,11 +101,11 @@ def node_group(
             for name in node.outputs
             if base_name(name) in wanted or base_name(name) not in loaded_inside
         ),
-        produced=frozenset(name for name in used if base_name(name) in makers.keys() - slice_inputs - shared),
-        given={
-            name: makers[base_name(name)] for name in sorted(loaded) if base_name(name) in makers.keys() & slice_inputs
+        produced=frozenset(name for name in used if base_name(name) in makers.keys() - free - shared),
+        free_inputs={
+            name: makers[base_name(name)] for name in sorted(loaded) if base_name(name) in makers.keys() & free
         },
-        taken=frozenset(name for name in loaded if base_name(name) in shared),
+        shared_inputs=frozenset(name for name in loaded if base_name(name) in shared),
     )
 
 
@@ -117,5 +118,5 @@ def base_name(name: str) -> str:
 
 
 def stored_url(context: RunContext, dataset: str) -> str:
-    """Where a run keeps an undeclared dataset: the same for every container and every try of the run."""
+    """Give the place of an undeclared dataset: the same for every container and every try of the run."""
     return f"{temp_folder(context.root, context.run_key)}/{quote(dataset, safe='')}.bin"

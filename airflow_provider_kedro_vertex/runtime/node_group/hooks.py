@@ -48,8 +48,8 @@ class GroupHooks:
         """Put the stored datasets into the catalog, and pin the versions of the others."""
         for name in sorted(self._group.inputs.keys() | self._group.outputs):
             if _undeclared(catalog, name):
-                _put(catalog, name, StoredDataset(name, stored_url(self._context, name), self._level))
-        for name in sorted(self._group.taken):
+                _replace(catalog, name, self._stored_dataset(name))
+        for name in sorted(self._group.shared_inputs):
             dataset = catalog.get(name)
             if dataset is not None:
                 versions.prefer(dataset, self._context.save_version)
@@ -57,6 +57,11 @@ class GroupHooks:
             dataset = catalog.get(name)
             if dataset is not None:
                 versions.pin(dataset, self._context.save_version)
+
+    def _stored_dataset(self, name: str) -> StoredDataset:
+        maker = self._group.inputs.get(name)
+        made_by = f"node {maker!r}" if maker else "the node that makes it"
+        return StoredDataset(name, stored_url(self._context, name), self._level, made_by)
 
     @hook_impl(trylast=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -66,16 +71,17 @@ class GroupHooks:
         """
         self._catalog = catalog
         for name in sorted(pipeline.inputs()):
-            if name in self._group.given and (name not in catalog or _undeclared(catalog, name)):
+            if name in self._group.free_inputs and (name not in catalog or _undeclared(catalog, name)):
                 raise ConfigError(
-                    f"Node {self._group.given[name]!r}, which makes {name!r}, is not part of this run, and {name!r} is "
-                    "not in the catalog, so nothing keeps it from one run to the next. Run that node too, or declare "
-                    f"{name!r} in the catalog."
+                    f"Node {self._group.free_inputs[name]!r}, which makes {name!r}, is not part of this run, and "
+                    f"{name!r} is not in the catalog, so nothing keeps it from one run to the next.",
+                    f"Run that node too, or declare {name!r} in the catalog.",
                 )
             if name not in catalog:
                 raise ConfigError(
                     f"The catalog has no {name!r}, an input of the nodes {', '.join(self._group.nodes)}, and no node "
-                    f"of the pipeline makes it.{did_you_mean(name, catalog.keys())}"
+                    f"of the pipeline makes it.{did_you_mean(name, catalog.keys())}",
+                    f"Declare {name!r} in the catalog of the configuration environment that this run uses.",
                 )
 
     @hook_impl(tryfirst=True)
@@ -144,15 +150,14 @@ class GroupHooks:
             if not self._catalog.exists(missing):
                 maker = self._group.inputs[missing]
                 who = f"node {maker!r}" if maker else "a task with the same data_scope"
-                again = "the task of that node" if maker else "that task"
                 raise MissingInputError(
                     f"Dataset {missing!r}, an input of node {place.node!r}, is missing in run "
-                    f"{self._context.run_key}: {who} should have saved it to {self._catalog[missing]}. Run {again} "
-                    "again."
+                    f"{self._context.run_key}: {who} should have saved it to {self._catalog[missing]}.",
+                    f"Look whether somebody, or a lifecycle rule of the bucket, deleted it; then run {who} again.",
                 ) from error
 
 
-def _put(catalog: CatalogProtocol[Any, Any], name: str, dataset: StoredDataset) -> None:
+def _replace(catalog: CatalogProtocol[Any, Any], name: str, dataset: StoredDataset) -> None:
     """Put a dataset in the place of another, whose validator (Kedro 1.6 and later) it keeps.
 
     Kedro drops the validator with the dataset and has no public way to give it back, hence the private name.
@@ -164,7 +169,7 @@ def _put(catalog: CatalogProtocol[Any, Any], name: str, dataset: StoredDataset) 
 
 
 def _undeclared(catalog: CatalogProtocol[Any, Any], name: str) -> bool:
-    """Whether a dataset lives in memory only: not in the catalog, or there as a MemoryDataset or the like."""
+    """Tell whether a dataset lives in memory only: not in the catalog, or there as a MemoryDataset or the like."""
     if name not in catalog:
         return True
     # Kedro's mark of datasets that keep nothing; a CachedDataset has it too, but also saves to the dataset behind it.

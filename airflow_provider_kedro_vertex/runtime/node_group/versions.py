@@ -46,7 +46,7 @@ def prefer(dataset: AbstractDataset[Any, Any], version: str) -> None:
 
 @dataclass(frozen=True)
 class EarlierTry:
-    """What an earlier try of this run saved, put aside while this try saves the same version."""
+    """A version that an earlier try of this run saved, put aside while this try saves the same one."""
 
     filesystem: Any
     path: str

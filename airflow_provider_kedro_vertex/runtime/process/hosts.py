@@ -15,7 +15,7 @@ from typing import Any
 from airflow_provider_kedro_vertex.core.settings.container import HostAlias
 
 
-def alias(aliases: Iterable[HostAlias]) -> None:
+def add_aliases(aliases: Iterable[HostAlias]) -> None:
     """Let the host names resolve to their addresses, for the rest of this process."""
     addresses: dict[str, str] = {}
     for item in aliases:

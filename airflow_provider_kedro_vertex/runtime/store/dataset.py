@@ -14,7 +14,7 @@ from airflow_provider_kedro_vertex.runtime.store.file_format import DEFAULT_LEVE
 
 
 class CorruptDatasetError(DatasetError):
-    """What is stored is cut short, damaged, or of a format that this version does not read."""
+    """The file is cut short, damaged, or of a format that this version does not read."""
 
 
 class NotStorableError(DatasetError):
@@ -47,12 +47,16 @@ class StoredDataset(AbstractDataset[Any, Any]):
     :param name: the dataset's name, for the messages.
     :param url: any fsspec URL or a local path.
     :param level: zstd's compression level; None stores without compression.
+    :param made_by: who makes the value, for the messages.
     """
 
-    def __init__(self, name: str, url: str, level: int | None = DEFAULT_LEVEL) -> None:
+    def __init__(
+        self, name: str, url: str, level: int | None = DEFAULT_LEVEL, made_by: str = "the node that makes it"
+    ) -> None:
         self._name = name
         self._url = url
         self._level = level
+        self._made_by = made_by
 
     def load(self) -> Any:
         """Load the value.
@@ -71,7 +75,7 @@ class StoredDataset(AbstractDataset[Any, Any]):
             except CorruptFileError as error:
                 raise CorruptDatasetError(
                     f"Dataset {self._name!r} cannot be loaded: the file {self._url} is damaged ({error}). Nothing of "
-                    "it was used. Clear the Airflow task of the node that makes this dataset, and it is stored anew."
+                    f"it was used. Run {self._made_by} again, and it is stored anew."
                 ) from error
             except StorageError:
                 raise

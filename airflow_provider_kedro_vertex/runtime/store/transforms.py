@@ -65,7 +65,7 @@ _thread_state = threading.local()
 
 
 class Layout(NamedTuple):
-    """How an array's bytes belong together.
+    """The rows and columns that an array's bytes make.
 
     :param widths: the bytes of each of a row's columns.
     :param is_record: whether they are fields of records.
@@ -102,7 +102,7 @@ class Choice(NamedTuple):
 
 
 def layout_of(array: memoryview, row_items: int) -> Layout:
-    """Tell how an array's bytes belong together: the fields of a record, the items of a short row, or each item.
+    """Find the rows and columns in an array's bytes: the fields of a record, the items of a short row, or each item.
 
     :param row_items: how many items make a row.
     """

@@ -18,6 +18,11 @@ from airflow_provider_kedro_vertex.core.plan import COMMAND, build_plan
 CONTEXT = RunContext(
     "key", "dag", "run", None, None, None, "gs://shop/runs", "version", "key-run-1", "p", "europe-west4"
 )
+#: The limits of malloc, which every container gets.
+MALLOC = [
+    {"name": "MALLOC_MMAP_THRESHOLD_", "value": "33554432"},
+    {"name": "MALLOC_TRIM_THRESHOLD_", "value": "67108864"},
+]
 
 
 def body(manifest: Manifest, name: str, config: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
@@ -47,6 +52,7 @@ def test_a_plain_node(manifest: Manifest) -> None:
                             *("--pipeline", "__default__", "--node", "write_table"),
                             *("--params", '{"a": 1}', "--context", CONTEXT.to_json()),
                         ],
+                        "env": MALLOC,
                     },
                     "machineSpec": {"machineType": "e2-highmem-2"},
                     "replicaCount": 1,
@@ -117,7 +123,7 @@ def test_everything_that_a_node_can_ask_for(manifest: Manifest) -> None:
     assert container == {
         "imageUri": "registry.test/gpu:1",
         "command": list(COMMAND),
-        "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "cost $5 $$(A) $$$$(A)"}],
+        "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "cost $5 $$(A) $$$$(A)"}, *MALLOC],
     }
     assert pools[0] == {
         "machineSpec": {

@@ -298,8 +298,8 @@ def test_a_slice_that_shares_its_data_takes_what_others_make(manifest: Manifest)
     taken = sorted(dataset(name) for name in report.inputs if name in made)
     assert "clean" in taken
     options = list(zip(group.arguments[::2], group.arguments[1::2], strict=True))
-    assert [value for option, value in options if option == "--take"] == taken
-    assert not any(option in ("--given", "--store") for option, _ in options)
+    assert [value for option, value in options if option == "--shared-input"] == taken
+    assert not any(option in ("--free-input", "--shared-output") for option, _ in options)
 
 
 def test_what_nodes_of_another_pipeline_take_is_stored_when_data_are_shared() -> None:
@@ -313,9 +313,9 @@ def test_what_nodes_of_another_pipeline_take_is_stored_when_data_are_shared() ->
         (group,) = build_plan(manifest, pipeline, **arguments).groups
         return [word for word in group.arguments if word.startswith("--")]
 
-    assert "--store" not in options("make")
-    assert options("make", shares_data=True).count("--store") == 1
-    assert options("use", shares_data=True).count("--take") == 1  # nobody makes "kept"
+    assert "--shared-output" not in options("make")
+    assert options("make", shares_data=True).count("--shared-output") == 1
+    assert options("use", shares_data=True).count("--shared-input") == 1  # nobody makes "kept"
 
 
 def test_containers_of_a_slice_know_it_where_mlflow_has_to_be_told_its_end(manifest: Manifest) -> None:
@@ -340,8 +340,8 @@ def test_a_slice_takes_what_earlier_runs_left() -> None:
     pipelines = {"__default__": Pipeline("__default__", nodes)}
     manifest = Manifest(Project("Shop", "shop", "1.0.0"), None, CONFIG, {}, datasets, pipelines)
     plan = build_plan(manifest, selection=Selection(from_nodes=("b",)))
-    assert [group.arguments[4:] for group in plan.groups] == [("--given", "x"), ("--given", "y")]
-    assert not any("--given" in group.arguments for group in build_plan(manifest).groups)
+    assert [group.arguments[4:] for group in plan.groups] == [("--free-input", "x"), ("--free-input", "y")]
+    assert not any("--free-input" in group.arguments for group in build_plan(manifest).groups)
 
 
 def test_several_pipelines_run_together(manifest: Manifest) -> None:

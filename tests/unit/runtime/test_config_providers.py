@@ -12,9 +12,9 @@ import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.settings.container import Provider
-from airflow_provider_kedro_vertex.runtime.config.providers import DynamicConfigProvider, generated
+from airflow_provider_kedro_vertex.runtime.config.providers import DynamicConfigProvider, generated_config
 from airflow_provider_kedro_vertex.runtime.kedro_vertexai import names as classes
-from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import load_class, stand_in_for_kedro_vertexai
+from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import load_class, provide_kedro_vertexai_modules
 from tests.unit.runtime.containers import Project
 
 HERE = __name__
@@ -70,7 +70,7 @@ def vertexai() -> dict[str, Any]:
 def test_what_is_made_is_merged_private_and_outside_the_project(conf: Path) -> None:
     before = {path: path.read_bytes() for path in conf.rglob("*") if path.is_file()}
     providers = [Provider(f"{HERE}.Ours", {"key": "mine"}), Provider(f"{HERE}.Ours", {"key": "more"})]
-    with generated(providers, conf, vertexai) as made:
+    with generated_config(providers, conf, vertexai) as made:
         file = made / "base" / "credentials.yml"
         assert json.loads(json.dumps(_yaml(file))) == {
             "kept": {"user": "me"},
@@ -85,12 +85,12 @@ def test_what_is_made_is_merged_private_and_outside_the_project(conf: Path) -> N
 
 
 def test_a_class_without_our_base_writes_into_its_own_environment(conf: Path) -> None:
-    with generated([Provider(f"{HERE}.Theirs")], conf, vertexai) as made:
+    with generated_config([Provider(f"{HERE}.Theirs")], conf, vertexai) as made:
         assert _yaml(made / "prod/deep/extra.yml") == {"existing": {}, "new": {"a": 1}}
 
 
 def test_without_providers_nothing_is_copied_or_read(conf: Path) -> None:
-    with generated([], conf, lambda: pytest.fail("it was read")) as made:
+    with generated_config([], conf, lambda: pytest.fail("it was read")) as made:
         assert made == conf
 
 
@@ -122,15 +122,15 @@ def test_without_providers_nothing_is_copied_or_read(conf: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_told(conf: Path, provider: Provider, message: str) -> None:
-    with pytest.raises(ConfigError, match=message), generated([provider], conf, vertexai):
+    with pytest.raises(ConfigError, match=message), generated_config([provider], conf, vertexai):
         pytest.fail("it was accepted")
 
 
 @pytest.fixture
 def stand_in() -> Iterator[None]:
     before = list(sys.meta_path)
-    stand_in_for_kedro_vertexai()
-    stand_in_for_kedro_vertexai()
+    provide_kedro_vertexai_modules()
+    provide_kedro_vertexai_modules()
     assert len(sys.meta_path) == len(before) + 1
     yield
     sys.meta_path[:] = before

@@ -203,7 +203,7 @@ def test_which_node_failed_among_those_in_threads(shop: Project) -> None:
 
 
 def test_a_slice_whose_input_nobody_keeps(shop: Project) -> None:
-    result = shop.command(*shop.arguments("double"), "--given", "numbers")
+    result = shop.command(*shop.arguments("double"), "--free-input", "numbers")
     assert result.code == 2
     assert "Node 'numbers', which makes 'numbers', is not part of this run" in result.last["error"]
     assert "declare 'numbers' in the catalog" in result.last["error"]

@@ -48,29 +48,6 @@ def test_the_hooks_are_called_as_kedro_run_calls_them(shop: Project) -> None:
     assert shop.total() == {"total": 300}
 
 
-ASKS_FOR_THE_STACK = """
-import inspect
-
-def has_code(*context):
-    return inspect.stack(*context)[0].code_context is not None
-
-WHILE_SETTINGS_LOAD = has_code(), has_code(1)
-
-class AsksForTheStack:
-    @hook_impl
-    def before_pipeline_run(self):
-        assert (WHILE_SETTINGS_LOAD, has_code()) == ((False, True), True), (WHILE_SETTINGS_LOAD, has_code())
-
-HOOKS = (*HOOKS, AsksForTheStack())
-"""
-
-
-def test_stacks_have_no_code_while_the_settings_load_unless_asked_for(shop: Project) -> None:
-    with (shop.path / "src" / "shop" / "settings.py").open("a") as settings:
-        settings.write("from kedro.framework.hooks import hook_impl\n" + ASKS_FOR_THE_STACK)
-    shop.succeed("numbers")
-
-
 def test_the_error_hooks_are_called(shop: Project) -> None:
     shop.succeed("numbers", pipeline="wrong")
     shop.run("fail", pipeline="wrong")
@@ -107,7 +84,7 @@ def test_namespaces(shop: Project) -> None:
 
 
 def test_names_that_look_like_options(shop: Project) -> None:
-    result = shop.command(*shop.arguments("--node", pipeline="dashed"), "--store", "--given")
+    result = shop.command(*shop.arguments("--node", pipeline="dashed"), "--shared-output", "--given")
     assert result.code == 0, result.log
     assert shop.stored() == ["--given.bin"]
 

@@ -61,7 +61,7 @@ def test_a_slice_loads_the_latest_version_of_what_it_does_not_make(shop: Project
     later.store("doubled", [20])
     later.succeed("total")
     shop.store("numbers", [0, 1, 2])
-    result = shop.command(*shop.arguments("report"), "--given", "total")
+    result = shop.command(*shop.arguments("report"), "--free-input", "total")
     assert result.code == 0, result.log
     assert shop.stored_value("report") == {"text": "20 from 3"}
 

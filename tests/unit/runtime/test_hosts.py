@@ -14,7 +14,7 @@ from airflow_provider_kedro_vertex.core.settings.runtime_settings import Runtime
 LOOK_UP = """
 import socket, sys, threading, urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from airflow_provider_kedro_vertex.runtime.process.hosts import alias
+from airflow_provider_kedro_vertex.runtime.process.hosts import add_aliases
 from airflow_provider_kedro_vertex.core.settings.container import HostAlias
 
 class Handler(BaseHTTPRequestHandler):
@@ -27,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
 
 server = HTTPServer(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
-alias([HostAlias("127.0.0.1", ("mlflow.internal", "mlflow")), HostAlias("10.9.8.7", ("mlflow", "other"))])
+add_aliases([HostAlias("127.0.0.1", ("mlflow.internal", "mlflow")), HostAlias("10.9.8.7", ("mlflow", "other"))])
 for name in ("mlflow.internal", "MLflow", "mlflow."):
     with urllib.request.urlopen(f"http://{name}:{server.server_port}/", timeout=120) as answer:
         assert answer.read().decode() == f"{name}:{server.server_port}", "the server is asked by its name"

@@ -18,11 +18,12 @@ import pytest
 from google.cloud.aiplatform_v1.types import Artifact
 from kedro.io import DataCatalog, DatasetError
 
+from airflow_provider_kedro_vertex.core.exit_codes import ExitCode
 from airflow_provider_kedro_vertex.runtime import metadata_dataset
+from airflow_provider_kedro_vertex.runtime.failure import classify
 from airflow_provider_kedro_vertex.runtime.google import auth as google_auth
 from airflow_provider_kedro_vertex.runtime.metadata_dataset import KedroVertexAIMetadataDataset
 from airflow_provider_kedro_vertex.runtime.node_group.versions import pin
-from airflow_provider_kedro_vertex.runtime.outcome import UNREACHABLE, outcome
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from tests.mlflow.google import Quiet, serving
 from tests.unit.runtime.containers import Project
@@ -198,11 +199,11 @@ def test_lasting_trouble_is_infrastructure(metadata: Metadata, tmp_path: Path, m
     metadata.answers = [(503, "busy")] * 5
     with pytest.raises(DatasetError, match=r"answered 503: busy$") as raised:
         dataset(tmp_path).save([1])
-    assert outcome(raised.value, Progress()).code == UNREACHABLE
+    assert classify(raised.value, Progress()).exit_code == ExitCode.SERVICE_UNREACHABLE
     monkeypatch.setenv(metadata_dataset.ENDPOINT_VARIABLE, "http://127.0.0.1:9")
     with pytest.raises(DatasetError, match="cannot be registered: ConnectionError") as raised:
         dataset(tmp_path).save([1])
-    assert outcome(raised.value, Progress()).code == UNREACHABLE
+    assert classify(raised.value, Progress()).exit_code == ExitCode.SERVICE_UNREACHABLE
 
 
 @pytest.mark.parametrize("name", ["GCP_PROJECT_ID", "GCP_REGION"])

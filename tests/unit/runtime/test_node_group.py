@@ -48,13 +48,13 @@ def test_a_group_of_everything_keeps_only_its_results() -> None:
 
 
 def test_what_another_job_of_the_same_data_makes() -> None:
-    group = node_group(WORK.nodes, ["fit", "split"], take=["table", "raw", "nothing", "train"])
+    group = node_group(WORK.nodes, ["fit", "split"], shared_inputs=["table", "raw", "nothing", "train"])
     assert group.inputs == {"table": "clean"}
-    assert group.taken == {"table"}
+    assert group.shared_inputs == {"table"}
     # Its version is this run's if it is there, and may be another.
     assert group.produced == {"train", "test", "model"}
-    first = node_group(WORK.nodes, ["clean"], take=["raw"])
-    assert (first.inputs, first.taken) == ({"raw": ""}, {"raw"})
+    first = node_group(WORK.nodes, ["clean"], shared_inputs=["raw"])
+    assert (first.inputs, first.shared_inputs) == ({"raw": ""}, {"raw"})
 
 
 def test_transcoded_names_are_one_dataset() -> None:
@@ -78,16 +78,16 @@ def test_namespaces() -> None:
 
 
 def test_a_slice() -> None:
-    group = node_group(WORK.nodes, ["fit", "score"], given=["train", "test"])
+    group = node_group(WORK.nodes, ["fit", "score"], free_inputs=["train", "test"])
     assert group.inputs == {}
-    assert group.given == {"train": "split", "test": "split"}
+    assert group.free_inputs == {"train": "split", "test": "split"}
     assert group.produced == {"model", "score"}, "what is given has the version that it had"
-    assert node_group(WORK.nodes, ["split", "fit"], given=["train"]).given == {}, "it makes it after all"
+    assert node_group(WORK.nodes, ["split", "fit"], free_inputs=["train"]).free_inputs == {}, "it makes it after all"
 
 
 def test_an_output_that_another_pipeline_wants() -> None:
     assert node_group(WORK.nodes, ["split", "fit"]).outputs == {"test", "model"}
-    assert node_group(WORK.nodes, ["split", "fit"], store=["train"]).outputs == {"train", "test", "model"}
+    assert node_group(WORK.nodes, ["split", "fit"], shared_outputs=["train"]).outputs == {"train", "test", "model"}
 
 
 def test_an_unknown_node() -> None:

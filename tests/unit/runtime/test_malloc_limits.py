@@ -1,4 +1,4 @@
-"""What the container's command tells glibc's allocator, counted in the pages that the kernel has to hand over."""
+"""The limits of malloc in a job's body, counted in the pages that the kernel has to hand over to its container."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ctypes
 
 import pytest
 
+from airflow_provider_kedro_vertex.core.job_body import environment
+from airflow_provider_kedro_vertex.core.settings.run_config import NodeSettings
 from tests.unit.runtime.containers import Project
 
 pytestmark = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="this C library has no mallopt")
@@ -31,9 +33,10 @@ HOOKS = (*HOOKS, CountsPages())
 """
 
 
-def taken(shop: Project) -> tuple[int, int]:
+def taken(shop: Project, env: dict[str, str]) -> tuple[int, int]:
     """MiB that the process took from the kernel: for blocks of 1 to 29 MiB after each other, and three of 40 MiB."""
-    shop.succeed("numbers")
+    variables = {variable["name"]: variable["value"] for variable in environment(NodeSettings(env=env))}
+    shop.with_variables(**variables).succeed("numbers")
     growing, large = (shop.path / "pages.txt").read_text().split()
     return int(growing), int(large)
 
@@ -46,7 +49,7 @@ def counting(shop: Project) -> Project:
 
 
 def test_blocks_are_used_again_and_large_ones_given_back(counting: Project) -> None:
-    growing, large = taken(counting)
+    growing, large = taken(counting, {})
     assert growing <= 32, "the largest of them, 29 MiB, and not all together, 435"
     assert large >= 120
 
@@ -54,6 +57,11 @@ def test_blocks_are_used_again_and_large_ones_given_back(counting: Project) -> N
 @pytest.mark.parametrize(
     "setting", [{"MALLOC_TRIM_THRESHOLD_": "131072"}, {"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=131072"}]
 )
-def test_what_the_environment_says_of_malloc_holds(counting: Project, setting: dict[str, str]) -> None:
-    growing, _ = taken(counting.with_variables(**setting))
+def test_what_the_settings_say_of_malloc_holds(counting: Project, setting: dict[str, str]) -> None:
+    growing, _ = taken(counting, setting)
     assert growing >= 400
+
+
+def test_a_container_with_as_many_variables_as_vertex_ai_takes_gets_no_more() -> None:
+    assert len(environment(NodeSettings(env={f"V{index}": "" for index in range(98)}))) == 100
+    assert len(environment(NodeSettings(env={f"V{index}": "" for index in range(99)}))) == 99
