@@ -1,0 +1,47 @@
+"""The documents: links lead somewhere, and each decision says what is asked of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "dags_examples").rglob("*.md")])
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
+CODE = re.compile(r"^ *```.*?^ *```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as the site and code hosts make them."""
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", title.lower()).strip()) for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_link_to_a_file_leads_to_one_and_to_a_heading_of_it(page: Path) -> None:
+    dead = []
+    for link in LINK.findall(CODE.sub("", page.read_text())):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+    assert dead == []
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=lambda page: page.stem)
+def test_a_decision_has_a_date_a_status_and_what_would_change_it(decision: Path) -> None:
+    heading, blank, status, *_ = decision.read_text().splitlines()
+    assert re.fullmatch(rf"# {int(decision.name[:4])}\. .+", heading)
+    assert blank == ""
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d, (accepted|superseded by \d+)(; .+)?", status)
+    assert "What would change it: " in decision.read_text()
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    assert [int(decision.name[:4]) for decision in DECISIONS] == list(range(1, len(DECISIONS) + 1))
