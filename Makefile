@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-airflow2 lint format bench docs prices pictures constraints clean
+.PHONY: help demo up test test-airflow2 coverage lint format docs bench prices pictures constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,11 @@ test-airflow2: .venv-airflow2/.ready ## Run the same tests on Airflow 2.11, but 
 .venv/tests/% .venv-airflow2/tests/%:
 	$(firstword $(subst /, ,$@))/bin/python -m pytest $(addprefix tests/,$(subst +, ,$*))
 
+# Beside `make test`, not in it: following each branch takes a tenth longer. What containers and emulators in processes
+# of their own execute is not seen: each start of a Python would take half as long again.
+coverage: .venv/.ready ## Measure which branches tests/unit and tests/contract take
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term tests/unit tests/contract
+
 lint: .venv/.ready ## Check style, types and the import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -48,8 +53,9 @@ format: .venv/.ready ## Format the code and mend what ruff can mend
 bench: .venv/.ready .venv-image/.ready .venv-kedro-vertexai/.ready ## Measure it, beside Kedro, Google and kedro-vertexai
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
-docs: .venv/.ready ## Write the reference in docs/configuration.md from the settings' declaration
+docs: .venv/.ready .venv-docs/.ready ## Write the reference of the settings, and build the pages into build/site
 	$(BIN)/python -m tools.configuration_page
+	.venv-docs/bin/python -m mkdocs build --strict
 
 prices: .venv/.ready ## Write the estimated prices of machines from tools/machine_prices.csv
 	$(BIN)/python -m tools.machine_prices
@@ -62,11 +68,13 @@ constraints: .venv/.ready ## Pin today's newest releases that agree with constra
 	  --python-version 3.11 $(foreach extra,$(subst $(comma), ,$(EXTRAS)) mlflow,--extra $(extra)) \
 	  --constraint constraints/$(airflow).in --output-file constraints/$(airflow).txt \
 	  --no-header --no-annotate --no-emit-index-url &&) true
+	$(BIN)/uv pip compile constraints/docs.in --quiet --upgrade --universal --python-version 3.11 \
+	  --output-file constraints/docs.txt --no-header --no-annotate --no-emit-index-url
 	$(BIN)/uv pip compile constraints/kedro-vertexai.in --quiet --upgrade --universal --python-version 3.11 \
 	  --output-file constraints/kedro-vertexai.txt --no-header --no-annotate --no-emit-index-url
 
 clean: ## Remove the environments and everything that the other targets made
-	rm -rf .venv .venv-* .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-* .coverage .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is built when its constraints or the extras changed. Bytecode is compiled once here: Airflow starts
@@ -95,6 +103,12 @@ clean: ## Remove the environments and everything that the other targets made
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
 	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --constraint $< \
 	  --requirement dags_examples/flights/requirements.txt --editable '.[runtime]'
+	@touch $@
+
+.venv-docs/.ready: constraints/docs.txt .venv/.ready
+	@echo "Building $(@D) from $<."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --requirement $<
 	@touch $@
 
 # Its kfp needs a Python older than 3.13; uv fetches one where there is none.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_kedro_vertex.version import __version__
+from airflow_provider_kedro_vertex.version import DOCUMENTATION, __version__
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.dag import kedro_vertex_dag as kedro_vertex_dag
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "get_provider_info", "kedro_vertex_dag", "kedro_vertex_dags", "kedro_vertex_task_group"]
 
+_INTEGRATION = "Kedro on Vertex AI"
 _FACTORIES = ("kedro_vertex_dag", "kedro_vertex_dags", "kedro_vertex_task_group")
 
 
@@ -35,13 +36,25 @@ def __dir__() -> list[str]:
 def get_provider_info() -> dict[str, Any]:
     """Describe this provider to Airflow (the ``apache_airflow_provider`` entry point).
 
-    :return: package name, display name, description, version and the extra link classes.
+    :return: what Airflow's ``provider_info.schema.json`` allows: names, version, the integration and the modules of
+        its operators, sensors, triggers and hooks, and the extra link classes.
     """
     return {
         "package-name": "airflow-provider-kedro-vertex",
         "name": "Kedro on Vertex AI",
         "description": "Run Kedro projects on Google Vertex AI from Airflow.",
         "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": DOCUMENTATION,
+                "tags": ["gcp", "machine learning"],
+            }
+        ],
+        **{
+            kind: [{"integration-name": _INTEGRATION, "python-modules": [f"airflow_provider_kedro_vertex.{kind}"]}]
+            for kind in ("operators", "sensors", "triggers", "hooks")
+        },
         "extra-links": [
             "airflow_provider_kedro_vertex.links.MlflowLink",
             "airflow_provider_kedro_vertex.links.VertexJobLink",

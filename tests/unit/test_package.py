@@ -9,11 +9,14 @@ import sys
 from importlib import import_module
 from importlib.metadata import entry_points, requires
 from importlib.resources import files
+from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 import airflow_provider_kedro_vertex as package
+from airflow_provider_kedro_vertex.version import DOCUMENTATION
 
 DISTRIBUTION = "airflow-provider-kedro-vertex"
 
@@ -48,6 +51,36 @@ def test_entry_points_lead_somewhere(group: str, name: str) -> None:
 
     assert found.name == name
     assert callable(found.load())
+
+
+@pytest.mark.parametrize(
+    ("kind", "base"),
+    [
+        ("operators", "BaseOperator"),
+        ("sensors", "BaseSensorOperator"),
+        ("triggers", "BaseTrigger"),
+        ("hooks", "GoogleBaseHook"),
+    ],
+)
+def test_modules_of_the_provider_info_hold_what_it_says(kind: str, base: str) -> None:
+    info = package.get_provider_info()
+    (integration,) = info["integrations"]
+    (entry,) = info[kind]
+    assert entry["integration-name"] == integration["integration-name"]
+    for module in map(import_module, entry["python-modules"]):
+        public = [one for name, one in vars(module).items() if name.startswith("KedroVertex") and isinstance(one, type)]
+        assert any(base in [parent.__name__ for parent in one.__mro__] for one in public), module
+
+
+def test_the_registry_names_what_is_there() -> None:
+    registry = yaml.safe_load((Path(__file__).parents[2] / ".airflow-registry.yaml").read_text())
+
+    assert registry["package-name"] == DISTRIBUTION
+    assert registry["docs-url"] == DOCUMENTATION
+    for kind in ("operators", "sensors", "triggers", "hooks", "other"):
+        for entry in registry[kind]:
+            module, _, name = entry["module"].rpartition(".")
+            assert callable(getattr(import_module(module), name)), entry
 
 
 @pytest.mark.parametrize("path", package.get_provider_info()["extra-links"])
