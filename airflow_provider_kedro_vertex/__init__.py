@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_kedro_vertex.version import DOCUMENTATION, __version__
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.dag import kedro_vertex_dag as kedro_vertex_dag
-    from airflow_provider_kedro_vertex.dag import kedro_vertex_dags as kedro_vertex_dags
-    from airflow_provider_kedro_vertex.dag import kedro_vertex_task_group as kedro_vertex_task_group
+    from airflow_provider_kedro_vertex.factory.dag import kedro_vertex_dag as kedro_vertex_dag
+    from airflow_provider_kedro_vertex.factory.dag import kedro_vertex_dags as kedro_vertex_dags
+    from airflow_provider_kedro_vertex.factory.dag import kedro_vertex_task_group as kedro_vertex_task_group
 
 __all__ = ["__version__", "get_provider_info", "kedro_vertex_dag", "kedro_vertex_dags", "kedro_vertex_task_group"]
 
@@ -23,7 +23,7 @@ _FACTORIES = ("kedro_vertex_dag", "kedro_vertex_dags", "kedro_vertex_task_group"
 
 def __getattr__(name: str) -> Any:
     if name in _FACTORIES:
-        from airflow_provider_kedro_vertex import dag
+        from airflow_provider_kedro_vertex.factory import dag
 
         return getattr(dag, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ once the log tells what you expect, and schedule it `@daily`.
 
 from airflow.providers.common.compat.sdk import DAG, Param
 
-from airflow_provider_kedro_vertex.maintenance import KedroVertexCleanupOperator
+from airflow_provider_kedro_vertex.operators import KedroVertexCleanupOperator
 
 with DAG(
     "flights_maintenance",

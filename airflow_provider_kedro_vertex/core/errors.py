@@ -40,7 +40,9 @@ class KedroVertexError(Exception):
 
     def __init__(self, message: str, fix: str = "", *, code: str | None = None) -> None:
         self.message, self.fix = message, fix.strip()
-        super().__init__(f"{message} {self.fix}".strip())
+        # A message of several lines has its fix on a line of its own.
+        separator = "\n" if "\n" in message else " "
+        super().__init__(f"{message}{separator}{self.fix}".strip())
         if code is not None:
             self.code = code
 

@@ -14,8 +14,8 @@ from kedro.io import DatasetError
 from kedro.io.catalog_config_resolver import CatalogConfigResolver
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.locations import Location, parse_location
-from airflow_provider_kedro_vertex.core.manifest import UNDECLARED, Dataset, Scope
+from airflow_provider_kedro_vertex.core.project.locations import Location, parse_location
+from airflow_provider_kedro_vertex.core.project.manifest import UNDECLARED, Dataset, Scope
 from airflow_provider_kedro_vertex.project.vertexai_yml import Locate
 
 _MEMORY_CLASSES = frozenset({"MemoryDataset", "SharedMemoryDataset"})

@@ -1,4 +1,4 @@
-"""What a manifest takes from the environment of the command that writes it: ``KEDRO_CONFIG_*``."""
+"""The variables ``KEDRO_CONFIG_*`` of the command that writes a manifest, and what they stand for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import warnings
 from collections.abc import Mapping
 
-from airflow_provider_kedro_vertex.core.container_checks import may_be_secret
+from airflow_provider_kedro_vertex.core.checks.container import may_be_secret
 from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT

@@ -25,7 +25,7 @@ from kedro.framework.startup import ProjectMetadata, bootstrap_project
 from kedro.pipeline import Pipeline as KedroPipeline
 
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, ProjectError
-from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.project.conf import VERTEXAI, open_conf
 from airflow_provider_kedro_vertex.project.datasets import resolve_datasets
 from airflow_provider_kedro_vertex.project.environment import forwarded

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.locations import parse_location
+from airflow_provider_kedro_vertex.core.project.locations import parse_location
 from airflow_provider_kedro_vertex.core.settings.run_config import Mlflow, RunConfig
 from airflow_provider_kedro_vertex.project.conf import MLFLOW, Conf
 

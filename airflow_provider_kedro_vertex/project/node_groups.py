@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
-from airflow_provider_kedro_vertex.core.manifest import Pipeline
+from airflow_provider_kedro_vertex.core.project.manifest import Pipeline
 from airflow_provider_kedro_vertex.core.settings.run_config import Grouping
 
 

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from airflow_provider_kedro_vertex.core.container_checks import may_be_secret
-from airflow_provider_kedro_vertex.core.locations import without_secrets
-from airflow_provider_kedro_vertex.core.manifest import Parameter
+from airflow_provider_kedro_vertex.core.checks.container import may_be_secret
+from airflow_provider_kedro_vertex.core.project.locations import without_secrets
+from airflow_provider_kedro_vertex.core.project.manifest import Parameter
 
 #: Kedro's template keeps this environment out of the repository: what stands there is a person's own.
 PRIVATE_ENV = "local"

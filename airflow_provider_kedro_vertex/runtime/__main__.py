@@ -26,7 +26,7 @@ from importlib.util import find_spec
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.exit_codes import ExitCode
-from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
 from airflow_provider_kedro_vertex.core.settings.runtime_settings import RuntimeSettings
 from airflow_provider_kedro_vertex.runtime import arguments
 from airflow_provider_kedro_vertex.runtime.process import environment, hosts

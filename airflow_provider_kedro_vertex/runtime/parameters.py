@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.parameters import MAX_LENGTH
+from airflow_provider_kedro_vertex.core.jobs.parameters import MAX_LENGTH
 from airflow_provider_kedro_vertex.runtime.errors import MissingInputError
 
 _FILE = re.compile(r"(?:.*/)?params-([0-9a-f]{64})\.json", re.DOTALL)

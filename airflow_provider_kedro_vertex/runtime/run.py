@@ -21,7 +21,7 @@ from kedro.runner import SequentialRunner, ThreadRunner
 from kedro.utils import is_kedro_project
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
-from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
 from airflow_provider_kedro_vertex.core.settings.container import THREAD
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.runtime_settings import RuntimeSettings

@@ -1,1 +1,1 @@
-"""What a running task shares, whichever operator, sensor or trigger it is."""
+"""Shared by running tasks: values from Airflow's context, watching a job, cancelling, exceptions."""

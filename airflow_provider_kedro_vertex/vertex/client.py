@@ -100,7 +100,7 @@ class Endpoints:
 
 
 def is_emulator(address: str) -> bool:
-    """Whether an address is of this machine, over plain http."""
+    """Tell whether an address is of this machine, over plain http."""
     parts = urlsplit(address)
     return parts.scheme == "http" and parts.hostname in _THIS_MACHINE
 
@@ -170,6 +170,13 @@ class VertexClient:
         :param name: resource name, ``projects/../locations/../pipelineJobs/..`` or ``../customJobs/..``.
         """
         return self._vertex("GET", name)
+
+    def find_job(self, name: str) -> dict[str, Any] | None:
+        """Read a job as :meth:`get_job` does; None if there is none."""
+        try:
+            return self.get_job(name)
+        except NotFoundError:
+            return None
 
     def list_jobs(
         self, collection: Collection, filter: str, read_mask: str | None = None, page_size: int = JOB_PAGE

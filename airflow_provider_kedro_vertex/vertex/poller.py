@@ -23,8 +23,8 @@ from airflow_provider_kedro_vertex.core.errors import (
     QuotaExceededError,
     UnavailableError,
 )
-from airflow_provider_kedro_vertex.core.outcome import Task, tasks
-from airflow_provider_kedro_vertex.core.states import ENDED_STATES, is_over
+from airflow_provider_kedro_vertex.core.jobs.outcome import Task, tasks
+from airflow_provider_kedro_vertex.core.jobs.states import ENDED_STATES, is_over
 from airflow_provider_kedro_vertex.core.times import moment
 from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
 

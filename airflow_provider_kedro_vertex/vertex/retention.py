@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_kedro_vertex.core import retention
 from airflow_provider_kedro_vertex.core.errors import BadRequestError
-from airflow_provider_kedro_vertex.core.identity import temp_folder
-from airflow_provider_kedro_vertex.core.retention import StoredRun
-from airflow_provider_kedro_vertex.core.submission import DAG_RUN_LABEL, RUN_LABEL
+from airflow_provider_kedro_vertex.core.jobs import retention
+from airflow_provider_kedro_vertex.core.jobs.attempts import DAG_RUN_LABEL, RUN_LABEL
+from airflow_provider_kedro_vertex.core.jobs.identity import temp_folder
+from airflow_provider_kedro_vertex.core.jobs.retention import StoredRun
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
 _FIELDS = "name,state,labels,endTime"
@@ -20,7 +20,7 @@ _FIELDS = "name,state,labels,endTime"
 
 @dataclass
 class Cleaned:
-    """What was deleted, or would be.
+    """The data that were deleted, or would be.
 
     :param runs: their number.
     :param objects: the number of their objects.

@@ -1,4 +1,4 @@
-"""Exactly one job: the calls. What they decide by is in :mod:`airflow_provider_kedro_vertex.core.submission`.
+"""Exactly one job: the calls. What they decide by is in :mod:`airflow_provider_kedro_vertex.core.jobs.attempts`.
 
 A process may die between any two of these calls, and any answer may get lost: the next try finds what is there.
 """
@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_kedro_vertex.core import parameters
 from airflow_provider_kedro_vertex.core.errors import (
     AlreadyExistsError,
     JobError,
@@ -18,8 +17,9 @@ from airflow_provider_kedro_vertex.core.errors import (
     QuotaExceededError,
     UnavailableError,
 )
-from airflow_provider_kedro_vertex.core.states import is_ending, is_over
-from airflow_provider_kedro_vertex.core.submission import DAG_RUN_LABEL, KEY_LABEL, Attempts, Verdict
+from airflow_provider_kedro_vertex.core.jobs import parameters
+from airflow_provider_kedro_vertex.core.jobs.attempts import DAG_RUN_LABEL, KEY_LABEL, TaskTry, Verdict
+from airflow_provider_kedro_vertex.core.jobs.states import is_ending, is_over
 from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
 
 #: More attempts than this in one DAG run is a loop that nobody wants to pay for.
@@ -43,27 +43,27 @@ class Submitted:
     created: bool
 
 
-def submit_job(client: VertexClient, collection: Collection, attempts: Attempts, body: Body) -> Submitted:
+def submit_job(client: VertexClient, collection: Collection, task: TaskTry, body: Body) -> Submitted:
     """Make sure that this try has exactly one job.
 
-    :param body: makes the job's body; its ``labels`` must have those of ``attempts``.
+    :param body: makes the job's body; its ``labels`` must have those of ``task``.
     :raises JobError: there were :data:`MAX_ATTEMPTS` attempts already.
     :raises VertexApiError: creating or reading failed. Whether there is a job then is not known; call again.
     """
     submit = _submit_pipeline_job if collection == "pipelineJobs" else _submit_custom_job
-    return submit(client, attempts, body)
+    return submit(client, task, body)
 
 
-def live_jobs(client: VertexClient, collection: Collection, attempts: Attempts) -> list[str]:
+def live_jobs(client: VertexClient, collection: Collection, task: TaskTry) -> list[str]:
     """Name the jobs of this task instance that have not ended, whichever try made them.
 
     :raises VertexApiError: they could not be read.
     """
-    jobs = _custom_jobs(client, attempts) if collection == "customJobs" else pipeline_jobs(client, attempts)
+    jobs = _custom_jobs(client, task) if collection == "customJobs" else pipeline_jobs(client, task)
     return [job["name"] for job in jobs if not is_over(job["state"])]
 
 
-def pipeline_jobs(client: VertexClient, attempts: Attempts) -> list[dict[str, Any]]:
+def pipeline_jobs(client: VertexClient, task: TaskTry) -> list[dict[str, Any]]:
     """Read the PipelineJobs of a task instance, the oldest first.
 
     :raises VertexApiError: they could not be read.
@@ -71,7 +71,7 @@ def pipeline_jobs(client: VertexClient, attempts: Attempts) -> list[dict[str, An
     jobs: list[dict[str, Any]] = []
     try:
         for attempt in range(1, MAX_ATTEMPTS + 1):
-            jobs.append(client.get_job(f"{client.parent}/pipelineJobs/{attempts.job_id(attempt)}"))
+            jobs.append(client.get_job(f"{client.parent}/pipelineJobs/{task.job_id(attempt)}"))
     except NotFoundError:
         pass
     return jobs
@@ -90,9 +90,7 @@ def custom_jobs_of_run(client: VertexClient, dag_run_key: str) -> dict[str, list
     return found
 
 
-def submit_next(
-    client: VertexClient, attempts: Attempts, body: Body, earlier: Sequence[Mapping[str, Any]]
-) -> Submitted:
+def submit_next(client: VertexClient, task: TaskTry, body: Body, earlier: Sequence[Mapping[str, Any]]) -> Submitted:
     """Make the attempt after these; whoever comes second takes the job of who came first.
 
     :param earlier: all attempts so far, the oldest first; each has ended.
@@ -100,18 +98,18 @@ def submit_next(
     :raises VertexApiError: creating or reading failed.
     """
     if len(earlier) >= MAX_ATTEMPTS:
-        raise _too_many(attempts)
-    new_id = attempts.job_id(len(earlier) + 1)
+        raise _too_many(task)
+    new_id = task.job_id(len(earlier) + 1)
     try:
         return Submitted(client.create_pipeline_job(new_id, body(new_id, earlier)), created=True)
     except AlreadyExistsError:
         return Submitted(client.get_job(f"{client.parent}/pipelineJobs/{new_id}"), created=False)
 
 
-def _submit_pipeline_job(client: VertexClient, attempts: Attempts, body: Body) -> Submitted:
+def _submit_pipeline_job(client: VertexClient, task: TaskTry, body: Body) -> Submitted:
     earlier: list[Mapping[str, Any]] = []
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        new_id = attempts.job_id(attempt)
+        new_id = task.job_id(attempt)
         try:
             return Submitted(client.create_pipeline_job(new_id, body(new_id, earlier)), created=True)
         except AlreadyExistsError:
@@ -120,20 +118,20 @@ def _submit_pipeline_job(client: VertexClient, attempts: Attempts, body: Body) -
             job: Mapping[str, Any] = client.get_job(f"{client.parent}/pipelineJobs/{new_id}")
         except NotFoundError:  # somebody deleted it just now
             continue
-        verdict = attempts.verdict(job)
+        verdict = task.verdict(job)
         if verdict is Verdict.OURS:
             return Submitted(job, created=False)
         if verdict is Verdict.LEFTOVER:
             job = _cancel_and_wait(client, job)
         earlier.append(job)
-    raise _too_many(attempts)
+    raise _too_many(task)
 
 
-def _submit_custom_job(client: VertexClient, attempts: Attempts, body: Body) -> Submitted:
-    jobs = _custom_jobs(client, attempts)
+def _submit_custom_job(client: VertexClient, task: TaskTry, body: Body) -> Submitted:
+    jobs = _custom_jobs(client, task)
     deadline = time.monotonic() + client.deadline
     while True:
-        choice = attempts.choose(jobs)
+        choice = task.choose(jobs)
         for job in choice.cancel:
             client.cancel_job(job["name"])
         for job in choice.leftovers:
@@ -141,26 +139,26 @@ def _submit_custom_job(client: VertexClient, attempts: Attempts, body: Body) -> 
         if choice.take is not None:
             return Submitted(client.get_job(choice.take["name"]), created=False)
         if len(jobs) >= MAX_ATTEMPTS:
-            raise _too_many(attempts)
+            raise _too_many(task)
         known = frozenset(job["name"] for job in jobs)
         try:
-            created = client.create_custom_job(body(attempts.job_id(len(jobs) + 1), jobs))
+            created = client.create_custom_job(body(task.job_id(len(jobs) + 1), jobs))
         except QuotaExceededError as error:  # there is no job
             _wait_before_retry(error, deadline)
         except UnavailableError as error:  # there may be one
             _wait_before_retry(error, deadline)
-            jobs = _list_until_visible(client, attempts, known)
+            jobs = _list_until_visible(client, task, known)
         else:
-            return _cancel_duplicates(client, attempts, created)
+            return _cancel_duplicates(client, task, created)
 
 
-def _cancel_duplicates(client: VertexClient, attempts: Attempts, created: Mapping[str, Any]) -> Submitted:
+def _cancel_duplicates(client: VertexClient, task: TaskTry, created: Mapping[str, Any]) -> Submitted:
     """Look after creating: another process of this task instance may have created one at the same time."""
     name = created["name"]
-    jobs = _list_until_visible(client, attempts, expected=name)
+    jobs = _list_until_visible(client, task, expected=name)
     if not any(job["name"] == name for job in jobs):
         jobs.append(dict(created))
-    choice = attempts.choose(jobs)
+    choice = task.choose(jobs)
     for job in choice.cancel:
         client.cancel_job(job["name"])
     if choice.take is None or choice.take["name"] == name:
@@ -168,17 +166,17 @@ def _cancel_duplicates(client: VertexClient, attempts: Attempts, created: Mappin
     return Submitted(client.get_job(choice.take["name"]), created=False)
 
 
-def _custom_jobs(client: VertexClient, attempts: Attempts) -> list[dict[str, Any]]:
-    return list(client.list_jobs("customJobs", f'labels.{KEY_LABEL}="{attempts.key}"', _FIELDS))
+def _custom_jobs(client: VertexClient, task: TaskTry) -> list[dict[str, Any]]:
+    return list(client.list_jobs("customJobs", f'labels.{KEY_LABEL}="{task.key}"', _FIELDS))
 
 
 def _list_until_visible(
-    client: VertexClient, attempts: Attempts, known: frozenset[str] = frozenset(), expected: str | None = None
+    client: VertexClient, task: TaskTry, known: frozenset[str] = frozenset(), expected: str | None = None
 ) -> list[dict[str, Any]]:
     """List until the expected job, or without one any that was not known, is there; or as long as a list may lag."""
     deadline = time.monotonic() + LIST_LAG
     while True:
-        jobs = _custom_jobs(client, attempts)
+        jobs = _custom_jobs(client, task)
         names = {job["name"] for job in jobs}
         if (expected in names) or (expected is None and names - known) or time.monotonic() > deadline:
             return jobs
@@ -218,17 +216,18 @@ def _wait_before_retry(error: QuotaExceededError | UnavailableError, deadline: f
     time.sleep(wait)
 
 
-def _too_many(attempts: Attempts) -> JobError:
+def _too_many(task: TaskTry) -> JobError:
     return JobError(
-        f"Task {attempts.task_id!r} has made {MAX_ATTEMPTS} jobs in this DAG run, and no new one was made.",
+        f"Task {task.task_id!r} has made {MAX_ATTEMPTS} jobs in this DAG run, and no new one was made.",
         fix="Mend what fails, and trigger a new DAG run.",
     )
 
 
 def params_argument(client: VertexClient, folder: str, text: str) -> str:
-    """What follows ``--params``: JSON text, or ``@gs://..`` of an object with it if it is too long for an argument.
+    """Give the text after ``--params``: JSON, or ``@gs://..`` of an object with it if it is too long for an argument.
 
-    :param folder: the run's, in Cloud Storage; see :func:`~airflow_provider_kedro_vertex.core.identity.temp_folder`.
+    :param folder: the run's, in Cloud Storage; see
+        :func:`~airflow_provider_kedro_vertex.core.jobs.identity.temp_folder`.
     :raises VertexApiError: the object cannot be written.
     """
     if not parameters.is_long(text):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from airflow_provider_kedro_vertex.core import manifest as manifests
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from tests.airflow.conftest import _manifest
 from tests.airflow.control import RunningAirflow, RunningVertex, start_emulator
 from tools.demo.processes import Processes

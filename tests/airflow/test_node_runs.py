@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
+from airflow_provider_kedro_vertex.core.project.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from tests.airflow.control import RunningAirflow, RunningVertex, start_emulator
 from tools.demo.processes import Processes

@@ -15,11 +15,11 @@ import timeit
 from collections.abc import Callable
 from pathlib import Path
 
-from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.checks import check
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Parameter, Pipeline, Project
-from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
-from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
+from airflow_provider_kedro_vertex.core.checks.check import check
+from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
+from airflow_provider_kedro_vertex.core.plan.plan import Plan, build_plan
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
+from airflow_provider_kedro_vertex.core.project.manifest import Dataset, Manifest, Node, Parameter, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 

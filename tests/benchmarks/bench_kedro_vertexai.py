@@ -29,9 +29,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from generated_project import write_project
 
-from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
-from airflow_provider_kedro_vertex.core.plan import build_plan
+from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
+from airflow_provider_kedro_vertex.core.plan.plan import build_plan
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -41,7 +41,9 @@ FASTER = 50
 # What the commands of a CI job would do, without the checks.
 FROM_MANIFEST = """
 import json, pathlib, sys
-from airflow_provider_kedro_vertex.core import manifest, pipeline_spec, plan
+from airflow_provider_kedro_vertex.core.project import manifest
+from airflow_provider_kedro_vertex.core.jobs import pipeline_spec
+from airflow_provider_kedro_vertex.core.plan.plan import plan
 read = manifest.read(pathlib.Path(sys.argv[1]))
 pathlib.Path(sys.argv[2]).write_text(json.dumps(pipeline_spec.pipeline_spec(plan.build_plan(read))))
 """

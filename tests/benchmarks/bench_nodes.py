@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from airflow_provider_kedro_vertex.core import manifest as manifests
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from tests.airflow.test_parsing import MANY, many_nodes
 
 COUNTS = (50, 400, 1000)

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from google.auth.credentials import AnonymousCredentials
 
-from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.identity import RunContext
-from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
-from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
-from airflow_provider_kedro_vertex.core.states import is_over, short
+from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
+from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_job
+from airflow_provider_kedro_vertex.core.jobs.states import is_over, short
+from airflow_provider_kedro_vertex.core.plan.plan import Plan, build_plan
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.executors.images import read_image
 from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_kedro_vertex.core.custom_job import custom_job
-from airflow_provider_kedro_vertex.core.identity import RunContext
-from airflow_provider_kedro_vertex.core.manifest import Manifest
-from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_job
-from airflow_provider_kedro_vertex.core.plan import Plan, build_plan
+from airflow_provider_kedro_vertex.core.jobs.custom_job import custom_job
+from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
+from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_job
+from airflow_provider_kedro_vertex.core.plan.plan import Plan, build_plan
+from airflow_provider_kedro_vertex.core.project.manifest import Manifest
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 from tests.unit.conftest import small_manifest

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_kedro_vertex.core import manifest as manifests
+from airflow_provider_kedro_vertex.compat import DAG
 from airflow_provider_kedro_vertex.core.errors import ConfigError, ManifestError, PlanError
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
+from airflow_provider_kedro_vertex.core.project.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
-from airflow_provider_kedro_vertex.job_operator import VertexJobOperator
+from airflow_provider_kedro_vertex.operators.base import VertexJobOperator
 
 HEAD = """
 from datetime import datetime
-from airflow.providers.common.compat.sdk import DAG
+from airflow_provider_kedro_vertex.compat import DAG
 from airflow_provider_kedro_vertex import kedro_vertex_dag, kedro_vertex_dags, kedro_vertex_task_group
 """
 

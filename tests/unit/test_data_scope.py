@@ -7,15 +7,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
 from airflow_provider_kedro_vertex import kedro_vertex_dag, kedro_vertex_task_group
+from airflow_provider_kedro_vertex.compat import DAG, BaseOperator
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.identity import WHOLE_DAG, DataScope
-from airflow_provider_kedro_vertex.data_scope import data_scope, title_among_others
-from airflow_provider_kedro_vertex.job_operator import VertexJobOperator
+from airflow_provider_kedro_vertex.core.jobs.identity import WHOLE_DAG, DataScope
 from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
-from airflow_provider_kedro_vertex.submitting import runtime_params
+from airflow_provider_kedro_vertex.operators.base import VertexJobOperator
+from airflow_provider_kedro_vertex.operators.data_scope import data_scope, title_among_others
+from airflow_provider_kedro_vertex.task.run import runtime_params
 
 
 def context(map_index: int | None = -1, conf: Any = None, **params: Any) -> Any:
@@ -91,7 +91,7 @@ def test_runtime_params_are_laid_over_params_and_what_a_person_typed() -> None:
             runtime_params={"model": {"depth": 4}, "typed": 2, "new.one": []},
         )
     given = context(conf={"typed": 1}, **task.params.dump())
-    assert runtime_params(task, given) == {
+    assert runtime_params(task, given, task.runtime_params) == {
         "from_dag": 1,
         "model": {"depth": 4, "kind": "2024-01-01"},
         "day": "2024-01-01",
@@ -101,10 +101,10 @@ def test_runtime_params_are_laid_over_params_and_what_a_person_typed() -> None:
 
     task.runtime_params = {"a": 1, "a.b": 2}
     with pytest.raises(ConfigError, match="contradicts"):
-        runtime_params(task, given)
+        runtime_params(task, given, task.runtime_params)
     task.runtime_params = ["country"]  # type: ignore[assignment]
     with pytest.raises(ConfigError, match=r"Task 'run': runtime_params must be a dict .+ not \['country'\]"):
-        runtime_params(task, given)
+        runtime_params(task, given, task.runtime_params)
 
 
 def test_results_of_other_tasks_make_them_come_first() -> None:

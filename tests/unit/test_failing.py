@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_kedro_vertex.core.states import is_over
+from airflow_provider_kedro_vertex.core.jobs.states import is_over
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-from airflow_provider_kedro_vertex.failing import job_error
 from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+from airflow_provider_kedro_vertex.task.errors import job_error
 from tests.unit.jobs import body
 
 CODE = """
@@ -49,13 +49,14 @@ def test_the_error_has_the_end_of_the_failed_nodes_log(vertex: VertexEmulator, m
 
     lines = text.splitlines()
     assert failure_class == "user code"
-    assert lines[0] == "Vertex AI job failing-1 ended as FAILED (user code)."
+    assert lines[0].startswith("Vertex AI job failing-1 failed: the code of a node raised an error. It has ended, ")
     assert lines[2] == "    Error of node only after 0.1 s: ValueError: no rows"
     assert lines[3] == "    The end of its log (50 lines):"
     assert "      line 59" in lines
     assert "      line 5" not in lines
-    assert lines[-2] == f"    Its log: {kept['vertex_ai_logs']}"
-    assert lines[-1].startswith(f"See {vertex.url}/vertex-ai/locations/europe-west1/pipelines/runs/failing-1?")
+    assert lines[-3] == f"    Its log: {kept['vertex_ai_logs']}"
+    assert lines[-2].startswith(f"See {vertex.url}/vertex-ai/locations/europe-west1/pipelines/runs/failing-1?")
+    assert lines[-1].startswith("Mend the node, build its image and clear this task")
     assert kept["mlflow"] == "http://mlflow/#/7"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex import deferring
+from airflow_provider_kedro_vertex.compat import AirflowException, AirflowFailException
 from airflow_provider_kedro_vertex.core.errors import (
     BadRequestError,
     ConfigError,
@@ -17,11 +17,11 @@ from airflow_provider_kedro_vertex.core.errors import (
     QuotaExceededError,
     UnavailableError,
 )
-from airflow_provider_kedro_vertex.deferring import ends_in_triggerer, is_timeout
-from airflow_provider_kedro_vertex.failing import airflow_error, event_error, final_error
-from airflow_provider_kedro_vertex.job_operator import VertexJobOperator
 from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
-from airflow_provider_kedro_vertex.task.compat import AirflowException, AirflowFailException
+from airflow_provider_kedro_vertex.operators.base import VertexJobOperator
+from airflow_provider_kedro_vertex.task import deferral
+from airflow_provider_kedro_vertex.task.deferral import is_timeout, may_end_in_triggerer
+from airflow_provider_kedro_vertex.task.errors import event_exception, to_airflow_exception, to_waiting_exception
 
 try:
     from airflow.sdk.exceptions import TaskDeferred
@@ -56,7 +56,7 @@ def test_a_used_up_quota_is_waited_for_with_growing_pauses(
 class Refused(VertexJobOperator):
     """There is no quota for its job."""
 
-    def job_request(self, hook: Any, context: Any) -> Any:
+    def submission(self, context: Any) -> Any:
         raise QuotaExceededError("full", 429)
 
 
@@ -68,7 +68,7 @@ def test_a_deferrable_task_waits_for_a_quota_in_the_triggerer(monkeypatch: pytes
     with pytest.raises(TaskDeferred) as deferred:
         task.submit_and_wait({}, since)  # type: ignore[typeddict-item]
 
-    assert deferred.value.method_name == "submit_and_wait"
+    assert deferred.value.method_name == "execute_after_pause"
     assert deferred.value.kwargs == {"since": since}
     assert deferred.value.timeout is not None
     assert 100 < deferred.value.timeout.total_seconds() <= 200
@@ -101,14 +101,14 @@ def test_a_killed_task_waits_for_no_quota() -> None:
     ],
 )
 def test_what_stays_wrong_is_not_tried_again(error: KedroVertexError, again: bool) -> None:
-    assert isinstance(airflow_error(error), AirflowFailException) is not again
+    assert isinstance(to_airflow_exception(error), AirflowFailException) is not again
 
 
 def test_who_only_waits_tries_again_after_an_outage_alone() -> None:
-    assert isinstance(final_error(JobError("x", "infrastructure")), AirflowFailException)
-    assert not isinstance(final_error(UnavailableError("x")), AirflowFailException)
-    assert isinstance(event_error({"error": "gone", "final": True}), AirflowFailException)
-    lasting = event_error({"error": "out", "final": False})
+    assert isinstance(to_waiting_exception(JobError("x", "infrastructure")), AirflowFailException)
+    assert not isinstance(to_waiting_exception(UnavailableError("x")), AirflowFailException)
+    assert isinstance(event_exception({"error": "gone", "final": True}), AirflowFailException)
+    lasting = event_exception({"error": "out", "final": False})
     assert isinstance(lasting, AirflowException)
     assert not isinstance(lasting, AirflowFailException)
 
@@ -123,13 +123,13 @@ def test_who_only_waits_tries_again_after_an_outage_alone() -> None:
     ],
 )
 def test_the_triggerer_ends_a_task_that_has_nothing_left_to_do(arguments: dict[str, Any], ends: bool) -> None:
-    assert ends_in_triggerer(operator(**arguments)) is ends
+    assert may_end_in_triggerer(operator(**arguments)) is ends
 
 
 def test_a_worker_ends_a_task_when_a_plugin_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deferring, "has_listeners", lambda: True)
+    monkeypatch.setattr(deferral, "has_listeners", lambda: True)
 
-    assert not ends_in_triggerer(operator())
+    assert not may_end_in_triggerer(operator())
 
 
 def test_the_time_of_a_deferred_task_is_what_is_left_of_it() -> None:

@@ -7,32 +7,30 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex import node_watch
+from airflow_provider_kedro_vertex.compat import AirflowException, AirflowSensorTimeout
 from airflow_provider_kedro_vertex.core.errors import UnavailableError
-from airflow_provider_kedro_vertex.deferring import longest_wait
-from airflow_provider_kedro_vertex.sensors import KedroVertexNodeSensor
-from airflow_provider_kedro_vertex.task import compat
-from airflow_provider_kedro_vertex.task.compat import AirflowException, AirflowSensorTimeout
+from airflow_provider_kedro_vertex.operators import KedroVertexNodeOperator, node, node_monitor
+from airflow_provider_kedro_vertex.task.deferral import deferral_timeout
 
 
 @pytest.mark.parametrize(
     ("limit", "seconds"), [(None, 100), (timedelta(seconds=40), 40), (timedelta(seconds=400), 100)]
 )
 def test_a_deferred_sensor_waits_for_the_shorter_of_its_two_limits(limit: timedelta | None, seconds: int) -> None:
-    sensor = KedroVertexNodeSensor(task_id="node", group="node", timeout=100, execution_timeout=limit)
-    assert longest_wait(sensor) == timedelta(seconds=seconds)
+    sensor = KedroVertexNodeOperator(task_id="node", group="node", timeout=100, execution_timeout=limit)
+    assert deferral_timeout(sensor) == timedelta(seconds=seconds)
 
 
 class OutOfReach:
     """Vertex AI gives no answer."""
 
-    def __init__(self, sensor: KedroVertexNodeSensor, context: Any) -> None:
+    def __init__(self, operator: KedroVertexNodeOperator, group: str, submit_task_id: str, context: Any) -> None:
         pass
 
-    def look(self) -> Any:
+    def poll(self) -> Any:
         raise UnavailableError("Vertex AI does not answer")
 
-    cancel = look
+    last_job = poll
 
 
 @pytest.mark.parametrize(
@@ -43,9 +41,9 @@ class OutOfReach:
 def test_a_rescheduled_sensor_rides_out_an_outage_until_its_timeout(
     monkeypatch: pytest.MonkeyPatch, first: bool, error: type[Exception]
 ) -> None:
-    monkeypatch.setattr(node_watch, "NodeWatch", OutOfReach)
-    monkeypatch.setattr(compat, "is_first_look", lambda context: first)
-    sensor = KedroVertexNodeSensor(task_id="node", group="node", mode="poke", timeout=0)
+    monkeypatch.setattr(node_monitor, "NodeMonitor", OutOfReach)
+    monkeypatch.setattr(node, "is_first_look", lambda context: first)
+    sensor = KedroVertexNodeOperator(task_id="node", group="node", mode="poke", timeout=0)
 
     with pytest.raises(AirflowException) as raised:
         sensor.execute({})

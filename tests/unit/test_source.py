@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ProjectError
-from airflow_provider_kedro_vertex.core.manifest import Manifest
-from airflow_provider_kedro_vertex.source import ManifestSource
+from airflow_provider_kedro_vertex.core.project.manifest import Manifest
+from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
 
 FLIGHTS = Path(__file__).parents[2] / "dags_examples" / "flights"
 

@@ -47,7 +47,7 @@ def trigger(job: str, outage_timeout: float = 60.0, end_task: bool = False) -> K
         seen={},
     )
     path, arguments = made.serialize()
-    assert path == "airflow_provider_kedro_vertex.triggers.KedroVertexJobTrigger"
+    assert path == "airflow_provider_kedro_vertex.triggers.job.KedroVertexJobTrigger"
     return KedroVertexJobTrigger(**json.loads(json.dumps(arguments)))  # as the triggerer gets it
 
 
@@ -108,7 +108,7 @@ def test_a_job_that_is_gone_is_an_error_event(hook: KedroVertexHook) -> None:
 
 
 def test_a_wait_gives_up_when_nobody_answers_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(triggers, "CALL_SECONDS", 0.1)
+    monkeypatch.setattr(triggers.job, "CALL_SECONDS", 0.1)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         connect(monkeypatch, f"http://127.0.0.1:{unused.getsockname()[1]}")

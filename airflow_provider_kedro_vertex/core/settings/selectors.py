@@ -23,7 +23,7 @@ def node_names(name: str) -> tuple[str, str, str]:
 
     kedro-vertexai looked a node up by its cleaned name (a dash for each run of signs); its documents wrote the raw one.
     """
-    from airflow_provider_kedro_vertex.core.identity import slug  # not for parsing a DAG file, which asks for no names
+    from airflow_provider_kedro_vertex.core.text import slug  # not for parsing a DAG file, which asks for no names
 
     return slug(name), re.sub(r"[\W_]+", "-", name).strip("-"), name
 

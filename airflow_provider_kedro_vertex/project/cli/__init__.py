@@ -64,7 +64,7 @@ class Commands(click.Group):
 
 @click.group(name="airflow-provider-kedro-vertex")
 def commands() -> None:
-    """What this package adds to ``kedro``."""
+    """The commands that this package adds to ``kedro``."""
 
 
 @commands.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,8 +12,8 @@ from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.output import inspected, show
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.core.container_checks import Mode
-    from airflow_provider_kedro_vertex.core.findings import Finding
+    from airflow_provider_kedro_vertex.core.checks.container import Mode
+    from airflow_provider_kedro_vertex.core.checks.findings import Finding
 
 
 @click.command(name="check")
@@ -46,7 +46,7 @@ def command(
     Needs no credentials and no network. Exit code 0: nothing wrong; 1: an error (with --strict: or a warning); 2: a
     wrong use of the command. `kedro vertex explain CODE` explains a finding.
     """
-    from airflow_provider_kedro_vertex.core.findings import errors
+    from airflow_provider_kedro_vertex.core.checks.findings import errors
 
     found = _found(context.obj, pipelines, image, mode, env)
     wrong = errors(found, strict)
@@ -68,8 +68,8 @@ def _count(findings: tuple[Finding, ...], level: str) -> int:
 def _found(
     metadata: Any, pipelines: tuple[str, ...], image: str | None, mode: Mode, env: str | None
 ) -> tuple[Finding, ...]:
-    from airflow_provider_kedro_vertex.core.checks import check_pipelines
-    from airflow_provider_kedro_vertex.core.findings import Finding
+    from airflow_provider_kedro_vertex.core.checks.check import check_pipelines
+    from airflow_provider_kedro_vertex.core.checks.findings import Finding
 
     try:
         manifest = inspected(metadata.project_path, env)

@@ -19,7 +19,7 @@ from airflow_provider_kedro_vertex.project.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.core.plan import Plan
+    from airflow_provider_kedro_vertex.core.plan.plan import Plan
     from airflow_provider_kedro_vertex.core.settings.filters import Selection
 
 
@@ -47,7 +47,7 @@ def command(
     Every parameter of the project can be set anew for each run, with any JSON value, so that none needs to be declared
     (--params).
     """
-    from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
+    from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
     from airflow_provider_kedro_vertex.project.spec_file import SUFFIXES, spec_text
 
     if output != STDOUT and output.suffix not in SUFFIXES:
@@ -69,7 +69,7 @@ def checked_plan(
     :return: the plan, and the manifest's digest.
     :raises KedroVertexError: it cannot be inspected or planned, or a check found an error.
     """
-    from airflow_provider_kedro_vertex.core.plan import build_plan
+    from airflow_provider_kedro_vertex.core.plan.plan import build_plan
 
     manifest = inspected(project, env)
     plan = build_plan(manifest, pipeline, manifest.config.overridden({"image": image}), selection)

@@ -36,9 +36,9 @@ def command(
     env: str | None,
 ) -> None:
     """List the project's pipeline jobs on Vertex AI, the newest first."""
-    from airflow_provider_kedro_vertex.core.console import job_page
-    from airflow_provider_kedro_vertex.core.identity import label_value
-    from airflow_provider_kedro_vertex.core.states import short
+    from airflow_provider_kedro_vertex.core.jobs.console import job_page
+    from airflow_provider_kedro_vertex.core.jobs.states import short
+    from airflow_provider_kedro_vertex.core.text import label_value
     from airflow_provider_kedro_vertex.project.cli.connection import connect
 
     with problems_as_lines():

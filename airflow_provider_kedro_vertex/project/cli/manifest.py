@@ -26,8 +26,8 @@ def write_manifest(project: Path, env: str | None, output: Path) -> None:
 
     :raises KedroVertexError: the project cannot be inspected, or the file cannot be written.
     """
-    from airflow_provider_kedro_vertex.core import manifest as manifests
-    from airflow_provider_kedro_vertex.core.settings_checks import check_settings
+    from airflow_provider_kedro_vertex.core.checks.settings import check_settings
+    from airflow_provider_kedro_vertex.core.project import manifest as manifests
 
     found = inspected(project, env)
     show(check_settings(found, found.config))

@@ -1,21 +1,21 @@
-"""What commands read and say: the project's manifest, files, findings, errors without a traceback."""
+"""Input and output of the commands: the project's manifest, files, findings, errors without a traceback."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, ProjectError
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.core.findings import Finding
-    from airflow_provider_kedro_vertex.core.manifest import Manifest
-    from airflow_provider_kedro_vertex.core.plan import Plan
+    from airflow_provider_kedro_vertex.core.checks.findings import Finding
+    from airflow_provider_kedro_vertex.core.plan.plan import Plan
+    from airflow_provider_kedro_vertex.core.project.manifest import Manifest
 
 STDOUT = Path("-")
 STDOUT_HELP = "- is stdout, where Kedro may log before (KEDRO_LOGGING_CONFIG)."
@@ -92,15 +92,16 @@ def show(findings: Iterable[Finding]) -> None:
         click.echo(f"{level}: {said}", err=True)
 
 
-def refuse_errors(manifest: Manifest, plan: Plan) -> None:
+def refuse_errors(manifest: Manifest, plan: Plan, spec: Mapping[str, Any] | None = None) -> None:
     """Check a plan that is to become a PipelineJob; warnings and notes become lines on stderr.
 
+    :param spec: the plan, compiled, if it is at hand.
     :raises ConfigError: a check found an error.
     """
-    from airflow_provider_kedro_vertex.core.checks import check
-    from airflow_provider_kedro_vertex.core.findings import errors, refuse
+    from airflow_provider_kedro_vertex.core.checks.check import check
+    from airflow_provider_kedro_vertex.core.checks.findings import errors, refuse
 
-    findings = check(manifest, plan)
+    findings = check(manifest, plan, spec=spec)
     show(finding for finding in findings if finding not in errors(findings))
     refuse(findings)
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.manifest import Parameter
-from airflow_provider_kedro_vertex.core.parameters import nested
-from airflow_provider_kedro_vertex.core.project_parameters import from_text, parameter_of
+from airflow_provider_kedro_vertex.core.jobs.parameters import nested
+from airflow_provider_kedro_vertex.core.project.manifest import Parameter
+from airflow_provider_kedro_vertex.core.project.parameters import from_text, parameter_of
 
 
 def typed(given: Iterable[str], project: Mapping[str, Parameter]) -> dict[str, Any]:

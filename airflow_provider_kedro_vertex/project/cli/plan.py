@@ -37,8 +37,8 @@ def command(
 
     Needs no credentials and no network. With a grouping, what it saves against a container for each node is shown too.
     """
-    from airflow_provider_kedro_vertex.core.plan import build_plan
-    from airflow_provider_kedro_vertex.core.plan_table import plan_table
+    from airflow_provider_kedro_vertex.core.plan.plan import build_plan
+    from airflow_provider_kedro_vertex.core.plan.plan_table import plan_table
 
     with problems_as_lines():
         manifest = inspected(metadata.project_path, env)

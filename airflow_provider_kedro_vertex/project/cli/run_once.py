@@ -54,9 +54,10 @@ def command(
     read them. With --wait the exit code tells how the job ended: 0 succeeded,
     1 failed, 3 cancelled, 4 still running after --timeout-seconds.
     """
-    from airflow_provider_kedro_vertex.core.console import job_page
-    from airflow_provider_kedro_vertex.core.parameters import is_long, to_json
-    from airflow_provider_kedro_vertex.core.plan import build_plan
+    from airflow_provider_kedro_vertex.core.jobs.console import job_page
+    from airflow_provider_kedro_vertex.core.jobs.parameters import is_long, to_json
+    from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
+    from airflow_provider_kedro_vertex.core.plan.plan import build_plan
     from airflow_provider_kedro_vertex.project.cli.connection import connect, storage_endpoint
     from airflow_provider_kedro_vertex.project.cli.parameters import typed
     from airflow_provider_kedro_vertex.project.cli.submission import submit
@@ -72,9 +73,10 @@ def command(
         config = manifest.config.overridden({"image": image, "project_id": project_id, "region": region})
         plan = build_plan(manifest, pipeline, config, selection)
         runtime_params = to_json(typed(params, manifest.parameters))
-        refuse_errors(manifest, plan)
+        spec = pipeline_spec(plan)
+        refuse_errors(manifest, plan, spec)
         client = connect(config, api_endpoint, storage=storage_endpoint() if is_long(runtime_params) else None)
-        job = submit(client, plan, runtime_params)
+        job = submit(client, plan, spec, runtime_params)
         page = job_page(job["name"], api_endpoint)
         click.echo(f"Submitted {job['name']}: pipeline {pipeline!r} with {len(plan.groups)} tasks.\nSee {page}")
         if wait:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
-from airflow_provider_kedro_vertex.core.manifest import DEFAULT_PIPELINE
+from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.output import inspected, make_folder_of, problems_as_lines, warn, write
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.core.manifest import Manifest
+    from airflow_provider_kedro_vertex.core.project.manifest import Manifest
     from airflow_provider_kedro_vertex.core.settings.run_config import Schedule
     from airflow_provider_kedro_vertex.project.dag_file import Entry
 
@@ -68,7 +68,7 @@ def command(
     What the options leave open comes from schedules: in vertexai.yml. A file that this command wrote is updated: other
     pipelines in it, and what you added, stay.
     """
-    from airflow_provider_kedro_vertex.core import manifest as manifests
+    from airflow_provider_kedro_vertex.core.project import manifest as manifests
     from airflow_provider_kedro_vertex.project import dag_file
     from airflow_provider_kedro_vertex.project.cli.parameters import typed
 
@@ -104,7 +104,7 @@ def command(
 
 
 def _pipelines(manifest: Manifest, given: tuple[str, ...]) -> list[str]:
-    from airflow_provider_kedro_vertex.core.selection import pipeline_names
+    from airflow_provider_kedro_vertex.core.project.selection import pipeline_names
 
     for name in given:
         if len(several := pipeline_names(manifest, name)) > 1:

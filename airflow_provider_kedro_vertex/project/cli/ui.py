@@ -21,7 +21,7 @@ def command(metadata: Any, project_id: str | None, api_endpoint: str | None, onl
     """Open the page of the project's pipeline runs in a browser."""
     import webbrowser
 
-    from airflow_provider_kedro_vertex.core.console import jobs_page
+    from airflow_provider_kedro_vertex.core.jobs.console import jobs_page
 
     with problems_as_lines():
         project_id = project_id or inspected(metadata.project_path, env).config.project_id

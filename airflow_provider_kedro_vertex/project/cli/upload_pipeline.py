@@ -14,7 +14,7 @@ from airflow_provider_kedro_vertex.project.cli.compile import checked_plan
 from airflow_provider_kedro_vertex.project.cli.output import problems_as_lines
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.core.plan import Plan
+    from airflow_provider_kedro_vertex.core.plan.plan import Plan
     from airflow_provider_kedro_vertex.core.settings.filters import Selection
 
 
@@ -40,7 +40,7 @@ def command(
     TARGET is a KFP repository of Artifact Registry, https://REGION-kfp.pkg.dev/PROJECT/REPOSITORY, or a file in Cloud
     Storage, gs://BUCKET/NAME.yaml (or .json).
     """
-    from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
+    from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
     from airflow_provider_kedro_vertex.project.spec_file import SUFFIXES, spec_text
 
     to_storage = target.startswith("gs://")

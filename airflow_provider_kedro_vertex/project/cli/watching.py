@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from airflow_provider_kedro_vertex.core.errors import QuotaExceededError, UnavailableError
-from airflow_provider_kedro_vertex.core.outcome import failure, task_states
-from airflow_provider_kedro_vertex.core.states import is_over, short, succeeded
+from airflow_provider_kedro_vertex.core.jobs.failure import explain_job
+from airflow_provider_kedro_vertex.core.jobs.outcome import task_states
+from airflow_provider_kedro_vertex.core.jobs.states import is_over, short, succeeded
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.core.plan import Plan
+    from airflow_provider_kedro_vertex.core.plan.plan import Plan
     from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
 FAILED, CANCELLED, STILL_RUNNING, INTERRUPTED = 1, 3, 4, 130
@@ -66,7 +67,7 @@ def _ended(job: Mapping[str, Any], page: str) -> int:
     if succeeded(state):
         click.echo("Succeeded.")
         return 0
-    click.echo(failure(job, page, logs={}, log_urls={}), err=True)
+    click.echo(explain_job(job, page), err=True)
     return CANCELLED if short(state) == "CANCELLED" else FAILED
 
 

@@ -27,8 +27,8 @@ from mlflow.tracking import MlflowClient
 from pydantic import ValidationError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.identity import RunContext, run_key, temp_folder
-from airflow_provider_kedro_vertex.core.locations import parse_location, without_secrets
+from airflow_provider_kedro_vertex.core.jobs.identity import RunContext, run_key, temp_folder
+from airflow_provider_kedro_vertex.core.project.locations import parse_location, without_secrets
 from airflow_provider_kedro_vertex.core.settings.container import Provider
 from airflow_provider_kedro_vertex.runtime.config import loader as conf
 from airflow_provider_kedro_vertex.runtime.errors import ServiceError

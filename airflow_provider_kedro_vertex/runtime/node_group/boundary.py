@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
-from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
+from airflow_provider_kedro_vertex.core.jobs.identity import RunContext, temp_folder
 
 
 class NamedNode(Protocol):

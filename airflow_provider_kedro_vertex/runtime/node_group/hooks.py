@@ -13,7 +13,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
-from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
 from airflow_provider_kedro_vertex.runtime.errors import MissingInputError
 from airflow_provider_kedro_vertex.runtime.node_group import versions
 from airflow_provider_kedro_vertex.runtime.node_group.boundary import Group, stored_url

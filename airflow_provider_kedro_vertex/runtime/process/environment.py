@@ -22,7 +22,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
 
 
 def prepare(context: RunContext, env: str | None) -> None:

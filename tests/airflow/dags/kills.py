@@ -16,9 +16,9 @@ class DyingOperator(KedroVertexPipelineOperator):
         super().__init__(**kwargs)
         self.dies = dies
 
-    def job_request(self, hook, context):
-        request = super().job_request(hook, context)
-        create = request.client.create_pipeline_job
+    def submission(self, context):
+        submission = super().submission(context)
+        create = submission.client.create_pipeline_job
 
         def create_and_die(job_id, body):
             if self.dies == "before":
@@ -27,8 +27,8 @@ class DyingOperator(KedroVertexPipelineOperator):
             os.kill(os.getpid(), signal.SIGKILL)
 
         if context["ti"].try_number == 1:
-            request.client.create_pipeline_job = create_and_die
-        return request
+            submission.client.create_pipeline_job = create_and_die
+        return submission
 
 
 arguments = {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kedro.pipeline import Pipeline as KedroPipeline
 from kedro.pipeline import node as kedro_node
 
-from airflow_provider_kedro_vertex.core.manifest import Node, Pipeline
+from airflow_provider_kedro_vertex.core.project.manifest import Node, Pipeline
 
 TAGS = ("red", "blue", "green")
 NAMESPACES = (None, "a", "b", "a.c", "a.c.d", "ab")

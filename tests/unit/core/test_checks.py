@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex.core.checks import MAX_SPEC_BYTES, check, check_pipelines
-from airflow_provider_kedro_vertex.core.container_checks import Mode, may_be_secret
+from airflow_provider_kedro_vertex.core.checks.check import MAX_SPEC_BYTES, check, check_pipelines
+from airflow_provider_kedro_vertex.core.checks.container import Mode, may_be_secret
+from airflow_provider_kedro_vertex.core.checks.findings import CODES, Finding, errors, refuse
+from airflow_provider_kedro_vertex.core.checks.settings import check_settings
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.findings import CODES, Finding, errors, refuse
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
-from airflow_provider_kedro_vertex.core.plan import build_plan
+from airflow_provider_kedro_vertex.core.plan.plan import build_plan
+from airflow_provider_kedro_vertex.core.project.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
-from airflow_provider_kedro_vertex.core.settings_checks import check_settings
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "checks.md"
 

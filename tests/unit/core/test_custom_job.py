@@ -9,11 +9,11 @@ import pytest
 from google.cloud.aiplatform_v1.types import CustomJob
 from google.protobuf import json_format
 
-from airflow_provider_kedro_vertex.core.custom_job import custom_job
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.identity import RunContext
-from airflow_provider_kedro_vertex.core.manifest import Manifest
-from airflow_provider_kedro_vertex.core.plan import COMMAND, build_plan
+from airflow_provider_kedro_vertex.core.jobs.custom_job import custom_job
+from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
+from airflow_provider_kedro_vertex.core.plan.plan import COMMAND, build_plan
+from airflow_provider_kedro_vertex.core.project.manifest import Manifest
 
 CONTEXT = RunContext(
     "key", "dag", "run", None, None, None, "gs://shop/runs", "version", "key-run-1", "p", "europe-west4"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from kedro.pipeline import Pipeline as KedroPipeline
 
 from airflow_provider_kedro_vertex.core.errors import PlanError
-from airflow_provider_kedro_vertex.core.graph import Graph, dataset, graph_of, levels, reachable
-from airflow_provider_kedro_vertex.core.grouping import Group, grouped
-from airflow_provider_kedro_vertex.core.manifest import Node
+from airflow_provider_kedro_vertex.core.plan.grouping import Group, grouped
+from airflow_provider_kedro_vertex.core.project.graph import Graph, dataset, graph_of, levels, reachable
+from airflow_provider_kedro_vertex.core.project.manifest import Node
 from airflow_provider_kedro_vertex.core.settings.run_config import Grouping
 from tests.unit.core.pipelines import kedro_pipelines, manifest_pipeline
 

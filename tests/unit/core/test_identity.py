@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_kedro_vertex.core import identity
+from airflow_provider_kedro_vertex.core import text as text_forms
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.identity import RunContext
+from airflow_provider_kedro_vertex.core.jobs import identity
+from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
 
 ids = st.text(min_size=1, max_size=300)
 moments = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(timezone.utc))
@@ -93,14 +94,14 @@ def test_a_version_is_in_utc() -> None:
 
 @given(st.text(max_size=200))
 def test_a_label_value_is_what_google_cloud_takes(text: str) -> None:
-    assert re.fullmatch(r"[a-z0-9_-]{0,63}", identity.label_value(text))
+    assert re.fullmatch(r"[a-z0-9_-]{0,63}", text_forms.label_value(text))
 
 
 @given(st.text(max_size=100))
 def test_a_slug_is_lower_case_words(text: str) -> None:
-    slug = identity.slug(text)
+    slug = text_forms.slug(text)
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug)
-    assert identity.slug(slug) == slug
+    assert text_forms.slug(slug) == slug
 
 
 def test_names_stay_the_same_between_releases() -> None:

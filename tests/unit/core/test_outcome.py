@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex.core import outcome
+from airflow_provider_kedro_vertex.core.jobs import failure, outcome
 
 URL = "https://console/job"
 EXIT = "The replica workerpool0-0 exited with a non-zero status of {}. To find out more about why your job exited .."
@@ -96,8 +96,8 @@ def test_a_failure_tells_what_to_know_at_three_in_the_morning() -> None:
     job = pipeline(task("load"), task("train", "FAILED", 3, EXIT.format(1)))
     tail = ["Training ..", json.dumps({"node": "train", "error": "ValueError: no rows", "seconds": 2.5}), "bye"]
 
-    assert outcome.failure(job, URL, {"train": tail}, {"train": "https://console/log"}).splitlines() == [
-        "Vertex AI job job-1 ended as FAILED (user code).",
+    assert failure.explain_job(job, URL, {"train": tail}, {"train": "https://console/log"}).splitlines() == [
+        "Vertex AI job job-1 failed: the code of a node raised an error. It has ended, and is not billed any more.",
         f"  train: {EXIT.format(1)}",
         "    Error of node train after 2.5 s: ValueError: no rows",
         "    The end of its log (3 lines):",
@@ -110,10 +110,11 @@ def test_a_failure_tells_what_to_know_at_three_in_the_morning() -> None:
 
 
 def test_a_job_that_failed_before_its_nodes_says_so() -> None:
-    told = outcome.failure(pipeline(error={"code": 7, "message": "No access to the bucket."}), URL)
+    told = failure.explain_job(pipeline(error={"code": 7, "message": "No access to the bucket."}), URL)
 
     assert told == (
-        "Vertex AI job job-1 ended as FAILED (permission).\n  No access to the bucket.\nSee https://console/job"
+        "Vertex AI job job-1 failed: a permission is missing. It has ended, and is not billed any more.\n"
+        "  No access to the bucket.\nSee https://console/job"
     )
 
 
@@ -122,11 +123,11 @@ NESTED = '{"seconds": ' + "[" * 9999  # what a node prints is anything
 
 @pytest.mark.parametrize("line", ["", "{", "[1]", '{"error": 1}', '{"node": 1, "error": 2', "error", NESTED])
 def test_other_lines_are_no_containers_error(line: str) -> None:
-    assert outcome.container_error([line]) is None
+    assert failure.container_error([line]) is None
 
 
 def test_where_the_mlflow_run_is_comes_from_the_log() -> None:
     told = json.dumps({"mlflow_run_id": "1", "mlflow_url": "http://mlflow/#/1"})
 
-    assert outcome.mlflow_run_url([told, "done"]) == "http://mlflow/#/1"
-    assert outcome.mlflow_run_url(["done"]) is None
+    assert failure.mlflow_run_url([told, "done"]) == "http://mlflow/#/1"
+    assert failure.mlflow_run_url(["done"]) is None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.overrides import with_overrides
+from airflow_provider_kedro_vertex.core.jobs.overrides import with_overrides
 
 BODY = {"displayName": "a", "labels": {"x": "1"}, "runtimeConfig": {"gcsOutputDirectory": "gs://b", "list": [1, 2]}}
 

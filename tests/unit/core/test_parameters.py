@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kedro.framework.cli.utils import _split_params
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.parameters import MAX_LENGTH, laid_over, nested, to_json
+from airflow_provider_kedro_vertex.core.jobs.parameters import MAX_LENGTH, merge, nested, to_json
 
 words = st.text("abcxyz_", min_size=1, max_size=3)
 dotted = st.lists(words, min_size=1, max_size=3).map(".".join)
@@ -62,10 +62,10 @@ def test_mappings_merge_at_every_depth() -> None:
 def test_what_is_laid_over_counts_at_every_depth_and_changes_nothing() -> None:
     base, own = {"a": {"b": 1, "c": {"d": 2}}, "e": [1, 2]}, {"a": {"c": {"d": 3}, "f": 4}, "e": [3], "a.b": 5}
     before = copy.deepcopy((base, own))
-    assert laid_over(base, own) == {"a": {"b": 1, "c": {"d": 3}, "f": 4}, "e": [3], "a.b": 5}
+    assert merge(base, own) == {"a": {"b": 1, "c": {"d": 3}, "f": 4}, "e": [3], "a.b": 5}
     assert (base, own) == before
-    assert laid_over({"a": 1}, {"a": {"b": 2}}) == {"a": {"b": 2}}
-    assert laid_over({"a": {"b": 2}}, {"a": None}) == {"a": None}
+    assert merge({"a": 1}, {"a": {"b": 2}}) == {"a": {"b": 2}}
+    assert merge({"a": {"b": 2}}, {"a": None}) == {"a": None}
 
 
 @pytest.mark.parametrize(

@@ -15,16 +15,16 @@ from kfp import compiler, components, dsl
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from airflow_provider_kedro_vertex import __version__
-from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.identity import RunContext
-from airflow_provider_kedro_vertex.core.job_body import environment
-from airflow_provider_kedro_vertex.core.manifest import Manifest, Node, Pipeline, Project
-from airflow_provider_kedro_vertex.core.pipeline_spec import (
+from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
+from airflow_provider_kedro_vertex.core.jobs.job_body import environment
+from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import (
     pipeline_job,
     pipeline_spec,
 )
-from airflow_provider_kedro_vertex.core.plan import COMMAND, NodeGroup, Plan, build_plan
+from airflow_provider_kedro_vertex.core.plan.plan import COMMAND, NodeGroup, Plan, build_plan
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
+from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.nodes import Resources
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
@@ -221,7 +221,9 @@ def test_the_bytes_are_the_same_in_every_process(manifest: Manifest, tmp_path: P
     manifests.write(manifest, file)
     code = (
         "import json, pathlib, sys\n"
-        "from airflow_provider_kedro_vertex.core import manifest, pipeline_spec, plan\n"
+        "from airflow_provider_kedro_vertex.core.jobs import pipeline_spec\n"
+        "from airflow_provider_kedro_vertex.core.plan import plan\n"
+        "from airflow_provider_kedro_vertex.core.project import manifest\n"
         "read = manifest.read(pathlib.Path(sys.argv[1]))\n"
         "print(manifest.dumps(read), json.dumps(pipeline_spec.pipeline_spec(plan.build_plan(read))))\n"
     )

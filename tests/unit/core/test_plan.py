@@ -12,10 +12,10 @@ from kedro.pipeline import Pipeline as KedroPipeline
 from kedro.pipeline.pipeline import CircularDependencyError, OutputNotUniqueError
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError
-from airflow_provider_kedro_vertex.core.graph import dataset
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline, Project
-from airflow_provider_kedro_vertex.core.plan import TASK_ID_LENGTH, Plan, build_plan
-from airflow_provider_kedro_vertex.core.selection import registered
+from airflow_provider_kedro_vertex.core.plan.plan import TASK_ID_LENGTH, Plan, build_plan
+from airflow_provider_kedro_vertex.core.project.graph import dataset
+from airflow_provider_kedro_vertex.core.project.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.project.selection import registered
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.nodes import Disk, Resources, RetryPolicy
 from airflow_provider_kedro_vertex.core.settings.run_config import Grouping, RunConfig

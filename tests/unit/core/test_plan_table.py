@@ -5,9 +5,9 @@ import re
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.manifest import Manifest
-from airflow_provider_kedro_vertex.core.plan import build_plan
-from airflow_provider_kedro_vertex.core.plan_table import PlanTable, plan_table
+from airflow_provider_kedro_vertex.core.plan.plan import build_plan
+from airflow_provider_kedro_vertex.core.plan.plan_table import PlanTable, plan_table
+from airflow_provider_kedro_vertex.core.project.manifest import Manifest
 
 
 def table(manifest: Manifest, **config: object) -> PlanTable:

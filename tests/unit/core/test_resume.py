@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex.core.resume import RESUMES_LABEL, Standing, done, ended, standing
+from airflow_provider_kedro_vertex.core.jobs.resume import RESUMES_LABEL, GroupProgress, done, ended, group_progress
 
 
 def attempt(state: str, resumes: bool = False, **tasks: str) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def test_what_need_not_run_again(attempts: list[dict[str, Any]], expected: set[s
 
 
 def verdict(attempts: list[dict[str, Any]], group: str) -> str:
-    return standing(attempts, group).verdict
+    return group_progress(attempts, group).verdict
 
 
 def test_states_of_the_last_attempt() -> None:
@@ -50,7 +50,7 @@ def test_states_of_the_last_attempt() -> None:
     expected = {"a": "done", "b": "going on", "c": "failed", "d": "cancelled", "e": "not triggered", "f": "done"}
     assert {group: verdict([running], group) for group in expected} == expected
     assert verdict([running], "not begun") == "going on"
-    assert not standing([running], "not begun").ended
+    assert not group_progress([running], "not begun").ended
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_states_of_the_last_attempt() -> None:
     ],
 )
 def test_a_group_that_never_began_in_a_job_that_ended(job: dict[str, Any], expected: str) -> None:
-    assert standing([job], "b") == Standing(expected, job, None)  # type: ignore[arg-type]
+    assert group_progress([job], "b") == GroupProgress(expected, job, None)  # type: ignore[arg-type]
 
 
 def test_a_group_that_an_earlier_attempt_did_is_done() -> None:
     part = attempt("RUNNING", True, b="RUNNING")
-    found = standing([FAILED, part], "a")
+    found = group_progress([FAILED, part], "a")
     assert (found.verdict, found.job) == ("done", FAILED)
     assert verdict([FAILED, part], "b") == "going on"
     # An attempt that runs everything has not begun it yet.

@@ -11,8 +11,8 @@ from kedro.pipeline import Pipeline as KedroPipeline
 from kedro.pipeline import node as kedro_node
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError
-from airflow_provider_kedro_vertex.core.manifest import Node, Pipeline
-from airflow_provider_kedro_vertex.core.selection import select
+from airflow_provider_kedro_vertex.core.project.manifest import Node, Pipeline
+from airflow_provider_kedro_vertex.core.project.selection import select
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from tests.unit.core.pipelines import kedro_pipelines, manifest_pipeline
 

@@ -15,10 +15,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_kedro_vertex.core.manifest import Manifest, Parameter
-from airflow_provider_kedro_vertex.core.parameters import to_json
-from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
-from airflow_provider_kedro_vertex.core.plan import build_plan
+from airflow_provider_kedro_vertex.core.jobs.parameters import to_json
+from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
+from airflow_provider_kedro_vertex.core.plan.plan import build_plan
+from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Parameter
 from airflow_provider_kedro_vertex.project.cli.parameters import typed
 from airflow_provider_kedro_vertex.project.inspect import inspect_project
 

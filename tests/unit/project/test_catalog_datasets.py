@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.manifest import UNDECLARED, Dataset
+from airflow_provider_kedro_vertex.core.project.manifest import UNDECLARED, Dataset
 from airflow_provider_kedro_vertex.project.datasets import resolve_datasets
 
 PROJECT = Path("/home/somebody/project")

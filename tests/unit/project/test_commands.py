@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.findings import CODES
+from airflow_provider_kedro_vertex.core.checks.findings import CODES
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 

@@ -17,9 +17,9 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.checks import check_pipelines
+from airflow_provider_kedro_vertex.core.checks.check import check_pipelines
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, ManifestError
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.core.settings.legacy import IGNORED, OLD_KEYS
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.sections import fields_of

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, ProjectError
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Node, Parameter, Project
-from airflow_provider_kedro_vertex.core.plan import build_plan
+from airflow_provider_kedro_vertex.core.plan.plan import build_plan
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
+from airflow_provider_kedro_vertex.core.project.manifest import Dataset, Node, Parameter, Project
 from airflow_provider_kedro_vertex.project.inspect import inspect_project
 from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
 

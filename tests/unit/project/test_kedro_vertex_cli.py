@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.pipeline_spec import pipeline_spec
-from airflow_provider_kedro_vertex.core.plan import build_plan
+from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
+from airflow_provider_kedro_vertex.core.plan.plan import build_plan
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
 
 MakeProject = Callable[..., Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_kedro_vertex.core import manifest as manifests
 from airflow_provider_kedro_vertex.core.errors import ConfigError, ProjectError
-from airflow_provider_kedro_vertex.core.plan import build_plan
+from airflow_provider_kedro_vertex.core.plan.plan import build_plan
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.project.inspect import inspect_project
 
 MakeProject = Callable[..., Path]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex.core.manifest import Parameter
+from airflow_provider_kedro_vertex.core.project.manifest import Parameter
 from airflow_provider_kedro_vertex.project.parameters import MAX_NAMES, describe_parameters
 
 

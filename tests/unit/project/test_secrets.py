@@ -16,7 +16,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_kedro_vertex.core.locations import parse_location, without_secrets
+from airflow_provider_kedro_vertex.core.project.locations import parse_location, without_secrets
 
 MakeProject = Callable[..., Path]
 Vertex = Callable[..., Any]

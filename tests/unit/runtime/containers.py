@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_kedro_vertex.core.identity import RunContext, temp_folder
+from airflow_provider_kedro_vertex.core.jobs.identity import RunContext, temp_folder
 from airflow_provider_kedro_vertex.runtime.node_group.boundary import stored_url
 from airflow_provider_kedro_vertex.runtime.store import StoredDataset
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kedro.io import DataCatalog
 
-from airflow_provider_kedro_vertex.core.parameters import MAX_LENGTH
+from airflow_provider_kedro_vertex.core.jobs.parameters import MAX_LENGTH
 from tests.unit.runtime.containers import Project, context
 
 

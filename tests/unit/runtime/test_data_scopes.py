@@ -14,18 +14,18 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from airflow.providers.common.compat.sdk import DAG, TaskGroup
 
 from airflow_provider_kedro_vertex import kedro_vertex_task_group
-from airflow_provider_kedro_vertex.core import manifest as manifests
+from airflow_provider_kedro_vertex.compat import DAG, TaskGroup
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError
-from airflow_provider_kedro_vertex.core.manifest import Dataset, Manifest, Node, Pipeline
+from airflow_provider_kedro_vertex.core.jobs.states import is_over, succeeded
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
+from airflow_provider_kedro_vertex.core.project.manifest import Dataset, Manifest, Node, Pipeline
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
-from airflow_provider_kedro_vertex.core.states import is_over, succeeded
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.hooks import KedroVertexHook
 from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
-from airflow_provider_kedro_vertex.submitting import rendered
+from airflow_provider_kedro_vertex.task.run import rendered
 from airflow_provider_kedro_vertex.vertex.submission import submit_job
 from tests.storage import storage_emulator, storage_variables
 
@@ -62,8 +62,8 @@ class Vertex:
         task = rendered(task, context)
         if isinstance(task, KedroVertexCustomJobOperator):
             task.pre_execute(context)
-        request = task.job_request(KedroVertexHook(), context)
-        made = submit_job(request.client, request.collection, request.attempts, request.body)
+        asked = task.submission(context)
+        made = submit_job(asked.client, asked.request.collection, asked.task, asked.request.body)
         assert made.created
         return str(made.job["name"])
 

@@ -17,13 +17,12 @@ from hypothesis import strategies as st
 from kedro.framework.cli.utils import _split_params
 
 from airflow_provider_kedro_vertex import kedro_vertex_dag
-from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core.identity import run_key
+from airflow_provider_kedro_vertex.core.jobs.identity import run_key
+from airflow_provider_kedro_vertex.core.jobs.states import is_over, succeeded
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
-from airflow_provider_kedro_vertex.core.states import is_over, succeeded
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-from airflow_provider_kedro_vertex.hooks import KedroVertexHook
-from airflow_provider_kedro_vertex.submitting import rendered
+from airflow_provider_kedro_vertex.task.run import rendered
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
 from airflow_provider_kedro_vertex.vertex.submission import submit_job
 from tests.storage import storage_emulator, storage_variables
@@ -125,8 +124,8 @@ def _submit(name: str, mode: str, manifest: str, params: Mapping[str, Any]) -> t
         "logical_date": moment,
     }
     task: Any = dag.get_task(task_id)
-    request = rendered(task, context).job_request(KedroVertexHook(), context)
-    return request.client, submit_job(request.client, request.collection, request.attempts, request.body).job["name"]
+    made = rendered(task, context).submission(context)
+    return made.client, submit_job(made.client, made.request.collection, made.task, made.request.body).job["name"]
 
 
 def _success(client: VertexClient, name: str) -> None:

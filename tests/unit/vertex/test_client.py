@@ -24,7 +24,7 @@ from airflow_provider_kedro_vertex.core.errors import (
     UnavailableError,
     VertexApiError,
 )
-from airflow_provider_kedro_vertex.core.states import is_over
+from airflow_provider_kedro_vertex.core.jobs.states import is_over
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient, _seconds
 from tests.unit.jobs import IMAGE, body

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from airflow_provider_kedro_vertex.core.errors import VertexApiError
-from airflow_provider_kedro_vertex.core.states import is_ending, is_over, succeeded
-from airflow_provider_kedro_vertex.core.submission import KEY_LABEL, TRY_LABEL, Attempts
+from airflow_provider_kedro_vertex.core.jobs.attempts import KEY_LABEL, TRY_LABEL, TaskTry
+from airflow_provider_kedro_vertex.core.jobs.states import is_ending, is_over, succeeded
 from airflow_provider_kedro_vertex.vertex import client as client_module
 from airflow_provider_kedro_vertex.vertex import submission
 from airflow_provider_kedro_vertex.vertex.client import Collection, Endpoints, VertexClient
@@ -139,7 +139,7 @@ class TaskInstance(RuleBasedStateMachine):
         super().__init__()
         requests.post(f"{self.url}/_emulator/reset", timeout=120).raise_for_status()
         key = f"key-{next(self.numbers)}"
-        self.attempts = Attempts(key, key, "submit", -1, 1, 1, "monday")
+        self.attempts = TaskTry(key, key, "submit", -1, 1, 1, "monday")
         self.client = Mortal(self.url)
         self.job: str | None = None
         self.success = False

@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
 from google.auth.credentials import AnonymousCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_kedro_vertex.core import manifest as manifests
-from airflow_provider_kedro_vertex.core import retention
-from airflow_provider_kedro_vertex.core.states import is_over
+from airflow_provider_kedro_vertex.compat import DAG, AirflowFailException
+from airflow_provider_kedro_vertex.core.jobs import retention
+from airflow_provider_kedro_vertex.core.jobs.states import is_over
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-from airflow_provider_kedro_vertex.maintenance import KedroVertexCleanupOperator
-from airflow_provider_kedro_vertex.task.compat import AirflowFailException
+from airflow_provider_kedro_vertex.operators import KedroVertexCleanupOperator
 from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
 from airflow_provider_kedro_vertex.vertex.retention import clean
 from tests.unit.conftest import small_manifest

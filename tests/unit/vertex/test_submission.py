@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex.core.states import succeeded
-from airflow_provider_kedro_vertex.core.submission import Attempts, Choice, Verdict
+from airflow_provider_kedro_vertex.core.jobs.attempts import Choice, TaskTry, Verdict
+from airflow_provider_kedro_vertex.core.jobs.states import succeeded
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
 from airflow_provider_kedro_vertex.vertex.submission import live_jobs, submit_job
 from tests.unit.jobs import body
@@ -17,11 +17,11 @@ from tests.unit.vertex.test_client import LONG, wait
 OK, BAD = "print('fine')", "raise SystemExit(1)"
 
 
-def attempts(name: str, try_number: int = 1, first_try: int = 1, run_start: str = "monday") -> Attempts:
-    return Attempts(f"key-{name}", f"key-{name}", "submit", -1, try_number, first_try, run_start)
+def attempts(name: str, try_number: int = 1, first_try: int = 1, run_start: str = "monday") -> TaskTry:
+    return TaskTry(f"key-{name}", f"key-{name}", "submit", -1, try_number, first_try, run_start)
 
 
-def submit(client: VertexClient, tries: Attempts, code: str) -> tuple[str, bool]:
+def submit(client: VertexClient, tries: TaskTry, code: str) -> tuple[str, bool]:
     """Submit, and tell the id of the job and whether it is new."""
     done = submit_job(client, "pipelineJobs", tries, lambda job_id, _earlier: body(code, labels=tries.labels))
     return done.job["name"].rpartition("/")[2], done.created
@@ -127,7 +127,7 @@ def test_the_live_jobs_of_a_task_are_found_by_their_ids(client: VertexClient) ->
     client.cancel_job(f"{client.parent}/pipelineJobs/{second}")
 
 
-def job(number: int, state: str, tries: Attempts, **labels: str) -> dict[str, Any]:
+def job(number: int, state: str, tries: TaskTry, **labels: str) -> dict[str, Any]:
     created = f"2013-06-01T00:00:0{number}Z"
     return {"name": f"jobs/{number}", "state": state, "createTime": created, "labels": {**tries.labels, **labels}}
 

@@ -1,0 +1,1 @@
+"""Checks before anything is paid for: findings with a code, a fix and a page."""

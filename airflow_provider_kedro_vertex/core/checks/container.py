@@ -1,0 +1,151 @@
+"""Checks of what a container is given: its image, its environment, and settings that its mode does not know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
+
+from airflow_provider_kedro_vertex.core.checks.findings import Finding
+from airflow_provider_kedro_vertex.core.jobs.job_body import MAX_VARIABLES
+from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup
+
+Mode = Literal["pipeline_job", "custom_job"]
+
+#: Stands in a message for the groups that a finding is about.
+GROUP = "{node}"
+
+_IMAGE = re.compile(
+    r"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@sha256:(?P<digest>[0-9a-f]{64}))?"
+)
+_FLOATING_TAGS = frozenset({"latest", "main", "master", "dev", "develop", "stable", "edge", "nightly"})
+_SECRET_NAME = re.compile(
+    r"(?:^|_)(?:TOKEN|SECRET|PASSWORD|PASSWD|API_KEY|ACCESS_KEY|PRIVATE_KEY|CREDENTIALS?)(?:_|$)", re.IGNORECASE
+)
+_USER_IN_URL = re.compile(r"://[^/@\s]+:[^/@\s]+@")
+_TELEMETRY = ("DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY")
+#: Set by the containers themselves, so that a value of ``env`` would be lost.
+_OWN_VARIABLES = frozenset({"GCP_PROJECT_ID", "GCP_REGION", "KEDRO_CONFIG_JOB_NAME", "KEDRO_CONFIG_RUN_ID"})
+
+
+def in_container(group: NodeGroup, mode: Mode) -> Iterator[Finding]:
+    """Check one container; :data:`GROUP` in a message is to be replaced by the group's name."""
+    for look in _LOOKS[mode]:
+        yield from look(group)
+
+
+def _image(group: NodeGroup) -> Iterator[Finding]:
+    match = _IMAGE.fullmatch(group.image)
+    if match is None:
+        yield Finding(
+            "KV007",
+            "error",
+            f"The image {group.image!r} of {{node}} is no name of an image.",
+            "Write it as REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME:TAG.",
+        )
+    elif not match["digest"] and (match["tag"] is None or match["tag"] in _FLOATING_TAGS):
+        what = "has no tag" if match["tag"] is None else f"has the floating tag {match['tag']!r}"
+        yield Finding(
+            "KV007",
+            "warning",
+            f"The image {group.image!r} of {{node}} {what}: a retry may run other code than the first try.",
+            "Give each build a tag of its own, such as the commit, or write the digest.",
+        )
+
+
+def _variables(group: NodeGroup) -> Iterator[Finding]:
+    names = group.settings.env.keys() | group.settings.secret_env.keys()
+    if len(group.settings.env) > MAX_VARIABLES:
+        yield Finding(
+            "KV017",
+            "error",
+            f"{{node}} has {len(group.settings.env)} environment variables, and Vertex AI takes {MAX_VARIABLES}.",
+            "Put values that belong together into a Kedro parameter.",
+        )
+    for name in sorted(names & _OWN_VARIABLES):
+        yield Finding(
+            "KV017", "warning", f"{name} of {{node}} is set by the containers themselves.", f"Remove {name} from env."
+        )
+    for name in sorted(group.settings.env.keys() & group.settings.secret_env.keys()):
+        yield Finding(
+            "KV017",
+            "warning",
+            f"{name} of {{node}} is in env and in secret_env; the secret wins.",
+            "Remove one of them.",
+        )
+
+
+def _secrets(group: NodeGroup) -> Iterator[Finding]:
+    for name, value in group.settings.env.items():
+        if may_be_secret(name, value):
+            yield Finding(
+                "KV018",
+                "warning",
+                f"The environment variable {name} of {{node}} may hold a secret, and everyone who may see the job "
+                f"sees it.",
+                f"Keep it in Secret Manager: secret_env: {{{name}: projects/PROJECT/secrets/NAME/versions/latest}}.",
+            )
+
+
+def may_be_secret(name: str, value: str) -> bool:
+    """Tell whether an environment variable seems to hold a secret: by its name, or as a password inside a URL."""
+    return bool(value) and bool(_SECRET_NAME.search(name) or _USER_IN_URL.search(value))
+
+
+def _telemetry(group: NodeGroup) -> Iterator[Finding]:
+    if all(group.settings.env.get(name) == "" for name in _TELEMETRY):
+        yield Finding(
+            "KV019",
+            "warning",
+            "Kedro's telemetry is on in {node}: it would report to a server from each container, and older releases "
+            "of kedro-telemetry end a run where nobody can be asked for consent.",
+            f"Remove {' and '.join(_TELEMETRY)} from env.",
+        )
+
+
+def _only_in_custom_jobs(group: NodeGroup) -> Iterator[Finding]:
+    settings, resources = group.settings, group.resources
+    given = {
+        "nodes.scheduling": settings.scheduling,
+        "nodes.persistent_resource_id": settings.persistent_resource_id,
+        "nodes.nfs_mounts": settings.nfs_mounts,
+        "nodes.lustre_mounts": settings.lustre_mounts,
+        "nodes.tensorboard": settings.tensorboard,
+        "nodes.enable_web_access": settings.enable_web_access,
+        "nodes.enable_dashboard_access": settings.enable_dashboard_access,
+        "nodes.replica_count": settings.replica_count,
+        "resources.machine_type": resources.machine_type,
+        "resources.gpu_partition_size": resources.gpu_partition_size,
+        "resources.tpu_topology": resources.tpu_topology,
+        "resources.disk": resources.disk,
+        "resources.reservation": resources.reservation,
+    }
+    yield from _without_effect(given, "pipeline_job", "custom_job")
+
+
+def _only_in_pipeline_jobs(group: NodeGroup) -> Iterator[Finding]:
+    given = {
+        "nodes.caching": group.settings.caching,
+        "nodes.cache_key": group.settings.cache_key,
+        "retry_policy": group.retry and group.retry.num_retries,
+    }
+    yield from _without_effect(given, "custom_job", "pipeline_job")
+
+
+def _without_effect(given: Mapping[str, object], mode: Mode, other: Mode) -> Iterator[Finding]:
+    for name, value in given.items():
+        if value:
+            yield Finding(
+                "KV016",
+                "warning",
+                f"{name} of {{node}} has no effect in mode {mode}.",
+                f"Run with mode={other!r}, or remove it.",
+            )
+
+
+_COMMON = (_image, _variables, _secrets, _telemetry)
+_LOOKS: Mapping[Mode, tuple[Callable[[NodeGroup], Iterator[Finding]], ...]] = {
+    "pipeline_job": (*_COMMON, _only_in_custom_jobs),
+    "custom_job": (*_COMMON, _only_in_pipeline_jobs),
+}

@@ -1,0 +1,146 @@
+"""Checks of settings that hold for every pipeline of a project."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from airflow_provider_kedro_vertex.core.checks.findings import Finding
+from airflow_provider_kedro_vertex.core.errors import did_you_mean
+from airflow_provider_kedro_vertex.core.plan.grouping import TAG_PREFIXES
+from airflow_provider_kedro_vertex.core.project.locations import parse_location
+from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
+from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, PerNode, node_names
+
+_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
+_RESERVED_LABELS = ("airflow-", "kedro-", "vertex-ai-pipelines-run-billing-id")
+
+
+def check_settings(manifest: Manifest, config: RunConfig) -> tuple[Finding, ...]:
+    """Check what does not depend on the pipeline that is run."""
+    return tuple(
+        finding
+        for found in (
+            _labels(config),
+            _selectors(manifest, config),
+            _mlflow(config),
+            _exclusive(config),
+        )
+        for finding in found
+    )
+
+
+def missing(config: RunConfig) -> Iterator[Finding]:
+    """Find settings without which nothing can be planned."""
+    if not config.root:
+        yield Finding(
+            "KV008",
+            "error",
+            "No root is set: the Cloud Storage place where runs keep their data.",
+            "Set run_config.root to gs://bucket/prefix in conf/base/vertexai.yml.",
+        )
+    if not config.image and not any(settings.image for settings in config.nodes.values()):
+        yield Finding(
+            "KV007",
+            "error",
+            "No image is set: the container image that holds the Kedro project.",
+            "Set run_config.image in conf/base/vertexai.yml.",
+        )
+
+
+def _labels(config: RunConfig) -> Iterator[Finding]:
+    for key, value in config.labels.items():
+        if key.startswith(_RESERVED_LABELS):
+            yield Finding("KV010", "error", f"The label {key!r} is reserved.", "Choose another name.")
+        elif not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
+            yield Finding(
+                "KV010",
+                "error",
+                f"The label {key!r} with the value {value!r} is none for Google Cloud.",
+                "Use at most 63 lower case letters, digits, _ and -; the name begins with a letter.",
+            )
+    if config.job_id_prefix is not None and not re.fullmatch(r"[a-z][a-z0-9-]{0,62}", config.job_id_prefix):
+        yield Finding(
+            "KV009",
+            "error",
+            f"The job_id_prefix {config.job_id_prefix!r} is illegal in the id of a job.",
+            "Use at most 63 lower case letters, digits and dashes; begin with a letter.",
+        )
+
+
+def _selectors(manifest: Manifest, config: RunConfig) -> Iterator[Finding]:
+    maps: Mapping[str, Mapping[str, object]] = {
+        "resources": config.resources,
+        "nodes": config.nodes,
+        "retry_policy": config.retry_policy,
+    }
+    if not any(selector != DEFAULT for entries in maps.values() for selector in entries):
+        return
+    nodes = {node for pipeline in manifest.pipelines.values() for node in pipeline.nodes}
+    tags = {tag for node in nodes for tag in node.tags}
+    names = {name for node in nodes for name in node_names(node.name)} | _group_names(nodes, config)
+    for section, entries in maps.items():
+        for selector in entries:
+            if selector == DEFAULT or selector in tags or selector in names:
+                continue
+            if "*" in selector and PerNode({selector: True}).find(names, ()):
+                continue
+            known = {node.name for node in nodes} | tags
+            yield Finding(
+                "KV014",
+                "warning",
+                f"{section}.{selector} matches no node and no tag of any registered pipeline.",
+                (did_you_mean(selector, known).strip() or "Name a node, a tag or a pattern such as train_*."),
+            )
+
+
+def _group_names(nodes: Iterable[Node], config: RunConfig) -> set[str]:
+    """The names that groups may have, whatever the pipeline: a setting may be meant for a group by its name."""
+    kind = config.grouping.kind if config.grouping else "none"
+    if kind == "none":
+        return set()
+    spaces = {part for node in nodes if node.namespace for part in _spaces(node.namespace)}
+    tails = {
+        tag[len(prefix) :]
+        for node in nodes
+        for tag in node.tags
+        for prefix in _prefixes(config)
+        if tag.startswith(prefix)
+    }
+    groups = {node.group for node in nodes if node.group}
+    return {name for group in spaces | tails | groups for name in node_names(group)}
+
+
+def _spaces(namespace: str) -> Iterator[str]:
+    parts = namespace.split(".")
+    return (".".join(parts[: depth + 1]) for depth in range(len(parts)))
+
+
+def _prefixes(config: RunConfig) -> tuple[str, ...]:
+    return (config.grouping.tag_prefix if config.grouping else ()) or TAG_PREFIXES
+
+
+def _mlflow(config: RunConfig) -> Iterator[Finding]:
+    uri = config.mlflow.tracking_uri if config.mlflow else None
+    if uri is None or config.settings_for((), ()).env.get("MLFLOW_TRACKING_URI"):
+        return
+    if parse_location(uri).scope != "remote":
+        yield Finding(
+            "KV006",
+            "error",
+            f"mlflow.yml tracks to {uri!r}, which is on each container's own disk or machine: nothing would be kept.",
+            "Set server.mlflow_tracking_uri to a server that the containers reach.",
+        )
+
+
+def _exclusive(config: RunConfig) -> Iterator[Finding]:
+    network = config.network
+    if network and network.psc_interface and (network.vpc or network.reserved_ip_ranges):
+        yield Finding(
+            "KV015",
+            "error",
+            "network.psc_interface goes neither with network.vpc nor with network.reserved_ip_ranges.",
+            "Keep the interface or the peered network.",
+        )

@@ -1,0 +1,103 @@
+"""Runtime parameters: what a run says over the project's parameters, as ``kedro run --params`` would."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.text import json_argument
+
+#: Longer texts travel as an object in Cloud Storage: Linux takes 128 KiB for one argument of a process
+#: (MAX_ARG_STRLEN), and an argument may get a few words more on its way.
+MAX_ARGUMENT_LENGTH = 100 * 1024
+#: More than this is data, and no parameters.
+MAX_LENGTH = 16 * 1024 * 1024
+
+#: An Airflow param of this name says how a run goes on after a failure, and is no parameter of Kedro's.
+FORCE_FULL_RUN = "force_full_run"
+
+
+def nested(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn dotted names into nested ones, as Kedro's command line does: ``{"a.b": 1}`` is ``{"a": {"b": 1}}``.
+
+    Mappings are merged at every depth; the argument stays as it is.
+
+    :raises ConfigError: two names contradict each other, such as ``a`` and ``a.b``.
+    """
+    result: dict[str, Any] = {}
+    for name, value in parameters.items():
+        _place(result, name.split("."), value, name)
+    return result
+
+
+def _place(branch: dict[str, Any], path: list[str], value: Any, name: str) -> None:
+    *parents, last = path
+    for parent in parents:
+        branch = branch.setdefault(parent, {})
+        if not isinstance(branch, dict):
+            raise ConfigError(f"Parameter {name!r} contradicts parameter {parent!r}: one of them must go.")
+    if isinstance(value, Mapping) and isinstance(branch.setdefault(last, {}), dict):
+        for key, item in value.items():
+            _place(branch[last], [key], item, f"{name}.{key}")
+    elif last in branch:
+        raise ConfigError(f"Parameter {name!r} is given twice, once nested and once by its dotted name.")
+    else:
+        branch[last] = value
+
+
+def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge nested parameters at every depth; where both have another value than a mapping, ``own`` counts."""
+    merged = dict(base)
+    for name, value in own.items():
+        below = merged.get(name)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            value = merge(below, value)
+        merged[name] = value
+    return merged
+
+
+def to_json(parameters: Mapping[str, Any]) -> str:
+    """Write runtime parameters as JSON text that keeps their types; dates become ISO 8601.
+
+    The text travels as one string, since a protobuf Struct would turn 1 into 1.0.
+
+    :raises ConfigError: a value is of a type that JSON does not have, and the message names the parameter; or the text
+        is longer than :data:`MAX_LENGTH`.
+    """
+    for name, value in parameters.items():
+        try:
+            json.dumps(value, sort_keys=True, default=_date)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ConfigError(f"Parameter {name!r} cannot be passed to the nodes: {error}.") from None
+    text = json_argument(json.dumps(parameters, sort_keys=True, default=_date))
+    if len(text) > MAX_LENGTH:
+        raise ConfigError(
+            f"The runtime parameters take {len(text):,} bytes, and {MAX_LENGTH:,} are taken at most. "
+            "Put large values into a dataset, and pass where it is."
+        )
+    return text
+
+
+def is_long(text: str) -> bool:
+    """Tell whether JSON text is too long for an argument, so that it must be stored where the nodes read it."""
+    return len(text) > MAX_ARGUMENT_LENGTH
+
+
+def stored_at(folder: str, text: str) -> str:
+    """Where JSON text is stored that is too long for an argument, which then is ``@`` and this place.
+
+    The name has the digest of the text, so that it may be written again and is checked when it is read.
+
+    :param folder: of the run; see :func:`.identity.temp_folder`.
+    """
+    return f"{folder}/params-{hashlib.sha256(text.encode()).hexdigest()}.json"
+
+
+def _date(value: Any) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"a {type(value).__name__} is not a JSON value")

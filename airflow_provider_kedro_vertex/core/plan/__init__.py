@@ -1,0 +1,1 @@
+"""From a pipeline and its settings to a plan: which nodes share a container, and what each container needs."""

@@ -1,0 +1,357 @@
+"""The plan: the node groups of one pipeline with their edges, image, resources and commands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+
+from airflow_provider_kedro_vertex.core.errors import PlanError, did_you_mean
+from airflow_provider_kedro_vertex.core.plan.group_settings import ContainerSettings, GroupSettings, required
+from airflow_provider_kedro_vertex.core.plan.grouping import Group, grouped
+from airflow_provider_kedro_vertex.core.project.graph import Graph, dataset, graph_of
+from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest, Node
+from airflow_provider_kedro_vertex.core.project.selection import pipeline_names, registered, select
+from airflow_provider_kedro_vertex.core.settings.filters import Selection
+from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings, Resources, RetryPolicy
+from airflow_provider_kedro_vertex.core.settings.run_config import Grouping, RunConfig
+from airflow_provider_kedro_vertex.core.text import slug
+
+COMMAND = ("python", "-m", "airflow_provider_kedro_vertex.runtime", "run")
+
+#: Keeps the names in a spec readable in the console and far below every limit of the API.
+TASK_ID_LENGTH = 80
+
+#: The task of the pipeline that runs last, and the task that it waits for, which holds all others.
+EXIT_TASK_ID = "on-exit"
+EXIT_HANDLER_ID = "exit-handler-1"
+
+
+@dataclass(frozen=True)
+class NodeGroup:
+    """Nodes that run one after another in one container.
+
+    :param name: what the user calls it: a node's name, a namespace, the rest of a tag.
+    :param task_id: its name on Vertex AI: lower case letters, digits and dashes, unique in the plan.
+    :param nodes: the names of its nodes, in order.
+    :param upstream: the task ids that must succeed first, sorted.
+    :param inputs: datasets that it takes from other groups, sorted.
+    :param outputs: datasets that other groups take from it, sorted.
+    :param image: the container image.
+    :param resources: what the container asks for.
+    :param settings: how the container runs.
+    :param retry: how often Vertex AI tries it again; None for never.
+    :param namespace: the namespace that all of its nodes are in, the deepest one; None if there is none.
+    :param tags: the tags of its nodes, sorted.
+    :param arguments: what follows :data:`COMMAND`, without ``--params`` and ``--context``.
+    """
+
+    name: str
+    task_id: str
+    nodes: tuple[str, ...]
+    upstream: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    image: str
+    resources: Resources
+    settings: NodeSettings
+    retry: RetryPolicy | None
+    namespace: str | None
+    tags: tuple[str, ...]
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One pipeline, or a slice of it, ready to become jobs.
+
+    :param name: the pipeline's name on Vertex AI: project and pipeline, lower case letters, digits and dashes.
+    :param pipeline: Kedro's name of the pipeline; several have commas between them.
+    :param root: ``gs://bucket/prefix``.
+    :param groups: each after those that it depends on.
+    :param exit_group: what runs last, whatever the outcome of the others; None if there is no such pipeline.
+    :param shares_data: whether other jobs of the run make data for this one and take data from it.
+    """
+
+    name: str
+    project: str
+    pipeline: str
+    env: str | None
+    root: str
+    config: RunConfig
+    groups: tuple[NodeGroup, ...]
+    exit_group: NodeGroup | None = None
+    shares_data: bool = False
+
+    def only(self, task_ids: Collection[str]) -> Plan:
+        """The plan of some of the groups: what the others make is taken as stored, by an earlier job of the same run.
+
+        :raises PlanError: there is no group of that id, or none is given.
+        """
+        known = {group.task_id for group in self.groups}
+        for task_id in sorted(set(task_ids) - known):
+            raise PlanError(f"Plan {self.name!r} has no group {task_id!r}.", did_you_mean(task_id, known))
+        if not task_ids:
+            raise PlanError(f"No group of plan {self.name!r} is chosen, so nothing would run.", "Name at least one.")
+        wanted = frozenset(task_ids)
+        return replace(
+            self,
+            groups=tuple(
+                replace(group, upstream=tuple(upstream for upstream in group.upstream if upstream in wanted))
+                for group in self.groups
+                if group.task_id in wanted
+            ),
+        )
+
+
+def build_plan(
+    manifest: Manifest,
+    pipeline: str = DEFAULT_PIPELINE,
+    config: RunConfig | None = None,
+    selection: Selection | None = None,
+    *,
+    shares_data: bool = False,
+) -> Plan:
+    """Plan a registered pipeline. Costs time linear in nodes and edges.
+
+    :param pipeline: a registered pipeline, or several with commas between them.
+    :param config: the settings to use; the manifest's own by default.
+    :param selection: the slice to run; all of the pipeline by default.
+    :param shares_data: other jobs of the run make data for this one and take data from it, also in memory.
+    :raises PlanError: the pipeline or a name of the selection is unknown, nothing would run, the slice lacks data that
+        a node outside of it makes in memory, groups depend on each other in a circle, or two names become the same on
+        Vertex AI.
+    :raises ConfigError: no ``image`` or no ``root`` is set, or the nodes of a group ask for different things.
+    """
+    config = config or manifest.config
+    whole = registered(manifest, pipeline)
+    if not whole.nodes:
+        raise PlanError(
+            f"Pipeline {pipeline!r} of project {manifest.project.name!r} has no nodes, so nothing would run.",
+            "Name a pipeline that has some.",
+        )
+    nodes = select(whole, selection) if selection else whole.nodes
+    in_memory = _in_memory(manifest, whole.nodes)
+    graph = graph_of(nodes)
+    part = selection if len(nodes) < len(whole.nodes) else None
+    if part and not shares_data:
+        _complete(graph, whole.nodes, in_memory, pipeline)
+    others = _others(manifest, whole.nodes, graph, in_memory) if shares_data else _outside(whole.nodes, graph)
+    groups = _groups(graph, manifest, pipeline, config, in_memory, part, others)
+    exit_group = _exit_group(manifest, pipeline, config)
+    if exit_group is not None:
+        _task_ids([*(group.name for group in groups), EXIT_TASK_ID, EXIT_HANDLER_ID], "Groups")
+    root = required(config.root, "root", "the Cloud Storage place where runs keep their data, gs://bucket/prefix")
+    return Plan(
+        name="-".join([slug(manifest.project.name), *([slug(pipeline)] if pipeline != DEFAULT_PIPELINE else [])]),
+        project=manifest.project.name,
+        pipeline=pipeline,
+        env=manifest.env,
+        root=root,
+        config=config,
+        groups=groups,
+        exit_group=exit_group,
+        shares_data=shares_data,
+    )
+
+
+def _in_memory(manifest: Manifest, nodes: Iterable[Node]) -> frozenset[str]:
+    """The datasets that nodes make and that live in memory only, without transcoding."""
+    stored = {dataset(name) for name, described in manifest.datasets.items() if described.scope != "memory"}
+    return frozenset(name for node in nodes for name in map(dataset, node.outputs) if name not in stored)
+
+
+def _complete(graph: Graph, whole: Iterable[Node], in_memory: Collection[str], pipeline: str) -> None:
+    """Refuse a slice that needs data which only a node outside of it makes, and nobody keeps."""
+    makers = {dataset(output): node.name for node in whole for output in node.outputs}
+    for node in graph.nodes:
+        for name in map(dataset, node.inputs):
+            if name in in_memory and name not in graph.makers:
+                raise PlanError(
+                    f"Node {node.name!r} needs dataset {name!r}, which node {makers[name]!r} makes in memory and which "
+                    f"is not part of this slice of pipeline {pipeline!r}.",
+                    f"Declare {name!r} in the catalog with a place in shared storage, or select that node too.",
+                )
+
+
+@dataclass(frozen=True)
+class _Others:
+    """The datasets of a plan's nodes that concern nodes outside of the plan.
+
+    :param free_inputs: made by nodes that are not of this run: the container takes what earlier runs left.
+    :param shared_inputs: made by other jobs of this run.
+    :param shared_outputs: taken by other jobs of this run, in other pipelines.
+    """
+
+    free_inputs: frozenset[str] = frozenset()
+    shared_inputs: frozenset[str] = frozenset()
+    shared_outputs: frozenset[str] = frozenset()
+
+    def arguments(self, nodes: Iterable[Node]) -> list[str]:
+        """The arguments of these nodes' container that name them."""
+        inputs, outputs = zip(*((node.inputs, node.outputs) for node in nodes), strict=True)
+        loaded, made = ({dataset(name) for names in each for name in names} for each in (inputs, outputs))
+        options = {
+            "--free-input": loaded & self.free_inputs,
+            "--shared-input": loaded & self.shared_inputs,
+            "--shared-output": made & self.shared_outputs,
+        }
+        return [argument for option, names in options.items() for name in sorted(names) for argument in (option, name)]
+
+
+def _outside(whole: Iterable[Node], graph: Graph) -> _Others:
+    """A run that has its data to itself: what the other nodes of the pipeline make is not of this run."""
+    made = frozenset(dataset(output) for node in whole for output in node.outputs)
+    return _Others(free_inputs=made - graph.makers.keys())
+
+
+def _others(manifest: Manifest, whole: Iterable[Node], graph: Graph, in_memory: frozenset[str]) -> _Others:
+    """A run that shares its data: any other node of the project may be part of it."""
+    own = {node.name for node in whole}
+    taken = {
+        dataset(name)
+        for pipeline in manifest.pipelines.values()
+        for node in pipeline.nodes
+        if node.name not in own  # what the others of its own pipeline take, the container knows
+        for name in node.inputs
+    }
+    return _Others(shared_inputs=frozenset(makers(manifest)) - graph.makers.keys(), shared_outputs=in_memory & taken)
+
+
+def makers(manifest: Manifest) -> dict[str, str]:
+    """The datasets that nodes of any registered pipeline make, without transcoding, each with the name of a node."""
+    nodes = (node for pipeline in manifest.pipelines.values() for node in pipeline.nodes)
+    return {dataset(output): node.name for node in nodes for output in node.outputs}
+
+
+def _groups(
+    graph: Graph,
+    manifest: Manifest,
+    pipeline: str,
+    config: RunConfig,
+    in_memory: Collection[str],
+    part: Selection | None,
+    others: _Others,
+) -> tuple[NodeGroup, ...]:
+    grouping = config.grouping or Grouping("none")
+    if grouping.kind == "callable" and all(node.group is None for node in graph.nodes):
+        raise PlanError(
+            f"The manifest has no groups of {grouping.callable}, since the project's own function is called when the "
+            "manifest is written.",
+            "Set run_config.grouping in conf/base/vertexai.yml and write the manifest again.",
+        )
+    settings = GroupSettings(config, graph.nodes, part)
+    alike = settings.alike() if grouping.kind == "auto" else ()
+    groups = grouped(graph, grouping, pipeline, in_memory, alike)
+    task_ids = _task_ids([group.name for group in groups], "Nodes" if grouping.kind == "none" else "Groups")
+    owner = {at: index for index, group in enumerate(groups) for at in group.nodes}
+    command = _command(pipeline, manifest)
+    found = []
+    for index, group in enumerate(groups):
+        members = [graph.nodes[at] for at in group.nodes]
+        taken = {
+            name
+            for node in members
+            for name in map(dataset, node.inputs)
+            if name in graph.makers and owner[graph.makers[name]] != index
+        }
+        given_to = {consumer for at in group.nodes for consumer in graph.consumers[at] if owner[consumer] != index}
+        made = {dataset(output) for node in members for output in node.outputs}
+        given = {name for at in given_to for name in map(dataset, graph.nodes[at].inputs)} & made
+        found.append(
+            _node_group(
+                group.name,
+                members,
+                settings.of(group),
+                command,
+                task_id=task_ids[index],
+                upstream=sorted({task_ids[owner[graph.makers[name]]] for name in taken}),
+                inputs=sorted(taken),
+                outputs=sorted(given),
+                more=others.arguments(members),
+            )
+        )
+    return tuple(found)
+
+
+def _exit_group(manifest: Manifest, pipeline: str, config: RunConfig) -> NodeGroup | None:
+    name = config.on_exit_pipeline
+    if not name or name == pipeline:
+        return None
+    nodes = manifest.pipeline(name).nodes
+    if not nodes:
+        raise PlanError(
+            f"The on_exit_pipeline {name!r} of project {manifest.project.name!r} has no nodes.",
+            "Give it some, or take on_exit_pipeline out of the settings.",
+        )
+    said = GroupSettings(config, nodes).of(Group(name, tuple(range(len(nodes)))))
+    return _node_group(name, nodes, said, _command(name, manifest), task_id=EXIT_TASK_ID)
+
+
+def _node_group(
+    name: str,
+    nodes: Sequence[Node],
+    said: ContainerSettings,
+    command: Iterable[str],
+    *,
+    task_id: str,
+    upstream: Iterable[str] = (),
+    inputs: Iterable[str] = (),
+    outputs: Iterable[str] = (),
+    more: Iterable[str] = (),
+) -> NodeGroup:
+    return NodeGroup(
+        name=name,
+        task_id=task_id,
+        nodes=tuple(node.name for node in nodes),
+        upstream=tuple(upstream),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        image=said.image,
+        resources=said.resources,
+        settings=said.settings,
+        retry=said.retry,
+        namespace=_common_namespace([node.namespace for node in nodes]),
+        tags=tuple(sorted({tag for node in nodes for tag in node.tags})),
+        arguments=(
+            *command,
+            *(argument for node in nodes for argument in ("--node", node.name)),
+            *more,
+            *said.arguments,
+        ),
+    )
+
+
+def _command(pipeline: str, manifest: Manifest) -> tuple[str, ...]:
+    """The part that is the same in each of a pipeline's commands."""
+    names = (argument for name in pipeline_names(manifest, pipeline) for argument in ("--pipeline", name))
+    return (*names, *(("--env", manifest.env) if manifest.env is not None else ()))
+
+
+def _task_ids(names: Sequence[str], what: str) -> list[str]:
+    """Name groups on Vertex AI.
+
+    :raises PlanError: two groups would get the same name.
+    """
+    owner: dict[str, str] = {}
+    found = []
+    for name in names:
+        task_id = slug(name)
+        if len(task_id) > TASK_ID_LENGTH:
+            digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+            task_id = f"{task_id[: TASK_ID_LENGTH - 9].strip('-')}-{digest}"
+        if task_id in owner:
+            raise PlanError(
+                f"{what} {owner[task_id]!r} and {name!r} would both be named {task_id!r} on Vertex AI.",
+                "Rename one of them.",
+            )
+        owner[task_id] = name
+        found.append(task_id)
+    return found
+
+
+def _common_namespace(namespaces: Sequence[str | None]) -> str | None:
+    parts = [namespace.split(".") if namespace else [] for namespace in namespaces]
+    common = takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))
+    return ".".join(level[0] for level in common) or None

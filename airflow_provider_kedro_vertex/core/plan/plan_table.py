@@ -1,0 +1,167 @@
+"""A plan as a person reads it: its groups, their machines, edges and price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan
+from airflow_provider_kedro_vertex.core.project.graph import levels
+from airflow_provider_kedro_vertex.core.settings.machine_prices import AS_OF, PRICED_REGION
+from airflow_provider_kedro_vertex.core.settings.machines import Machine, choose
+
+
+@dataclass(frozen=True)
+class Row:
+    """One node group.
+
+    :param machine: the machine that it needs: a CustomJob gets it, a PipelineJob's container one of that size.
+    :param replicas: how many of them.
+    :param is_exit: whether it runs last, whatever the others' outcome is.
+    """
+
+    group: NodeGroup
+    machine: Machine
+    replicas: int
+    is_exit: bool
+
+    @property
+    def dollars_an_hour(self) -> float | None:
+        """An estimate; None for a machine that nothing is known of."""
+        price = self.machine.dollars_an_hour
+        return None if price is None else price * self.replicas
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON: names, machine, edges and price."""
+        return {
+            "group": self.group.name,
+            "task_id": self.group.task_id,
+            "nodes": list(self.group.nodes),
+            "upstream": list(self.group.upstream),
+            "machine_type": self.machine.machine_type,
+            "accelerator_type": self.machine.accelerator_type,
+            "accelerator_count": self.machine.accelerator_count,
+            "replicas": self.replicas,
+            "dollars_an_hour": self.dollars_an_hour,
+        }
+
+
+@dataclass(frozen=True)
+class PlanTable:
+    """The rows of a plan, and what its grouping saves.
+
+    :param rows: in the plan's order; the exit group comes last.
+    :param edges: how many times one group waits for another.
+    :param nodes: how many nodes the groups have.
+    :param longest: how many containers follow one another at most.
+    :param alone: the same with a container for each node; None if that is what the plan has.
+    """
+
+    rows: tuple[Row, ...]
+    edges: int
+    nodes: int
+    longest: int
+    alone: PlanTable | None
+
+    @property
+    def dollars_an_hour(self) -> float | None:
+        """Dollars an hour while all containers run at the same time; None if the price of one is unknown."""
+        prices = [row.dollars_an_hour for row in self.rows]
+        return None if None in prices else sum(price for price in prices if price is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON: the rows and their sums."""
+        return {
+            "groups": [row.to_dict() for row in self.rows],
+            "edges": self.edges,
+            "nodes": self.nodes,
+            "longest_chain": self.longest,
+            "dollars_an_hour": self.dollars_an_hour,
+            "prices": {"region": PRICED_REGION, "as_of": AS_OF, "estimate": True},
+            "with_a_container_for_each_node": self.alone
+            and {
+                "groups": len(self.alone.rows),
+                "edges": self.alone.edges,
+                "longest_chain": self.alone.longest,
+                "dollars_an_hour": self.alone.dollars_an_hour,
+            },
+        }
+
+    def to_text(self) -> str:
+        """As a table with a line for each group, and sentences with the sums."""
+        cells = [("GROUP", "NODES", "MACHINE", "$/HOUR", "AFTER")]
+        for row in self.rows:
+            machine = str(row.machine) if row.replicas == 1 else f"{row.replicas} x ({row.machine})"
+            after = "all, also after a failure" if row.is_exit else ", ".join(row.group.upstream) or "-"
+            cells.append((row.group.task_id, str(len(row.group.nodes)), machine, _dollars(row.dollars_an_hour), after))
+        lines = _aligned(cells)
+        lines += ["", self._sums()]
+        if self.alone is not None:
+            lines.append(self._saving(self.alone))
+        lines.append(
+            f"Prices are estimates for {PRICED_REGION}, written down on {AS_OF}, without discounts, disks and Spot."
+        )
+        return "\n".join(lines) + "\n"
+
+    def _sums(self) -> str:
+        return (
+            f"{_count(len(self.rows), 'container')} for {_count(self.nodes, 'node')}, {_count(self.edges, 'edge')}; at "
+            f"most {self.longest} one after another. All at once cost ${_dollars(self.dollars_an_hour)} an hour."
+        )
+
+    def _saving(self, alone: PlanTable) -> str:
+        fewer, shorter = len(alone.rows) - len(self.rows), alone.longest - self.longest
+        return (
+            f"With a container for each node: {_count(len(alone.rows), 'container')}, at most {alone.longest} one "
+            f"after another, ${_dollars(alone.dollars_an_hour)} an hour. The grouping saves {_count(fewer, 'start')} "
+            f"of a container, {shorter} of them one after another."
+        )
+
+
+def plan_table(plan: Plan, alone: Plan | None = None) -> PlanTable:
+    """Work out the table of a plan.
+
+    :param alone: the same plan with ``grouping: none``, to tell what the grouping saves.
+    :raises ConfigError: no machine of Vertex AI has what a group asks for.
+    """
+    groups = [*plan.groups, *([plan.exit_group] if plan.exit_group else [])]
+    grouped = alone is not None and len(alone.groups) != len(plan.groups)
+    return PlanTable(
+        rows=tuple(
+            Row(
+                group,
+                choose(group.resources, plan.config.region, f"Group {group.name!r}"),
+                group.settings.replica_count or 1,
+                group is plan.exit_group,
+            )
+            for group in groups
+        ),
+        edges=sum(len(group.upstream) for group in plan.groups),
+        nodes=sum(len(group.nodes) for group in groups),
+        longest=_longest(plan.groups) + bool(plan.exit_group),
+        alone=plan_table(alone) if alone is not None and grouped else None,
+    )
+
+
+def _longest(groups: Sequence[NodeGroup]) -> int:
+    position = {group.task_id: at for at, group in enumerate(groups)}
+    depth = levels([[position[task_id] for task_id in group.upstream] for group in groups]) or [0]
+    return max(depth) + 1
+
+
+def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    sides = ("<", ">", "<", ">", "<")
+    return [
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+
+
+def _dollars(amount: float | None) -> str:
+    return "?" if amount is None else f"{amount:.2f}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""The project as it was inspected: the manifest, the graph of its nodes, and slices of it."""

@@ -1,0 +1,160 @@
+"""Where data is, told from the text of a catalog or a connection: what of it may be shown, and whose machine it is on.
+
+User info, queries, properties and fragments of a URL may hold secrets, whatever its scheme, so nothing of them is
+shown. A text of no known form is not shown at all. Nothing here opens a file or a connection.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.core.project.manifest import Scope
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where data is.
+
+    :param shown: the path or URL without anything that may be secret; None if its form is not known.
+    :param scope: ``local`` is the own disk, or a server on the own machine.
+    """
+
+    shown: str | None
+    scope: Scope
+
+
+_UNKNOWN = Location(None, "remote")
+_IN_MEMORY = Location(":memory:", "memory")
+
+# One letter and a colon begin a path on Windows.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
+# fsspec's chains, such as simplecache::gs://bucket/a and zip://a.csv::gs://bucket/a.zip: the last one is the place.
+_CHAIN = re.compile(r"[A-Za-z0-9+.-]+(?:://[^:?@#\[]*)?::([A-Za-z][A-Za-z0-9+.-]*:.+)", re.DOTALL)
+
+_FILES = frozenset({"file", "local"})
+_MEMORY = frozenset({"mem", "memory"})
+_FILE_DATABASES = frozenset({"derby", "duckdb", "h2", "hsqldb", "sqlite", "sqlite3"})
+# After the bucket any sign may follow: they are names, and no syntax.
+_OBJECT_STORES = frozenset(
+    {"abfs", "abfss", "adl", "az", "cos", "dbfs", "gcs", "gs", "hdfs", "oci", "oss", "s3", "s3a", "s3n", "viewfs"}
+    | {"wasb", "wasbs", "webhdfs"}
+)
+# In these URLs the name before the @ is the container, not a user (Azure's and Oracle's forms).
+_CONTAINER_BEFORE_HOST = frozenset({"abfs", "abfss", "oci", "wasb", "wasbs"})
+
+_BUCKET = re.compile(r"[^\s:@\[\]]*(?::\d+)?")
+_HOST = r"(?:[\w.-]*(?:\\[\w$.-]+)?|\[[0-9A-Fa-f:.]+\])(?::\d+)?"
+_HOSTS = re.compile(rf"{_HOST}(?:,{_HOST})*")
+# Parts of plain names: JDBC drivers put properties after other signs: /db:user=u;password=p or /USER=u,PASSWORD=p.
+_NAMES = re.compile(r"(?:/[\w.$~ -]*(?=[/?#;:&,]|$))*")
+_ORACLE = re.compile(rf"(?:tcps?:)?/*({_HOST}(?:[:/][\w.$-]+)*)")
+_LOOPBACK = re.compile(r"(?:[\w.-]+\.)?localhost\.?|127(?:\.\d+){3}|0\.0\.0\.0|\[(?:::1|0*(?::0*){6}:0*1)\]", re.ASCII)
+
+# What is no path: Server=h;PWD=p (ODBC), host=h password=p (libpq), user:password@host and scott/tiger@//host.
+_CONNECTION = re.compile(r"[\w ]+=[^;/]*;|\w+\s*=\s*\S+\s+\w+\s*=|[^/]*:.*@|[^@]*@//", re.DOTALL)
+_SECRET = re.compile(
+    r"(?<![a-z])(?:password|passwd|pwd|passphrase|secret|token|sig|signature|credential|api_?key|access_?key|account_?key"
+    r"|private_?key)s?\s*[=:]",
+    re.IGNORECASE,
+)
+_URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?:[\w.+-]+:)*//[^\s\"'<>]+")
+
+
+def parse_location(text: str, may_be_path: bool = True) -> Location:
+    """Tell where data is that a text names: a path, a URL of any scheme (JDBC's and SQLAlchemy's too), or a DSN.
+
+    :param may_be_path: whether a text without a scheme is a path; a connection without one is of no known form.
+    """
+    text = text.strip()
+    if chain := _CHAIN.fullmatch(text):
+        return parse_location(chain[1], may_be_path)
+    match = _SCHEME.fullmatch(text)
+    if match is None:
+        return _path(text) if may_be_path else _UNKNOWN
+    scheme, rest = match.groups()
+    base = scheme.lower().partition("+")[0]
+    if base == "jdbc":
+        return _jdbc(rest)
+    if base in _FILES:
+        return _path(rest.removeprefix("//"))
+    if base in _FILE_DATABASES:
+        return _database_file(rest)
+    if rest.startswith("//"):
+        return _url(scheme, rest.removeprefix("//"), base)
+    return _IN_MEMORY if base in _MEMORY else _UNKNOWN
+
+
+def without_secrets(message: str) -> str:
+    """A message in which each URL is as it may be shown."""
+    return _URL_IN_TEXT.sub(lambda match: parse_location(match[0]).shown or "***", message)
+
+
+def _path(text: str) -> Location:
+    if _CONNECTION.match(text):
+        return _UNKNOWN
+    # A question mark may stand for a sign of a file's name.
+    return Location(_unless_secret(Path(re.split(r"\?(?=[^/]*=)", text)[0]).as_posix()), "local")
+
+
+def _url(scheme: str, rest: str, base: str) -> Location:
+    """``scheme://rest``: a password that is not escaped may hold any sign, and then nothing is shown."""
+    authority, tail = re.fullmatch(r"([^/?#;]*)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
+    user, _, host = authority.rpartition("@")
+    if base in _OBJECT_STORES or base in _MEMORY:
+        path = re.split(r"[?#]|;(?=[^/]*=)", tail)[0]
+        if not _BUCKET.fullmatch(host) or "@" in tail[len(path) :] or ("@" in path and ":" in host):
+            return _UNKNOWN
+        container = f"{user}@" if user and base in _CONTAINER_BEFORE_HOST and not set(user) & set(":@") else ""
+        shown = _unless_secret(f"{scheme}://{container}{host}{path}")
+        return Location(shown, "memory" if base in _MEMORY else "remote")
+    if "@" in tail or not _HOSTS.fullmatch(host):
+        return _UNKNOWN
+    path = re.split(r"[?#;]", tail)[0] if base in ("http", "https") else _NAMES.match(tail)[0]  # type: ignore[index]
+    return Location(_unless_secret(f"{scheme}://{host}{path}"), _scope_of_hosts(host))
+
+
+def _database_file(rest: str) -> Location:
+    """What follows the scheme of a database that is a file: SQLAlchemy's, ibis' and JDBC's forms."""
+    if rest.startswith("//"):
+        authority, slash, path = rest.removeprefix("//").partition("/")
+        if "@" in rest and authority:
+            authority, slash, path = rest.rpartition("@")[2].partition("/")
+        # After three slashes the path is relative, after four it is absolute; ibis has two before a relative one.
+        rest = f"{authority}{slash}{path}" if authority else path
+    path = re.split(r"[?;#]", rest)[0]
+    if not path or ":memory:" in path or "mode=memory" in rest:
+        return _IN_MEMORY
+    if path.startswith(("md:", "motherduck:")):
+        return _UNKNOWN  # a service, by the name of a database
+    return parse_location(path)
+
+
+def _jdbc(rest: str) -> Location:
+    driver, _, place = rest.partition(":")
+    if driver.lower() in _FILE_DATABASES:
+        return _database_file(place)
+    if driver.lower() == "oracle":
+        kind, _, address = place.partition(":")
+        match = _ORACLE.fullmatch(re.split(r"[?;]", address.rpartition("@")[2])[0])
+        if match is None or "@" not in address or not kind.isalpha():
+            return _UNKNOWN
+        return Location(_unless_secret(f"jdbc:oracle:{kind}:@//{match[1]}"), _scope_of_hosts(match[1].split("/")[0]))
+    kind, separator, url = rest.partition("://")
+    if not separator or not re.fullmatch(r"[\w+.:-]+", kind):
+        return _UNKNOWN
+    return _url(f"jdbc:{kind}", url, "jdbc")
+
+
+def _scope_of_hosts(hosts: str) -> Scope:
+    # Without a host a driver takes its own default or one of the query, which is not read.
+    names = [re.sub(r"(?<=[^:]):[\w]*$", "", host) for host in hosts.lower().split(",")]
+    return "local" if all(_LOOPBACK.fullmatch(name) for name in names) else "remote"
+
+
+def _unless_secret(text: str) -> str | None:
+    return None if _SECRET.search(unquote(text)) else text

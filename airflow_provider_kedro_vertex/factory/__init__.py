@@ -1,0 +1,1 @@
+"""The DAG factory: from a manifest to DAGs, task groups and tasks."""

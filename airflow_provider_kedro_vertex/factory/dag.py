@@ -1,0 +1,174 @@
+"""The DAG factory: each registered Kedro pipeline becomes an Airflow DAG, or a task group in a DAG of one's own.
+
+Parsing reads the manifest with the standard library; Kedro, Google's clients and everything else heavy wait for
+``execute``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_kedro_vertex.core.errors import KedroVertexError
+from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE
+from airflow_provider_kedro_vertex.factory.node_tasks import NodeArguments
+from airflow_provider_kedro_vertex.factory.pipeline import KedroVertexDag, KedroVertexTaskGroup, PipelineTasks
+from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
+
+
+def kedro_vertex_dag(
+    dag_id: str | None = None,
+    *,
+    pipeline: str = DEFAULT_PIPELINE,
+    manifest: str | None = None,
+    project: str | None = None,
+    python: str | None = None,
+    kedro_env: str | None = None,
+    mode: str = "pipeline_job",
+    watch: str = "job",
+    node_arguments: NodeArguments | None = None,
+    **arguments: Any,
+) -> KedroVertexDag:
+    """Make a DAG that runs one registered Kedro pipeline on Vertex AI.
+
+    Airflow finds the DAG when a DAG file keeps the result in a variable of its own.
+
+    What the DAG holds is a choice of ``mode`` and ``watch``:
+
+    - ``mode="pipeline_job"``: one PipelineJob; a ``submit`` task, then a ``wait`` sensor.
+    - ``mode="pipeline_job", watch="nodes"``: one PipelineJob; a ``submit`` task, then one sensor for each node group.
+    - ``mode="custom_job"``: one CustomJob for each node group, each a task.
+
+    The tasks of nodes stand in task groups that mirror the namespaces. With ``on_exit_pipeline`` in the settings, a
+    teardown task ``on_exit`` runs it as one CustomJob when all else has ended, however it ended.
+
+    :param dag_id: by default the project's package name, and for another pipeline than ``__default__`` an underscore
+        and its name.
+    :param pipeline: the registered pipeline's name.
+    :param manifest: a file that ``kedro vertex manifest`` wrote; a relative path starts at the DAG file's folder.
+    :param project: instead of ``manifest``: a Kedro project's folder, inspected in a subprocess when its files changed.
+    :param python: with ``project``: the Python of the project's own environment.
+    :param kedro_env: with ``project``: the Kedro environment.
+    :param mode: ``pipeline_job`` or ``custom_job``; see above.
+    :param watch: ``job`` or ``nodes``; see above.
+    :param node_arguments: arguments of Airflow's ``BaseOperator`` for the tasks of nodes, by node name, tag, pattern or
+        ``__default__``: ``{"train": {"pool": "gpu", "retries": 2}}``. They are laid over those of ``vertexai.yml``
+        (``nodes.<selector>.airflow``).
+    :param arguments: ``run_config``, ``selection``, ``data_scope`` (by default all tasks that this makes share their
+        data with each other, and with no other task), ``project_id``, ``region``, ``gcp_conn_id``,
+        ``impersonation_chain``, ``deferrable`` and ``poll_interval`` (by default 60 seconds for a job, 30 for a
+        watched node and 10 for a CustomJob) as
+        :class:`~airflow_provider_kedro_vertex.operators.KedroVertexPipelineOperator` takes them, without templates in
+        ``selection``, which says here already what tasks there are; all others go to Airflow's ``DAG`` (``schedule``,
+        ``start_date``, ``default_args``, ``tags``, which are the DAG's and not Kedro's, ...). The DAG's ``params``
+        become the pipeline's runtime parameters, with templates in their strings; one more, ``force_full_run``, asks in
+        the trigger form whether a new attempt of this run begins from the start (see the operator), and stays out of
+        Kedro.
+    :raises KedroVertexError: the manifest cannot be read or has no such pipeline, ``selection`` has an unknown name,
+        selects nothing, or lacks data that nodes outside of it keep in memory, or an argument is wrong; Airflow shows
+        it as an import error.
+    """
+    file: str = sys._getframe(1).f_globals["__file__"]
+    try:
+        source = ManifestSource(manifest, project, python, kedro_env)
+        read = source.read(Path(file).parent)
+        return PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, arguments).dag(file, dag_id)
+    except KedroVertexError as error:
+        # Airflow shows the last two frames of an import error: the DAG file's own line is to be one of them.
+        raise error.with_traceback(None) from None
+
+
+def kedro_vertex_dags(
+    namespace: MutableMapping[str, Any],
+    *,
+    pipelines: Sequence[str] | None = None,
+    manifest: str | None = None,
+    project: str | None = None,
+    python: str | None = None,
+    kedro_env: str | None = None,
+    mode: str = "pipeline_job",
+    watch: str = "job",
+    node_arguments: NodeArguments | None = None,
+    **arguments: Any,
+) -> dict[str, KedroVertexDag]:
+    """Make one DAG for each registered Kedro pipeline and put them where Airflow finds them.
+
+    ::
+
+        # dags/flights.py
+        from airflow_provider_kedro_vertex import kedro_vertex_dags
+
+        kedro_vertex_dags(globals(), manifest="flights.manifest.json", schedule="@daily")
+
+    :param namespace: the DAG file's ``globals()``; each DAG is put there under its id.
+    :param pipelines: only these registered pipelines; None takes all.
+    :param manifest: see :func:`kedro_vertex_dag`, as ``project``, ``python``, ``kedro_env``, ``mode`` and ``watch``.
+    :param node_arguments: see :func:`kedro_vertex_dag`; a selector may mean nodes of some of the pipelines alone.
+    :param arguments: see :func:`kedro_vertex_dag`; the same for each DAG, so that a ``selection`` must select something
+        of each pipeline.
+    :return: DAG id to DAG.
+    :raises KedroVertexError: the manifest cannot be read, lacks one of ``pipelines``, or an argument is wrong.
+    """
+    file: str = namespace["__file__"]
+    try:
+        source = ManifestSource(manifest, project, python, kedro_env)
+        read = source.read(Path(file).parent)
+        names = sorted(read.pipelines) if pipelines is None else pipelines
+        asked = [PipelineTasks(source, read, name, mode, watch, node_arguments or {}, arguments) for name in names]
+        dags = [each.dag(file, None) for each in asked]
+    except KedroVertexError as error:
+        raise error.with_traceback(None) from None  # see kedro_vertex_dag
+    made = {dag.dag_id: dag for dag in dags}
+    namespace.update(made)
+    return made
+
+
+def kedro_vertex_task_group(
+    group_id: str | None = None,
+    *,
+    pipeline: str = DEFAULT_PIPELINE,
+    manifest: str | None = None,
+    project: str | None = None,
+    python: str | None = None,
+    kedro_env: str | None = None,
+    mode: str = "pipeline_job",
+    watch: str = "job",
+    node_arguments: NodeArguments | None = None,
+    params: Mapping[str, Any] | None = None,
+    runtime_params: Mapping[str, Any] | None = None,
+    **arguments: Any,
+) -> KedroVertexTaskGroup:
+    """Put one registered Kedro pipeline into a DAG of one's own, as a task group. Call it inside a ``with DAG(..)``.
+
+    Its tasks share their data with each other, and with no other task of the DAG. It may stand in a mapped task group::
+
+        @task_group
+        def country(code):
+            kedro_vertex_task_group("report", manifest="shop.json", runtime_params={"country": code})
+
+        country.expand(code=["de", "fr"])
+
+    :param group_id: by default the project's package name, and for another pipeline than ``__default__`` an underscore
+        and its name.
+    :param pipeline: see :func:`kedro_vertex_dag`, as ``manifest``, ``project``, ``python``, ``kedro_env``, ``mode``,
+        ``watch`` and ``node_arguments``.
+    :param params: runtime parameters over the DAG's, with templates in their strings.
+    :param runtime_params: runtime parameters over ``params``, which may be results of other tasks, or the arguments of
+        a mapped task group.
+    :param arguments: see :func:`kedro_vertex_dag`; those that it hands to ``DAG`` go to Airflow's ``TaskGroup`` here
+        (``default_args``, ``tooltip``, ...).
+    :raises KedroVertexError: the manifest cannot be read or has no such pipeline, or an argument is wrong.
+    """
+    file: str = sys._getframe(1).f_globals["__file__"]
+    try:
+        source = ManifestSource(manifest, project, python, kedro_env)
+        read = source.read(Path(file).parent)
+        asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, arguments)
+        own = {"params": params, "runtime_params": runtime_params}
+        group = KedroVertexTaskGroup(group_id=group_id or asked.default_id, **asked.others)
+        group.tasks_map = asked.tasks(group, {name: value for name, value in own.items() if value})
+    except KedroVertexError as error:
+        raise error.with_traceback(None) from None  # see kedro_vertex_dag
+    return group

@@ -1,0 +1,171 @@
+"""The node groups of a plan as Airflow tasks, in task groups that mirror Kedro's namespaces.
+
+A DAG of some hundred nodes is parsed again and again, so a task costs little more here than a bare one of Airflow's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_kedro_vertex.compat import TaskGroup
+from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
+from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, PerNode, node_names
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.compat import BaseOperator
+    from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan
+    from airflow_provider_kedro_vertex.core.project.manifest import Manifest
+
+#: Airflow takes 250 characters for a task's id with its task groups' ids before it.
+LABEL_LENGTH = 80
+
+#: Settings of ``nodes.<selector>.airflow`` that are seconds there and time spans in Airflow.
+_SPANS = frozenset({"execution_timeout", "retry_delay"})
+
+NodeArguments = Mapping[str, Mapping[str, Any]]
+
+
+class TasksMap(dict[str, "BaseOperator"]):
+    """Kedro's node names and the Airflow task that each of them runs in, or is seen by.
+
+    Several nodes have the same task when they share a container. An unknown name is a :class:`.PlanError` that names
+    the closest one; ``in`` and ``get`` work as for every dict.
+    """
+
+    def __missing__(self, node: str) -> BaseOperator:
+        raise PlanError(f"tasks_map has no node {node!r}.{did_you_mean(str(node), self)}")
+
+
+@dataclass(frozen=True)
+class NodeTasks:
+    """The tasks of a plan.
+
+    :param by_node: node name to task.
+    :param roots: the tasks that wait for no other of them.
+    :param leaves: the tasks that no other of them waits for.
+    """
+
+    by_node: TasksMap
+    roots: list[BaseOperator]
+    leaves: list[BaseOperator]
+
+
+def node_tasks(
+    plan: Plan,
+    parent: TaskGroup,
+    make: Callable[..., BaseOperator],
+    arguments: NodeArguments,
+    taken: Iterable[str] = (),
+) -> NodeTasks:
+    """Add one task for each node group to a task group, which may be the root of a DAG, with the plan's edges.
+
+    :param make: makes a task; it is called with ``group`` (the group's name on Vertex AI), ``task_id``, ``task_group``,
+        ``default_args`` and Airflow's arguments of that group.
+    :param arguments: selector to Airflow arguments, over those of ``vertexai.yml``; see :mod:`.selectors`.
+    :param taken: ids of tasks beside them.
+    """
+    own = PerNode(arguments) if arguments else None
+    places = _Places(parent, taken, plan.groups)
+    dag = parent.dag
+    # The task is given them here and the DAG afterwards: else Airflow copies the DAG's for each class of each task.
+    default_args = {**dag.default_args, **parent.default_args}
+    tasks: dict[str, BaseOperator] = {}
+    by_node = TasksMap()
+    for group in plan.groups:
+        task_id, task_group = places.find(group)
+        given = {**_from_settings(group.settings.airflow), **_from_file(own, group)}
+        task = make(group=group.task_id, task_id=task_id, task_group=task_group, default_args=default_args, **given)
+        task.dag = dag
+        tasks[group.task_id] = task
+        by_node.update(dict.fromkeys(group.nodes, task))
+        for before in group.upstream:
+            # What set_upstream does, without its checks that all tasks are of one DAG: a sixth of the parse time.
+            task.upstream_task_ids.add(tasks[before].task_id)
+            tasks[before].downstream_task_ids.add(task.task_id)
+    return NodeTasks(
+        by_node,
+        roots=[tasks[group.task_id] for group in plan.groups if not group.upstream],
+        leaves=[task for task in tasks.values() if not task.downstream_task_ids],
+    )
+
+
+def check_selectors(arguments: NodeArguments, manifest: Manifest) -> None:
+    """Check that each selector means something in the project.
+
+    :raises ConfigError: no pipeline has a node or tag of that name; the message has the closest one.
+    """
+    if not arguments:
+        return
+    nodes = [node for pipeline in manifest.pipelines.values() for node in pipeline.nodes]
+    known = {
+        DEFAULT,
+        *(tag for node in nodes for tag in node.tags),
+        *(name for node in nodes for name in node_names(node.name)),
+    }
+    for selector in arguments:
+        if selector not in known and PerNode({selector: {}}).find(known, ()) is None:
+            raise ConfigError(f"node_arguments: no node or tag is named {selector!r}.{did_you_mean(selector, known)}")
+
+
+def _from_settings(airflow: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: timedelta(seconds=value) if name in _SPANS else value for name, value in airflow.items()}
+
+
+def _from_file(arguments: PerNode[Mapping[str, Any]] | None, group: NodeGroup) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if arguments is None:
+        return found
+    for node in group.nodes:
+        found.update(arguments.find(node_names(node), group.tags) or {})
+    return found
+
+
+class _Places:
+    """Where each task stands: its own id, and the task group of its namespace, made when it is first asked for."""
+
+    def __init__(self, parent: TaskGroup, taken: Iterable[str], groups: Iterable[NodeGroup]) -> None:
+        self._task_groups: dict[tuple[str, ...], TaskGroup] = {(): parent}
+        self._spots = {group.task_id: _spot(group) for group in groups}
+        self._taken: set[tuple[tuple[str, ...], str]] = {((), name) for name in taken}
+        for task_id, (path, label) in self._spots.items():
+            self._spots[task_id] = (path, self._free(path, label))
+
+    def find(self, group: NodeGroup) -> tuple[str, TaskGroup]:
+        path, label = self._spots[group.task_id]
+        return label, self._task_group(path)
+
+    def _task_group(self, path: tuple[str, ...]) -> TaskGroup:
+        if path not in self._task_groups:
+            outer = self._task_group(path[:-1])
+            label = self._free(path[:-1], path[-1])
+            self._task_groups[path] = TaskGroup(label, parent_group=outer, dag=outer.dag)
+        return self._task_groups[path]
+
+    def _free(self, path: tuple[str, ...], label: str) -> str:
+        """An id that nothing else there has: in Airflow, tasks and task groups share theirs."""
+        while (path, label) in self._taken:
+            label += "_"
+        self._taken.add((path, label))
+        return label
+
+
+def _spot(group: NodeGroup) -> tuple[tuple[str, ...], str]:
+    """The namespace that a group's task stands in, and its name there."""
+    namespace, name = group.namespace or "", group.name
+    if f"{namespace}.".startswith(f"{name}."):  # the group is that namespace, or one around it
+        namespace, _, name = name.rpartition(".")
+    name = name.removeprefix(f"{namespace}.")
+    path = tuple(_label(part, "namespace") for part in namespace.split(".")) if namespace else ()
+    return path, _label(name, group.task_id)
+
+
+def _label(name: str, otherwise: str) -> str:
+    """Bring a name into the form that Airflow allows, and keep what it allows as it is."""
+    if name.isidentifier() and name.isascii() and len(name) <= LABEL_LENGTH:  # as most are
+        return name
+    label = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or otherwise
+    return label if len(label) <= LABEL_LENGTH else otherwise

@@ -1,0 +1,219 @@
+"""One registered pipeline as Airflow tasks, in a DAG or a task group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_kedro_vertex.compat import DAG, BaseOperator, Param, TaskGroup
+from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.jobs.parameters import FORCE_FULL_RUN
+from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
+from airflow_provider_kedro_vertex.factory.node_tasks import NodeArguments, TasksMap, check_selectors, node_tasks
+from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.core.plan.plan import Plan
+    from airflow_provider_kedro_vertex.core.settings.filters import Selection
+
+MODES = ("pipeline_job", "custom_job")
+WATCHES = ("job", "nodes")
+
+#: Ids of the tasks beside those of the nodes.
+SUBMIT, WAIT, ON_EXIT = "submit", "wait", "on_exit"
+
+#: What the factory hands to the operators; everything else goes to Airflow's DAG or TaskGroup.
+_JOB_ARGUMENTS = frozenset(
+    {"run_config", "selection", "data_scope", "project_id", "region", "gcp_conn_id", "impersonation_chain"}
+)
+#: What the factory hands to whatever waits.
+_WAIT_ARGUMENTS = frozenset({"deferrable", "poll_interval"})
+
+
+class KedroVertexDag(DAG):
+    """A DAG that the factory made.
+
+    ``tasks_map`` gives the task of each Kedro node, so that the graph can be wired on:
+    ``dag.tasks_map["train"] >> notify``. Where the nodes have no tasks of their own, it is the one that waits for them.
+    """
+
+    tasks_map: TasksMap
+
+
+class KedroVertexTaskGroup(TaskGroup):
+    """A task group that the factory made; ``tasks_map`` as in :class:`KedroVertexDag`."""
+
+    tasks_map: TasksMap
+
+
+@dataclass(frozen=True)
+class PipelineTasks:
+    """A registered pipeline and how it is to run."""
+
+    source: ManifestSource
+    read: Manifest
+    name: str
+    mode: str
+    watch: str
+    node_arguments: NodeArguments
+    arguments: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        for argument, value, known in (("mode", self.mode, MODES), ("watch", self.watch, WATCHES)):
+            if value not in known:
+                raise ConfigError(f"{argument} must be one of {', '.join(known)}, not {value!r}.")
+        if self.mode == "custom_job" and self.watch == "nodes":
+            raise ConfigError('watch="nodes" goes with mode="pipeline_job": in custom_job mode each node is a task.')
+        if self.node_arguments and self.mode == "pipeline_job" and self.watch == "job":
+            raise ConfigError('node_arguments= finds no tasks of nodes: use mode="custom_job", or watch="nodes".')
+        check_selectors(self.node_arguments, self.read)
+        self.read.pipeline(self.name)
+
+    @property
+    def default_id(self) -> str:
+        """The id of its DAG or task group where none is given."""
+        package = self.read.project.package_name
+        return package if self.name == DEFAULT_PIPELINE else f"{package}_{self.name}"
+
+    @property
+    def others(self) -> dict[str, Any]:
+        """The arguments for Airflow's DAG or TaskGroup."""
+        own = _JOB_ARGUMENTS | _WAIT_ARGUMENTS
+        return {name: value for name, value in self.arguments.items() if name not in own}
+
+    def dag(self, file: str, dag_id: str | None) -> KedroVertexDag:
+        """Make a DAG."""
+        nodes = str(len(self._nodes))
+        if self._selection is not None:
+            nodes += f" of {len(self.read.pipeline(self.name).nodes)}"
+        shown = {
+            "tags": ["kedro", self.read.project.package_name],
+            # The digest makes a change of the project a change of the DAG, and so a new version of it in Airflow 3.
+            "doc_md": f"Pipeline `{self.name}` of the Kedro project {self.read.project.name} on Vertex AI: "
+            f"{nodes} nodes.\n\nManifest `{self.read.digest}`",
+        }
+        dag = KedroVertexDag(dag_id or self.default_id, **{**shown, **self.others})
+        dag.fileloc = file  # not this module: relative paths start there
+        # Airflow lays a task's params over the DAG's when it runs. Until then no task needs a copy of its own, which
+        # would take as long to make as the task, and as much room in the serialized DAG.
+        params, dag.params = dag.params, type(dag.params)()
+        dag.tasks_map = self.tasks(dag.task_group, {})
+        if self.mode == "pipeline_job":
+            params.setdefault(FORCE_FULL_RUN, _force_full_run())
+        dag.params = params
+        return dag
+
+    def tasks(self, parent: TaskGroup, submitting: Mapping[str, Any]) -> TasksMap:
+        """Add the tasks to a task group, which may be the root of a DAG.
+
+        :param submitting: more arguments of the tasks that submit jobs.
+        """
+        job = {**self._job, "scope_group_id": parent.group_id or "", **submitting}
+        if self.mode == "custom_job":
+            from airflow_provider_kedro_vertex.operators.custom_job import KedroVertexCustomJobOperator
+
+            operator = partial(KedroVertexCustomJobOperator, **job, **self._waiting("poll_interval"))
+            made = node_tasks(self._plan, parent, operator, self.node_arguments, taken=(ON_EXIT,))
+            self._add_teardown(parent, made.leaves, job)
+            return made.by_node
+        from airflow_provider_kedro_vertex.operators.pipeline_job import KedroVertexPipelineOperator
+
+        submit = KedroVertexPipelineOperator(
+            dag=parent.dag,
+            task_group=parent,
+            task_id=SUBMIT,
+            wait_for_completion=False,
+            exit_handler=False,  # the teardown does its work
+            force_full_run=f"{{{{ params.get('{FORCE_FULL_RUN}', False) }}}}",
+            **job,
+        )
+        if self.watch == "nodes":
+            from airflow_provider_kedro_vertex.operators.node import KedroVertexNodeOperator
+
+            node = partial(KedroVertexNodeOperator, submit_task_id=submit.task_id, **self._waiting("poke_interval"))
+            made = node_tasks(self._plan, parent, node, self.node_arguments, taken=(SUBMIT, ON_EXIT))
+            submit.set_downstream(made.roots)
+            self._add_teardown(parent, made.leaves, job)
+            return made.by_node
+        wait = self._wait(parent, submit, job)
+        self._add_teardown(parent, [wait], job)
+        return TasksMap(dict.fromkeys(self._nodes, wait))
+
+    def _wait(self, parent: TaskGroup, submit: BaseOperator, job: Mapping[str, Any]) -> BaseOperator:
+        from airflow_provider_kedro_vertex.sensors.job import KedroVertexPipelineSensor
+
+        wait = KedroVertexPipelineSensor(
+            dag=parent.dag,
+            task_group=parent,
+            task_id=WAIT,
+            # Of its own map index: where the whole is in a mapped task group, there are others.
+            job=f"{{{{ ti.xcom_pull(task_ids='{submit.task_id}', map_indexes=ti.map_index)['name'] }}}}",
+            mode="reschedule",  # where it is not deferred, it must not hold a worker for hours
+            cancel_on_kill=True,  # the job is this DAG's own
+            **self._waiting("poke_interval"),
+            **{name: job[name] for name in ("gcp_conn_id", "impersonation_chain") if name in job},
+        )
+        submit >> wait
+        return wait
+
+    def _add_teardown(self, parent: TaskGroup, leaves: list[BaseOperator], job: Mapping[str, Any]) -> None:
+        if self._config.on_exit_pipeline:
+            from airflow_provider_kedro_vertex.operators.exit import KedroVertexExitOperator
+
+            last = KedroVertexExitOperator(
+                dag=parent.dag, task_group=parent, task_id=ON_EXIT, **job, **self._waiting("poll_interval")
+            )
+            last.as_teardown()
+            last.set_upstream(leaves)
+
+    @property
+    def _job(self) -> dict[str, Any]:
+        given = {name: value for name, value in self.arguments.items() if name in _JOB_ARGUMENTS}
+        source = {name: value for name, value in vars(self.source).items() if value is not None}
+        return {"pipeline": self.name, **source, **given}
+
+    def _waiting(self, interval: str) -> dict[str, Any]:
+        names = {"deferrable": "deferrable", "poll_interval": interval}
+        return {own: self.arguments[name] for name, own in names.items() if name in self.arguments}
+
+    @cached_property
+    def _config(self) -> RunConfig:
+        return self.read.config.overridden(self.arguments.get("run_config") or {})
+
+    @cached_property
+    def _selection(self) -> Selection | None:
+        given = self.arguments.get("selection")
+        if not given:
+            return None
+        from airflow_provider_kedro_vertex.core.settings.filters import Selection  # not where a DAG runs all nodes
+
+        return Selection.from_dict(given, "selection")
+
+    @cached_property
+    def _nodes(self) -> list[str]:
+        """The nodes to run."""
+        if self._selection is None:
+            return [node.name for node in self.read.pipeline(self.name).nodes]
+        return [name for group in self._plan.groups for name in group.nodes]
+
+    @cached_property
+    def _plan(self) -> Plan:
+        # Not where a DAG is a whole pipeline's one job.
+        from airflow_provider_kedro_vertex.core.plan.plan import build_plan
+
+        return build_plan(
+            self.read, self.name, self._config, self._selection, shares_data="data_scope" in self.arguments
+        )
+
+
+def _force_full_run() -> Param:
+    return Param(
+        False,
+        type="boolean",
+        title="Force a full run",
+        description="Whether a retry, or a clear, of this run starts from the beginning. "
+        "Otherwise it runs what did not succeed.",
+    )

@@ -1,0 +1,195 @@
+"""From an operator and Airflow's context to the job that the task asks for, as plain values.
+
+Imported when a task runs, not at parse. One submit reads the manifest once and compiles once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_kedro_vertex.compat import Context
+from airflow_provider_kedro_vertex.core.checks.check import check
+from airflow_provider_kedro_vertex.core.checks.container import Mode
+from airflow_provider_kedro_vertex.core.checks.findings import refuse
+from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
+from airflow_provider_kedro_vertex.core.jobs import identity, parameters
+from airflow_provider_kedro_vertex.core.jobs.attempts import TaskTry
+from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
+from airflow_provider_kedro_vertex.core.jobs.request import JobRequest
+from airflow_provider_kedro_vertex.core.plan.plan import EXIT_TASK_ID, NodeGroup, Plan, build_plan
+from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest
+from airflow_provider_kedro_vertex.core.settings.filters import Selection
+from airflow_provider_kedro_vertex.core.settings.readers import boolean
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
+from airflow_provider_kedro_vertex.core.settings.sections import read_at
+from airflow_provider_kedro_vertex.operators.base import VertexJobOperator
+from airflow_provider_kedro_vertex.operators.data_scope import data_scope, title_among_others
+from airflow_provider_kedro_vertex.task import run
+from airflow_provider_kedro_vertex.task.job_monitor import Log
+from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
+from airflow_provider_kedro_vertex.task.submission import Submission
+from airflow_provider_kedro_vertex.vertex.client import VertexClient
+from airflow_provider_kedro_vertex.vertex.submission import params_argument
+
+
+def pipeline_job(
+    operator: VertexJobOperator,
+    context: Context,
+    exit_handler: bool,
+    force_full_run: bool | str,
+    asked_by: Mapping[str, str] | None = None,
+) -> Submission:
+    """Describe the PipelineJob of an operator's pipeline.
+
+    :param exit_handler: run the exit pipeline as the last task of the job.
+    :param force_full_run: run all of it, also after attempts that did a part.
+    :param asked_by: the label of another task's try that asks for the job; see :func:`.run.asked_by_label`.
+    :raises KedroVertexError: the manifest, a setting or a parameter is wrong.
+    """
+    manifest = read_manifest(operator)
+    plan = _plan(operator, manifest)
+    if not exit_handler:
+        plan = replace(plan, exit_group=None)
+    spec = pipeline_spec(plan)
+    _check(manifest, plan, "pipeline_job", operator.log, spec)
+    task = task_try(operator, context, plan.config)
+    if asked_by:
+        task = task.for_another_task()
+    values = run.runtime_params(operator, context, operator.runtime_params)
+    title = operator.display_name or _title(operator, context, plan)
+    made = _submission(operator, context, connect(operator, plan.config), plan, task, values, title)
+    full_run = read_at(parameters.FORCE_FULL_RUN, boolean, force_full_run)
+    return replace(made, request=replace(made.request, spec=spec, full_run=full_run, asked_by=asked_by or {}))
+
+
+def custom_job(
+    operator: VertexJobOperator,
+    context: Context,
+    group_name: str,
+    more_params: Callable[[VertexClient], Mapping[str, Any]] | None = None,
+) -> Submission:
+    """Describe the CustomJob of one node group of an operator's pipeline.
+
+    :param group_name: the group, by its name, its task id on Vertex AI, or one of its nodes.
+    :param more_params: makes runtime parameters over the operator's own.
+    :raises KedroVertexError: the manifest, a setting or a parameter is wrong, or there is no such group.
+    """
+    manifest = read_manifest(operator)
+    plan = _plan(operator, manifest)
+    _check(manifest, plan, "custom_job", operator.log)
+    group = _find_group(plan, group_name)
+    task = task_try(operator, context, plan.config)
+    client = connect(operator, plan.config)
+    values = run.runtime_params(operator, context, operator.runtime_params)
+    if more_params is not None:
+        values |= more_params(client)
+    title = operator.display_name or f"{_title(operator, context, plan)} {group.name}"
+    made = _submission(operator, context, client, plan, task, values, title)
+    limit = operator.execution_timeout.total_seconds() if operator.execution_timeout else None
+    return replace(made, request=replace(made.request, group=group, timeout_seconds=limit))
+
+
+def task_try(operator: VertexJobOperator, context: Context, config: RunConfig) -> TaskTry:
+    """Describe the try of an operator's task instance: the one that runs, or another one of its DAG run.
+
+    :param operator: with its templates rendered.
+    :raises ConfigError: its ``data_scope`` is empty.
+    """
+    return run.task_try(operator, context, data_scope(operator, context), config.job_id_prefix)
+
+
+def read_manifest(operator: VertexJobOperator) -> Manifest:
+    """Read the operator's manifest.
+
+    :raises KedroVertexError: it is missing or damaged, or the project cannot be inspected.
+    """
+    source = ManifestSource(operator.manifest, operator.project, operator.python, operator.kedro_env)
+    return source.read(Path(operator.dag.fileloc).parent)
+
+
+def read_config(operator: VertexJobOperator) -> RunConfig:
+    """Read the settings of the operator's jobs.
+
+    :raises KedroVertexError: the manifest or a setting is wrong.
+    """
+    return read_manifest(operator).config.overridden(operator.run_config or {})
+
+
+def connect(operator: VertexJobOperator, config: RunConfig) -> VertexClient:
+    """Reach the project and region that the operator's jobs run in.
+
+    :raises ConfigError: no project or no region is known.
+    """
+    return operator.hook().client(operator.project_id or config.project_id, operator.region or config.region)
+
+
+def _submission(
+    operator: VertexJobOperator,
+    context: Context,
+    client: VertexClient,
+    plan: Plan,
+    task: TaskTry,
+    values: Mapping[str, Any],
+    title: str,
+) -> Submission:
+    folder = identity.temp_folder(plan.root, task.run_key)
+    request = JobRequest(
+        plan=plan,
+        run=run.run(context, task, title_among_others(operator, context)),
+        project_id=client.project_id,
+        region=client.region,
+        params=params_argument(client, folder, parameters.to_json(values)),
+        display_name=title,
+        caller=run.caller_labels(context),
+        labels=operator.labels or {},
+        overrides=operator.job_overrides or {},
+        task=task,
+    )
+    return Submission(client, request, task)
+
+
+def _plan(operator: VertexJobOperator, manifest: Manifest) -> Plan:
+    config = manifest.config.overridden(operator.run_config or {})
+    selection = Selection.from_dict(operator.selection, "selection") if operator.selection else None
+    return build_plan(manifest, operator.pipeline, config, selection, shares_data=operator.data_scope is not None)
+
+
+def _check(manifest: Manifest, plan: Plan, mode: Mode, log: Log, spec: Mapping[str, Any] | None = None) -> None:
+    """Find what would fail on Vertex AI before anything is paid for; warnings are logged.
+
+    :raises ConfigError: the run would fail.
+    """
+    findings = check(manifest, plan, mode, spec)
+    refuse(findings)
+    for finding in findings:
+        if finding.level == "warning":
+            log.warning("%s", finding)
+
+
+def _title(operator: VertexJobOperator, context: Context, plan: Plan) -> str:
+    """A job's title: ``run_config.scheduled_run_name``, a template of Airflow's, or else what runs and when."""
+    if plan.config.scheduled_run_name:
+        return str(operator.render_template(plan.config.scheduled_run_name, context))
+    # The project's default pipeline needs no name beside the project's.
+    pipeline = plan.pipeline if plan.pipeline != DEFAULT_PIPELINE else ""
+    return " ".join(filter(None, (plan.config.experiment_name or plan.project, pipeline, context["ti"].run_id)))
+
+
+def _find_group(plan: Plan, name: str) -> NodeGroup:
+    groups = (*plan.groups, *([plan.exit_group] if plan.exit_group else []))
+    for group in groups:
+        if name in (group.task_id, group.name):
+            return group
+    for group in plan.groups:
+        if name in group.nodes:
+            return group
+    if name == EXIT_TASK_ID:
+        raise ConfigError(
+            f"No on_exit_pipeline is set for pipeline {plan.pipeline!r}, so there is no group {name!r}.",
+            "Set run_config.on_exit_pipeline, or take the task out of the DAG.",
+        )
+    known = [known for group in groups for known in (group.name, *group.nodes)]
+    raise PlanError(f"Pipeline {plan.pipeline!r} has no node group {name!r}.", did_you_mean(name, known))

@@ -1,0 +1,144 @@
+"""The sensor that waits for a job which another task, or anybody, has submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_kedro_vertex.compat import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue, conf
+from airflow_provider_kedro_vertex.core.errors import KedroVertexError
+from airflow_provider_kedro_vertex.links.task_links import MlflowLink, VertexJobLink, VertexLogsLink
+from airflow_provider_kedro_vertex.task.deferral import deferral_timeout, is_timeout, may_end_in_triggerer
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.compat import Context
+    from airflow_provider_kedro_vertex.hooks.vertex_ai import KedroVertexHook
+    from airflow_provider_kedro_vertex.task.job_monitor import JobMonitor
+
+
+class KedroVertexPipelineSensor(BaseSensorOperator):
+    """Wait until a job has ended; succeed only if it SUCCEEDED.
+
+    It pokes, reschedules (``mode="reschedule"``) or defers. ``poke_interval`` is the seconds between two reads of the
+    job; the triggerer looks at least every 8 seconds. A job that ended otherwise fails the task without another try,
+    since a job that has ended never changes: clear the task that submitted it.
+
+    XCom gets the small dict of :func:`airflow_provider_kedro_vertex.core.jobs.outcome.summary`.
+
+    :param job: the job's resource name, ``projects/../locations/../pipelineJobs/..`` or ``../customJobs/..``
+        (templated).
+    :param gcp_conn_id: the Airflow connection (templated).
+    :param impersonation_chain: service accounts to impersonate (templated).
+    :param deferrable: wait in the triggerer; Airflow's ``operators.default_deferrable`` by default.
+    :param cancel_on_kill: cancel the job when this task is killed, or its time is over, while it waits. Off by default,
+        since the sensor did not submit the job.
+    :param end_from_trigger: see :class:`~airflow_provider_kedro_vertex.operators.base.VertexJobOperator`.
+    :param outage_timeout: seconds for which Vertex AI may be out of reach before the wait is given up. A sensor that
+        reschedules itself does not remember: its ``timeout`` alone counts.
+    """
+
+    template_fields: Sequence[str] = ("job", "gcp_conn_id", "impersonation_chain")
+    operator_extra_links = (VertexJobLink(), VertexLogsLink(), MlflowLink())
+    ui_color = "#e8f0fe"
+
+    def __init__(
+        self,
+        *,
+        job: str,
+        gcp_conn_id: str = "google_cloud_default",
+        impersonation_chain: str | Sequence[str] | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        cancel_on_kill: bool = False,
+        end_from_trigger: bool = True,
+        outage_timeout: float = 900.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job = job
+        self.gcp_conn_id = gcp_conn_id
+        self.impersonation_chain = impersonation_chain
+        self.deferrable = deferrable
+        self.cancel_on_kill = cancel_on_kill
+        self.may_end_in_triggerer = end_from_trigger  # see may_end_in_triggerer
+        self.outage_timeout = outage_timeout
+        self.job_links: dict[str, str] = {}
+
+    def execute(self, context: Context) -> Any:
+        """Wait, here or in the triggerer."""
+        try:
+            if self.deferrable and not self.poke(context):
+                self._defer()
+            return super().execute(context)
+        except AirflowSensorTimeout:
+            self.on_kill()
+            raise
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Read the job once; done, with its summary, when it has succeeded."""
+        from airflow_provider_kedro_vertex.task.errors import to_waiting_exception
+
+        try:
+            VertexJobLink.persist(context, self._monitor.url)
+            job = self._monitor.poll()
+            if job is None:
+                return PokeReturnValue(is_done=False)
+            return PokeReturnValue(is_done=True, xcom_value=self._monitor.result(context, job))
+        except KedroVertexError as error:
+            raise to_waiting_exception(error) from error
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Take over from the triggerer."""
+        from airflow_provider_kedro_vertex.task.errors import event_exception, to_waiting_exception
+
+        if "error" in event:
+            raise event_exception(event)
+        try:
+            self._monitor.states.seen |= event["seen"]
+            VertexJobLink.persist(context, self._monitor.url)
+            return self._monitor.result(context, self._monitor.read())
+        except KedroVertexError as error:
+            raise to_waiting_exception(error) from error
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """End the job, if that was asked for, before Airflow fails a deferred task whose time is over."""
+        if is_timeout(next_method, next_kwargs):
+            self.on_kill()
+        return super().resume_execution(next_method, next_kwargs, context)
+
+    def on_kill(self) -> None:
+        """Cancel the job if that was asked for."""
+        if self.cancel_on_kill:
+            from airflow_provider_kedro_vertex.task.cancel import cancel_jobs
+
+            cancel_jobs(lambda: self._hook().client_of(self.job), lambda client: [self.job], self.log)
+
+    def _defer(self) -> None:
+        from airflow_provider_kedro_vertex.triggers.job import KedroVertexJobTrigger
+
+        self.defer(
+            trigger=KedroVertexJobTrigger(
+                job=self.job,
+                gcp_conn_id=self.gcp_conn_id,
+                impersonation_chain=self.impersonation_chain,
+                poll_interval=float(self.poke_interval),
+                outage_timeout=self.outage_timeout,
+                cancel_on_kill=self.cancel_on_kill,
+                end_task=may_end_in_triggerer(self),
+                since=self._monitor.updated,
+                seen=self._monitor.states.seen,
+            ),
+            method_name="execute_complete",
+            timeout=deferral_timeout(self),
+        )
+
+    @cached_property
+    def _monitor(self) -> JobMonitor:
+        from airflow_provider_kedro_vertex.task.job_monitor import JobMonitor
+
+        return JobMonitor(self._hook(), self.job, self.log, self.outage_timeout)
+
+    def _hook(self) -> KedroVertexHook:
+        from airflow_provider_kedro_vertex.hooks.vertex_ai import KedroVertexHook
+
+        return KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)

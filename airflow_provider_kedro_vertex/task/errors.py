@@ -1,0 +1,94 @@
+"""From a job that failed to an exception of Airflow: with the failed nodes' logs, and with or without another try.
+
+Imported when a task runs, not at parse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_kedro_vertex.compat import AirflowException, AirflowFailException, Context
+from airflow_provider_kedro_vertex.core.errors import (
+    JobError,
+    KedroVertexError,
+    QuotaExceededError,
+    UnavailableError,
+    VertexApiError,
+)
+from airflow_provider_kedro_vertex.core.jobs import failure, outcome
+from airflow_provider_kedro_vertex.links.task_links import MlflowLink, VertexLogsLink
+
+if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.hooks.vertex_ai import KedroVertexHook
+    from airflow_provider_kedro_vertex.vertex.client import VertexClient
+
+#: Lines of each failed node's log, failed nodes whose logs are read, and seconds to wait for each.
+LOG_LINES, MOST_LOGS, LOG_SECONDS = 50, 5, 10.0
+
+
+def job_error(hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any], context: Context) -> JobError:
+    """Explain a job that ended without success, and keep the links to what explains more.
+
+    A log that cannot be read is told as such, and hides nothing else.
+    """
+    failed = [task for task in outcome.tasks(job) if task.failed and task.number]
+    logs = {task.name: _last_lines(client, task) for task in failed[:MOST_LOGS]}
+    urls = {task.name: hook.logs_url(client.project_id, [str(task.number)]) for task in failed}
+    if failed:
+        VertexLogsLink.persist(context, hook.logs_url(client.project_id, [str(task.number) for task in failed]))
+    for run_url in filter(None, map(failure.mlflow_run_url, logs.values())):
+        MlflowLink.persist(context, run_url)
+    cause = outcome.failure_class(job)
+    message = failure.explain_job(job, hook.job_url(job["name"]), logs, urls)
+    return JobError(message, cause, failure.FIXES[cause])
+
+
+def node_error(
+    hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any], task: outcome.Task, context: Context
+) -> JobError:
+    """Explain a node group that ended without success, as :func:`job_error` does for a job."""
+    log = _last_lines(client, task) if task.number else []
+    log_url = hook.logs_url(client.project_id, [task.number]) if task.number else None
+    if (run_url := failure.mlflow_run_url(log)) is not None:
+        MlflowLink.persist(context, run_url)
+    cause = task.failure_class if task.failed else "cancelled"
+    message = failure.explain_node(job, task, hook.job_url(job["name"]), log, log_url)
+    return JobError(message, cause, failure.FIXES[cause])
+
+
+def to_airflow_exception(error: KedroVertexError) -> AirflowException:
+    """Let Airflow retry what may go better next time; a wrong setting or a missing permission stays wrong."""
+    if isinstance(error, JobError):
+        final = error.failure_class in ("request", "permission")
+    else:
+        final = not isinstance(error, UnavailableError | QuotaExceededError)
+    return AirflowFailException(str(error)) if final else AirflowException(str(error))
+
+
+def to_waiting_exception(error: KedroVertexError) -> AirflowException:
+    """As :func:`to_airflow_exception`, where the task only waits: an ended job never changes, so only outages pass."""
+    passes = isinstance(error, UnavailableError | QuotaExceededError)
+    return (AirflowException if passes else AirflowFailException)(str(error))
+
+
+def event_exception(event: Mapping[str, Any]) -> AirflowException:
+    """The exception of a wait that the triggerer gave up; see :class:`.triggers.KedroVertexJobTrigger`."""
+    return (AirflowFailException if event["final"] else AirflowException)(event["error"])
+
+
+def _last_lines(client: VertexClient, task: outcome.Task) -> list[str]:
+    wanted = f'resource.type="ml_job" AND resource.labels.job_id="{task.number}"'
+    if task.created:  # else Cloud Logging looks at the last day alone
+        wanted += f' AND timestamp>="{task.created}"'
+    try:
+        entries = client.log_entries(wanted, LOG_LINES, deadline=LOG_SECONDS)
+    except VertexApiError as error:
+        return [f"(Its log could not be read: {error})"]
+    lines = [line for entry in entries for line in _text(entry).splitlines()]
+    return lines[-LOG_LINES:]
+
+
+def _text(entry: Mapping[str, Any]) -> str:
+    payload = entry.get("jsonPayload", {})
+    return str(payload.get("message") or entry.get("textPayload") or payload or "").rstrip("\n")
