@@ -78,7 +78,6 @@ def commands(folder: Path, pipeline: str, node: str) -> dict[str, list[list[str]
 def container_variables() -> dict[str, str]:
     """The variables that every container of this package gets from its job's body."""
     from airflow_provider_kedro_vertex.core.jobs.job_body import environment
-
     from airflow_provider_kedro_vertex.core.settings.run_config import NodeSettings
 
     return {variable["name"]: variable["value"] for variable in environment(NodeSettings())}

@@ -215,7 +215,6 @@ def child(task: str, name: str, folder: Path) -> object:
 def in_child(python: str, task: str, name: str, folder: Path) -> Any:
     """Run a task in a process of an environment."""
     from airflow_provider_kedro_vertex.core.jobs.job_body import environment
-
     from airflow_provider_kedro_vertex.core.settings.run_config import NodeSettings
 
     limits = {} if task == "kedro-vertexai" else {each["name"]: each["value"] for each in environment(NodeSettings())}

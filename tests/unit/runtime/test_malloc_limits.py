@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 
 import pytest
-from airflow_provider_kedro_vertex.core.jobs.job_body import environment
 
+from airflow_provider_kedro_vertex.core.jobs.job_body import environment
 from airflow_provider_kedro_vertex.core.settings.run_config import NodeSettings
 from tests.unit.runtime.containers import Project
 
