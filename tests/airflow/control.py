@@ -77,12 +77,24 @@ class RunningAirflow:
 
     :param home: Airflow's home.
     :param env: the environment of its processes.
+    :param storage_url: Cloud Storage; None if no job needs it.
     """
 
-    def __init__(self, home: Path, dags: Path, processes: Processes, vertex_url: str, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        dags: Path,
+        processes: Processes,
+        vertex_url: str,
+        env: Mapping[str, str],
+        storage_url: str | None = None,
+    ) -> None:
         self._home = home
         self._processes = processes
-        self._env = {**env, **settings(home, dags, project="demo-project", vertex_url=vertex_url)}
+        self._env = {
+            **env,
+            **settings(home, dags, project="demo-project", vertex_url=vertex_url, storage_url=storage_url),
+        }
         # Many short tasks: what is to be seen is what becomes of them.
         self._env["AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC"] = "1"
         self._env["AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL"] = "2"
@@ -109,12 +121,14 @@ class RunningAirflow:
         runs = self._airflow.backfill(dag_id, first_day, last_day)
         return {run.run_id: run.state for run in runs}
 
-    def clear(self, dag_id: str, run_id: str, task_id: str, *, downstream: bool = False) -> None:
+    def clear(
+        self, dag_id: str, run_id: str, task_id: str, *, downstream: bool = False, only_failed: bool = False
+    ) -> None:
         if self.is_2:
-            more = ("--downstream",) if downstream else ()
+            more = [option for option, on in (("--downstream", downstream), ("--only-failed", only_failed)) if on]
             self._command("tasks", "clear", dag_id, "--task-regex", f"^{task_id}$", "--yes", *more)
         else:
-            wanted = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "only_failed": False}
+            wanted = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "only_failed": only_failed}
             wanted["include_downstream"] = downstream
             self._call("POST", f"dags/{dag_id}/clearTaskInstances", wanted)
 
@@ -155,6 +169,11 @@ class RunningAirflow:
         """Task id to state."""
         query = "SELECT task_id, state FROM task_instance WHERE dag_id = ? AND run_id = ?"
         return dict(self._read(query, dag_id, run_id))
+
+    def mapped_states(self, dag_id: str, run_id: str, task_id: str) -> list[str | None]:
+        """The states of the instances of a mapped task, by their map indexes."""
+        query = "SELECT state FROM task_instance WHERE dag_id = ? AND run_id = ? AND task_id = ? ORDER BY map_index"
+        return [state for (state,) in self._read(query, dag_id, run_id, task_id)]
 
     def try_number(self, dag_id: str, run_id: str, task_id: str) -> int:
         query = "SELECT try_number FROM task_instance WHERE dag_id = ? AND run_id = ? AND task_id = ?"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_kedro_vertex.core.jobs.identity import run_key
 from tests.mlflow.servers import Mlflow, Run
 from tests.unit.runtime.containers import Project, wait_for
 
@@ -189,3 +190,44 @@ def test_a_wrong_mlflow_yml_is_told_as_such(tracked: Project) -> None:
     assert result.code == 2, result.log
     assert "mlflow.yml is wrong" in result.last["error"]
     assert "trakcing" in result.last["error"]
+
+
+def test_the_runs_of_several_data_scopes_stand_below_one_that_shows_how_all_ended(
+    server: Mlflow, tracked: Project
+) -> None:
+    context = tracked.context
+    whole = run_key(context.dag_id, context.run_id)
+    scopes = {
+        title: tracked.in_run(replace(context, run_key=f"{context.run_key}-{number}", data_scope=title))
+        for number, title in enumerate(["report[0]", "report[1]"])
+    }
+
+    def statuses() -> tuple[str, list[str]]:
+        (parent,) = server.runs(whole, "ACTIVE_ONLY")
+        return parent.status, [the_run(server, project).status for project in scopes.values()]
+
+    # Two that start together find one parent.
+    started = [project.start(*project.arguments("numbers")) for project in scopes.values()]
+    for process in started:
+        log, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, log
+    (parent,) = server.runs(whole, "ACTIVE_ONLY")
+    assert parent.name == f"{context.dag_id} {context.run_id}"
+    assert parent.params == {}
+    assert parent.tags["airflow_run_id"] == context.run_id
+    for title, project in scopes.items():
+        run = the_run(server, project)
+        assert run.name == f"{context.dag_id} {title} {context.run_id}"
+        assert (run.tags["mlflow.parentRunId"], run.tags["airflow_data_scope"]) == (parent.id, title)
+        assert run.params == {"size": "3"}
+    assert statuses() == ("RUNNING", ["RUNNING", "RUNNING"])
+
+    first, second = scopes.values()
+    for node in ("train", JUDGE, "report"):
+        first.succeed(node)
+    assert statuses() == ("RUNNING", ["FINISHED", "RUNNING"])
+    assert second.run("report").code == 3
+    assert statuses() == ("FAILED", ["FINISHED", "FAILED"])
+    for node in ("train", JUDGE, "report"):
+        second.succeed(node)
+    assert statuses() == ("FINISHED", ["FINISHED", "FINISHED"])

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 from kedro.pipeline import node, pipeline
 
 
@@ -10,6 +13,11 @@ def clean(rows):
 
 
 def report(cleaned, totals, country):
+    fails = Path(os.environ.get("FAILING", "nothing")) / country
+    if fails.exists():  # as often as it says
+        left = int(fails.read_text()) - 1
+        fails.write_text(str(left)) if left else fails.unlink()
+        raise ValueError("not yet")
     return {"asked": country, "got": cleaned["country"], "totals": totals["country"], "seen": cleaned["seen"]}
 
 
