@@ -37,7 +37,7 @@ class TasksMap(dict[str, "BaseOperator"]):
     """
 
     def __missing__(self, node: str) -> BaseOperator:
-        raise PlanError(f"tasks_map has no node {node!r}.{did_you_mean(str(node), self)}")
+        raise PlanError(f"tasks_map has no node {node!r}.", did_you_mean(str(node), self))
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def check_selectors(arguments: NodeArguments, manifest: Manifest) -> None:
     }
     for selector in arguments:
         if selector not in known and PerNode({selector: {}}).find(known, ()) is None:
-            raise ConfigError(f"node_arguments: no node or tag is named {selector!r}.{did_you_mean(selector, known)}")
+            raise ConfigError(f"node_arguments: no node or tag is named {selector!r}.", did_you_mean(selector, known))
 
 
 def _from_settings(airflow: Mapping[str, Any]) -> dict[str, Any]:

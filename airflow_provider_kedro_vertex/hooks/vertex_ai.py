@@ -32,11 +32,11 @@ class KedroVertexHook(GoogleBaseHook):
         project_id = project_id or default_project_id
         if not project_id:
             raise ConfigError(
-                "No project_id is set. Set it in vertexai.yml, as an argument, or in the Google Cloud connection "
-                f"{self.gcp_conn_id!r}."
+                "No project_id is set.",
+                f"Set it in vertexai.yml, as an argument, or in the Google Cloud connection {self.gcp_conn_id!r}.",
             )
         if not region:
-            raise ConfigError("No region is set. Set it in vertexai.yml or as an argument, such as europe-west1.")
+            raise ConfigError("No region is set.", "Set it in vertexai.yml or as an argument, such as europe-west1.")
         fields = ("api_endpoint", "logging_endpoint", "storage_endpoint")
         return VertexClient(project_id, region, credentials, Endpoints(*(self._get_field(name) for name in fields)))
 

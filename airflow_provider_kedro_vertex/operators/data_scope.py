@@ -23,8 +23,8 @@ def data_scope(operator: VertexJobOperator, context: Context) -> DataScope:
         name = str(operator.data_scope).strip()
         if not name:
             raise ConfigError(
-                f"Task {operator.task_id!r}: data_scope is empty, so it is not known which tasks share data. Give it a "
-                "name, or leave it out."
+                f"Task {operator.task_id!r}: data_scope is empty, so it is not known which tasks share data.",
+                "Give it a name, or leave it out.",
             )
         return DataScope("given", name)
     if operator.scope_group_id is None:

@@ -73,8 +73,8 @@ class Conf:
             if not required:
                 return {}
             raise ConfigError(
-                f"The project has no {key} configuration, and Kedro does not run without one. "
-                f"Make {settings.CONF_SOURCE}/base/{key}.yml; it may be empty."
+                f"The project has no {key} configuration, and Kedro does not run without one.",
+                f"Make {settings.CONF_SOURCE}/base/{key}.yml; it may be empty.",
             ) from error
         except Exception as error:  # a project's own loader or resolver may raise anything
             raise ConfigError(self._explain(key, error)) from error
@@ -209,7 +209,7 @@ def open_conf(project_path: Path, env: str | None) -> Conf:
             continue
         known = [folder.name for folder in source.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
         raise ProjectError(
-            f"The Kedro environment {name!r} has no folder {settings.CONF_SOURCE}/{name}.{did_you_mean(name, known)}"
+            f"The Kedro environment {name!r} has no folder {settings.CONF_SOURCE}/{name}.", did_you_mean(name, known)
         )
     return Conf(loader, project_path, folders)
 

@@ -36,16 +36,14 @@ def five_fields(expression: str, where: str) -> tuple[str, str | None]:
     if len(fields) == 6:
         if fields[0] not in ("0", "00"):
             raise ConfigError(
-                f"{where}: {expression!r} has six fields, and its seconds are {fields[0]!r}. Airflow starts runs "
-                f"at whole "
-                "minutes: write 0 for the seconds, or leave them out."
+                f"{where}: {expression!r} has six fields, and its seconds are {fields[0]!r}.",
+                "Airflow starts runs at whole minutes: write 0 for the seconds, or leave them out.",
             )
         fields = fields[1:]
     if len(fields) != 5:
         raise ConfigError(
-            f"{where}: {expression!r} has {len(fields)} fields. Write five: minute, hour, day of the month, "
-            f"month, day of "
-            "the week."
+            f"{where}: {expression!r} has {len(fields)} fields.",
+            "Write five: minute, hour, day of the month, month, day of the week.",
         )
     for index, field in enumerate(fields):
         fields[index] = "*" if field == "?" else field

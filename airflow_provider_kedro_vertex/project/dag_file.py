@@ -68,9 +68,8 @@ def entries_of(text: str, where: str) -> tuple[Entry, ...]:
         return entries
     except (SyntaxError, LookupError, TypeError, ValueError, RecursionError):
         raise ConfigError(
-            f"{where} is not a file that `kedro vertex schedule` wrote: it has no list {_NAME}. Choose another "
-            f"file with "
-            "--output, or write over it with --force."
+            f"{where} is not a file that `kedro vertex schedule` wrote: it has no list {_NAME}.",
+            "Choose another file with --output, or write over it with --force.",
         ) from None
 
 

@@ -31,15 +31,15 @@ def with_groups(pipelines: Mapping[str, Pipeline], grouping: Grouping) -> dict[s
 def _grouped(pipeline: Pipeline, answer: object) -> Pipeline:
     if not isinstance(answer, Mapping):
         raise ConfigError(
-            f"The grouping function must answer with a mapping of node names to group names for pipeline "
+            "The grouping function must answer with a mapping of node names to group names for pipeline "
             f"{pipeline.name!r}, not with {answer!r:.80}."
         )
     names = {node.name for node in pipeline.nodes}
     for node, group in answer.items():
         if node not in names:
             raise ConfigError(
-                f"The grouping function names node {node!r}, which pipeline {pipeline.name!r} does not have."
-                f"{did_you_mean(str(node), names)}"
+                f"The grouping function names node {node!r}, which pipeline {pipeline.name!r} does not have.",
+                did_you_mean(str(node), names),
             )
         if group is not None and not (isinstance(group, str) and group):
             raise ConfigError(f"The grouping function gives node {node!r} the group {group!r:.80}, which is no name.")

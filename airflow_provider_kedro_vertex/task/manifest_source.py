@@ -112,8 +112,8 @@ class ManifestSource:
                 raise ProjectError(f"Cannot inspect {project}: there is no Python at {self._python}.") from None
             except subprocess.TimeoutExpired:
                 raise ProjectError(
-                    f"Inspecting {project} took more than {INSPECT_TIMEOUT} s. Write a manifest in CI instead: "
-                    "kedro vertex manifest -o FILE"
+                    f"Inspecting {project} took more than {INSPECT_TIMEOUT} s.",
+                    "Write a manifest in CI instead: kedro vertex manifest -o FILE",
                 ) from None
             except (OSError, subprocess.CalledProcessError) as error:
                 output.seek(0)

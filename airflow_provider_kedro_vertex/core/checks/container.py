@@ -83,7 +83,7 @@ def _secrets(group: NodeGroup) -> Iterator[Finding]:
                 "KV018",
                 "warning",
                 f"The environment variable {name} of {{node}} may hold a secret, and everyone who may see the job "
-                f"sees it.",
+                "sees it.",
                 f"Keep it in Secret Manager: secret_env: {{{name}: projects/PROJECT/secrets/NAME/versions/latest}}.",
             )
 

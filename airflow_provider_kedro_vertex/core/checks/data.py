@@ -94,7 +94,7 @@ def _ends(
                     "KV003",
                     "error",
                     f"Dataset {name!r}, an input of node {node.name!r}, is kept nowhere, and no node of the run "
-                    f"makes it.",
+                    "makes it.",
                     "Declare it in the catalog, or select the node that makes it.",
                 )
             elif item.scope == "local" and not _is_shared(item):

@@ -74,7 +74,7 @@ class RunContext:
         known = {item.name: item for item in dataclasses.fields(cls)}
         for key, item in value.items():
             if key not in known:
-                raise ConfigError(f"The run context has an unknown key {key!r}.{did_you_mean(key, known)}")
+                raise ConfigError(f"The run context has an unknown key {key!r}.", did_you_mean(key, known))
             if not isinstance(item, str) and not (item is None and key in _MAY_BE_NULL):
                 raise ConfigError(f"The run context's {key} must be a string, not {item!r}.")
         missing = sorted(known.keys() - value.keys() - _MAY_BE_NULL)

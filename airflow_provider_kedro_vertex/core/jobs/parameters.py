@@ -76,8 +76,8 @@ def to_json(parameters: Mapping[str, Any]) -> str:
     text = json_argument(json.dumps(parameters, sort_keys=True, default=_date))
     if len(text) > MAX_LENGTH:
         raise ConfigError(
-            f"The runtime parameters take {len(text):,} bytes, and {MAX_LENGTH:,} are taken at most. "
-            "Put large values into a dataset, and pass where it is."
+            f"The runtime parameters take {len(text):,} bytes, and {MAX_LENGTH:,} are taken at most.",
+            "Put large values into a dataset, and pass where it is.",
         )
     return text
 

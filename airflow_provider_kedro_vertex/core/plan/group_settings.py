@@ -58,8 +58,9 @@ def required(value: str | None, key: str, what: str) -> str:
     if value:
         return value
     raise ConfigError(
-        f"No {key} is set: {what}. Set run_config.{key} in conf/base/vertexai.yml and write the manifest again, "
-        f"or pass run_config={{'{key}': ...}}."
+        f"No {key} is set: {what}.",
+        f"Set run_config.{key} in conf/base/vertexai.yml and write the manifest again, "
+        f"or pass run_config={{'{key}': ...}}.",
     )
 
 
@@ -101,8 +102,8 @@ class GroupSettings:
         if resources.gpu and accelerators(resources.gpu) and not resources.accelerator_type:
             what = "Node" if len(group.nodes) == 1 else "Group"
             raise ConfigError(
-                f"{what} {group.name!r} asks for {resources.gpu} gpu but names no accelerator_type. "
-                "Set resources.<node>.accelerator_type, such as NVIDIA_TESLA_T4."
+                f"{what} {group.name!r} asks for {resources.gpu} gpu but names no accelerator_type.",
+                "Set resources.<node>.accelerator_type, such as NVIDIA_TESLA_T4.",
             )
         image = settings.image or self._config.image
         return ContainerSettings(

@@ -149,12 +149,12 @@ def read(path: Path) -> Manifest:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise ManifestError(f"{path} has more than {MAX_BYTES} bytes, so it is no manifest. {_remedy(path)}")
+            raise ManifestError(f"{path} has more than {MAX_BYTES} bytes, so it is no manifest.", _remedy(path))
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ManifestError(f"There is no manifest at {path}. {_remedy(path)}") from None
+        raise ManifestError(f"There is no manifest at {path}.", _remedy(path)) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"Cannot read the manifest {path}: {error}. {_remedy(path)}") from error
+        raise ManifestError(f"Cannot read the manifest {path}: {error}.", _remedy(path)) from error
     return loads(text, source=path)
 
 
@@ -167,11 +167,11 @@ def loads(text: str, source: Path | str) -> Manifest:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ManifestError(f"The manifest {source} is damaged or cut short ({error}). {_remedy(source)}") from None
+        raise ManifestError(f"The manifest {source} is damaged or cut short ({error}).", _remedy(source)) from None
     try:
         return _manifest(value)
     except _ShapeError as error:
-        raise ManifestError(f"The manifest {source} is wrong {error}. {_remedy(source)}") from None
+        raise ManifestError(f"The manifest {source} is wrong {error}.", _remedy(source)) from None
     except ConfigError as error:
         raise ManifestError(f"The manifest {source} is wrong at config: {error} {_remedy(source)}") from None
 

@@ -38,7 +38,7 @@ def parameter_of(name: str, project: Mapping[str, Parameter]) -> Parameter | Non
                 return None
             where = f" in {'.'.join(path)!r}" if path else " there"
             raise ConfigError(
-                f"The project has no parameter {name!r}: {part!r} is not{where}.{did_you_mean(part, inside)}"
+                f"The project has no parameter {name!r}: {part!r} is not{where}.", did_you_mean(part, inside)
             )
         path.append(part)
     return Parameter("object")

@@ -195,7 +195,7 @@ class Store:
         """
         columns = "labels, create_time" if labels else "create_time"
         found = self._db.execute(
-            f"SELECT name, substr(name, length(parent) + length(collection) + 3) AS pipeline_job_user_id, state,"  # noqa: S608
+            "SELECT name, substr(name, length(parent) + length(collection) + 3) AS pipeline_job_user_id, state,"  # noqa: S608
             " display_name, pipeline_name, template_uri, template_version AS 'template_metadata.version',"
             f" {columns}, start_time, end_time, update_time FROM jobs"
             " WHERE collection = ? AND (? IS NULL OR parent = ?)",

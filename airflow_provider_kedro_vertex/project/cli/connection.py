@@ -30,9 +30,9 @@ def connect(config: RunConfig, api_endpoint: str | None, storage: str | None = N
 
         from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient, is_emulator
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{error}. Install google-auth and requests beside the project.") from error
+        raise ConfigError(f"{error}.", "Install google-auth and requests beside the project.") from error
     if not config.region:
-        raise ConfigError("No region is set. Set it in conf/base/vertexai.yml, or pass --region.")
+        raise ConfigError("No region is set.", "Set it in conf/base/vertexai.yml, or pass --region.")
     given = [address for address in (api_endpoint, storage) if address]
     endpoints = Endpoints(vertex=api_endpoint, storage=storage)
     endpoints.refuse_plain_text()
@@ -44,11 +44,11 @@ def connect(config: RunConfig, api_endpoint: str | None, storage: str | None = N
             credentials, default_project_id = google.auth.default(scopes=[_SCOPE])
         except DefaultCredentialsError:
             raise PermissionDeniedError(
-                "There are no Google credentials here. Run: gcloud auth application-default login"
+                "There are no Google credentials here.", fix="Run: gcloud auth application-default login"
             ) from None
     project_id = config.project_id or default_project_id
     if not project_id:
-        raise ConfigError("No project_id is set. Set it in conf/base/vertexai.yml, or pass --project-id.")
+        raise ConfigError("No project_id is set.", "Set it in conf/base/vertexai.yml, or pass --project-id.")
     return VertexClient(project_id, config.region, credentials, endpoints)
 
 

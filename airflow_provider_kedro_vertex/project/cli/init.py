@@ -50,7 +50,7 @@ def command(
         targets = {root / name.format(env=env or "base"): template for name, template in files.items()}
         there = [str(target.relative_to(root)) for target in _existing(targets)]
         if there and not force:
-            raise ConfigError(f"{', '.join(there)}: already there. Write over it with --force.")
+            raise ConfigError(f"{', '.join(there)}: already there.", "Write over it with --force.")
         for target, template in targets.items():
             make_folder_of(target)
             write_file(target, _filled(template, values))

@@ -32,7 +32,7 @@ def inspected(project: Path, env: str | None) -> Manifest:
         from airflow_provider_kedro_vertex.project.inspect import inspect_project
         from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
     except ModuleNotFoundError as error:
-        raise ProjectError(f"{error}. Install airflow-provider-kedro-vertex[kedro] beside the project.") from error
+        raise ProjectError(f"{error}.", "Install airflow-provider-kedro-vertex[kedro] beside the project.") from error
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConfigWarning)
         try:

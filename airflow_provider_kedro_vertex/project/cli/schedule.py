@@ -109,15 +109,15 @@ def _pipelines(manifest: Manifest, given: tuple[str, ...]) -> list[str]:
     for name in given:
         if len(several := pipeline_names(manifest, name)) > 1:
             raise ConfigError(
-                f"--pipeline {name} names {len(several)} pipelines, and each DAG runs one. Give --pipeline for each of "
-                "them, or register one pipeline that has the nodes of all."
+                f"--pipeline {name} names {len(several)} pipelines, and each DAG runs one.",
+                "Give --pipeline for each of them, or register one pipeline that has the nodes of all.",
             )
     if given:
         return [manifest.pipeline(name).name for name in given]
     named = [name for name in manifest.config.schedules if name != DEFAULT_SCHEDULE]
     for name in named:
         if name not in manifest.pipelines:
-            raise ConfigError(f"schedules.{name} names no registered pipeline.{did_you_mean(name, manifest.pipelines)}")
+            raise ConfigError(f"schedules.{name} names no registered pipeline.", did_you_mean(name, manifest.pipelines))
     return named or [DEFAULT_PIPELINE]
 
 
@@ -128,8 +128,8 @@ def _schedule(manifest: Manifest, pipeline: str, given: dict[str, Any]) -> Sched
     said = schedules.get(pipeline) or schedules.get(DEFAULT_SCHEDULE)
     if said is None and "cron_expression" not in given:
         raise ConfigError(
-            f"Pipeline {pipeline!r} has no schedule. Give --cron-expression, or set schedules.{pipeline} or "
-            f"schedules.{DEFAULT_SCHEDULE} in vertexai.yml."
+            f"Pipeline {pipeline!r} has no schedule.",
+            f"Give --cron-expression, or set schedules.{pipeline} or schedules.{DEFAULT_SCHEDULE} in vertexai.yml.",
         )
     return Schedule.from_dict({**(said.to_dict() if said else {}), **given}, f"schedules.{pipeline}")
 
@@ -161,7 +161,7 @@ def _timezone(name: str, where: str) -> str:
         if known:
             ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(f"{where}: there is no time zone {name!r}.{did_you_mean(name, known)}") from None
+        raise ConfigError(f"{where}: there is no time zone {name!r}.", did_you_mean(name, known)) from None
     return name
 
 

@@ -26,7 +26,7 @@ def command(metadata: Any, project_id: str | None, api_endpoint: str | None, onl
     with problems_as_lines():
         project_id = project_id or inspected(metadata.project_path, env).config.project_id
         if not project_id:
-            raise ConfigError("No project_id is set. Set it in conf/base/vertexai.yml, or pass --project-id.")
+            raise ConfigError("No project_id is set.", "Set it in conf/base/vertexai.yml, or pass --project-id.")
     url = jobs_page(project_id, api_endpoint)
     click.echo(url)
     if not only_print and not webbrowser.open(url):

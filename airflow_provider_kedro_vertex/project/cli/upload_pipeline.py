@@ -73,7 +73,7 @@ def _to_registry(target: str, text: str, tags: tuple[str, ...]) -> str:
         from google.auth.exceptions import GoogleAuthError
         from kfp.registry import RegistryClient
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{error}. Install airflow-provider-kedro-vertex[kfp] beside the project.") from error
+        raise ConfigError(f"{error}.", "Install airflow-provider-kedro-vertex[kfp] beside the project.") from error
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pipeline.yaml"
         file.write_text(text, encoding="utf-8")

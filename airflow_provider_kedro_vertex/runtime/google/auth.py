@@ -100,8 +100,9 @@ def id_token_of(service_account: str, audience: str, endpoint: str = "") -> str:
         raise ServiceError(f"{url} cannot be reached: {error}") from error
     if response.status_code in (400, 401, 403, 404):
         raise ConfigError(
-            f"{url} answered {response.status_code}: {response.text[:500]}. The job's service account needs the role "
-            f"roles/iam.serviceAccountOpenIdTokenCreator on {service_account}."
+            f"{url} answered {response.status_code}: {response.text[:500]}.",
+            "The job's service account needs the role "
+            f"roles/iam.serviceAccountOpenIdTokenCreator on {service_account}.",
         )
     if response.status_code != 200:
         raise ServiceError(f"{url} answered {response.status_code}: {response.text[:500]}")
@@ -159,6 +160,7 @@ def _expiry(token: str) -> float:
 def _no_credentials(error: DefaultCredentialsError) -> ConfigError:
     return ConfigError(
         f"This container has no Google credentials of a service account: {error} On Vertex AI it has those of the "
-        "job's service account. Elsewhere set GOOGLE_APPLICATION_CREDENTIALS to a key file; what `gcloud auth "
-        "application-default login` writes is a user's, for whom Google makes no ID token."
+        "job's service account.",
+        "Elsewhere set GOOGLE_APPLICATION_CREDENTIALS to a key file; what `gcloud auth "
+        "application-default login` writes is a user's, for whom Google makes no ID token.",
     )

@@ -50,8 +50,9 @@ def load_class(path: str, where: str) -> type:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, ValueError, AttributeError) as error:
         raise ConfigError(
-            f"{where}: {path} cannot be imported in this image ({type(error).__name__}: {error}). It must be a class "
-            "as package.module.Class, of the project or of a package that is installed in the image."
+            f"{where}: {path} cannot be imported in this image ({type(error).__name__}: {error}).",
+            "It must be a class "
+            "as package.module.Class, of the project or of a package that is installed in the image.",
         ) from error
     if not isinstance(found, type):
         raise ConfigError(f"{where}: {path} is no class.")

@@ -74,7 +74,7 @@ def node_group(
     nodes = {node.name: node for node in pipeline}
     for name in names:
         if name not in nodes:
-            raise ConfigError(f"The pipeline has no node {name!r}.{did_you_mean(name, nodes)}")
+            raise ConfigError(f"The pipeline has no node {name!r}.", did_you_mean(name, nodes))
     inside = [nodes[name] for name in dict.fromkeys(names)]
     outside = [node for name, node in nodes.items() if name not in names]
 

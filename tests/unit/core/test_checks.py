@@ -120,7 +120,7 @@ def test_files_of_the_container_and_of_the_image() -> None:
 def test_mlflow_on_the_containers_own_disk(uri: str) -> None:
     assert found(mlflow={"tracking_uri": uri}) == [
         f"KV006 error: mlflow.yml tracks to {uri!r}, which is on each container's own disk or machine: nothing "
-        f"would be "
+        "would be "
         "kept."
     ]
     elsewhere = {"__default__": {"env": {"MLFLOW_TRACKING_URI": "https://mlflow.test"}}}

@@ -82,7 +82,7 @@ def test_an_old_template_without_a_value_names_its_variable(make_project: MakePr
         inspect_project(project)
     assert str(caught.value) == (
         f"{VERTEXAI}, line 2: run_config.image cannot be resolved: Interpolation key 'commit_id' not found. If it "
-        f"stands "
+        "stands "
         "for an environment variable, set KEDRO_CONFIG_COMMIT_ID."
     )
 
