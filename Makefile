@@ -40,6 +40,11 @@ test-airflow2: .venv-airflow2/.ready ## Run the same tests on Airflow 2.11, but 
 coverage: .venv/.ready ## Measure which branches tests/unit and tests/contract take
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term tests/unit tests/contract
 
+.PHONY: test-containers
+test-containers: .venv/.ready ## Run the tests of real containers: as root, with Debian's podman, runc and debootstrap
+	$(BIN)/python tests/containers/base_image.py
+	$(BIN)/python -m pytest tests/containers
+
 lint: .venv/.ready ## Check style, types and the import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

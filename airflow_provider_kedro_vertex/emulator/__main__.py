@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_provider_kedro_vertex.emulator.executors.images import Image, ImageError, Noop, parse_flag, parse_noop
+from airflow_provider_kedro_vertex.emulator.executors.images import ImageError, Noop, StandIn, parse_flag, parse_noop
 from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         emulator = VertexEmulator(
             dict(options.image),
             noop=options.noop,
+            containers=options.containers,
             env=dict(options.env),
             data=options.data,
             host=options.host,
@@ -77,8 +78,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m airflow_provider_kedro_vertex.emulator",
-        description="A local Vertex AI: PipelineJobs and CustomJobs over REST and gRPC, run as processes here, and a "
-        "page to look at.",
+        description="A local Vertex AI: PipelineJobs and CustomJobs over REST and gRPC, run here as processes or in "
+        "containers, and a page to look at.",
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to bind (default: %(default)s, which this machine alone can reach)"
@@ -98,10 +99,13 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--image", action="append", type=_image, default=[], metavar="NAME=FOLDER[,PYTHON]",
-        help="run the image NAME in a copy of FOLDER with PYTHON (default: this Python), or with NAME=noop:... as "
-        "--noop does; may be repeated",
+        help="run the image NAME in a copy of FOLDER with PYTHON (default: this Python); with "
+        "NAME=container[:REFERENCE] run the image itself (REFERENCE instead of NAME) by docker or podman; with "
+        "NAME=noop:... as --noop does; may be repeated",
     )  # fmt: skip
-    parser.add_argument(
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument("--containers", action="store_true", help="run all other images themselves by docker or podman")
+    others.add_argument(
         "--noop", type=_noop, metavar="SECONDS[:OUTCOME]",
         help="containers of all other images do nothing for so long and end as succeeded (the default), failed or "
         "with an exit status",
@@ -148,7 +152,7 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _image(text: str) -> tuple[str, Image | Noop]:
+def _image(text: str) -> tuple[str, StandIn]:
     try:
         return parse_flag(text)
     except ImageError as error:

@@ -32,7 +32,22 @@ from airflow_provider_kedro_vertex.emulator.console.routes import Console
 from airflow_provider_kedro_vertex.emulator.engine.custom_jobs import CustomJobs
 from airflow_provider_kedro_vertex.emulator.engine.faults import Faults, parse_faults
 from airflow_provider_kedro_vertex.emulator.engine.pipeline_jobs import Engine
-from airflow_provider_kedro_vertex.emulator.executors.images import Image, Noop, read_image
+from airflow_provider_kedro_vertex.emulator.executors.base import Executor
+from airflow_provider_kedro_vertex.emulator.executors.container import (
+    ContainerExecutor,
+    Runtime,
+    end_leftovers,
+    find_runtime,
+    image_of,
+)
+from airflow_provider_kedro_vertex.emulator.executors.images import (
+    ContainerImage,
+    Image,
+    ImageError,
+    Noop,
+    StandIn,
+    read_image,
+)
 from airflow_provider_kedro_vertex.emulator.executors.noop import NoopExecutor
 from airflow_provider_kedro_vertex.emulator.executors.orphans import end_orphans
 from airflow_provider_kedro_vertex.emulator.executors.process import GRACE_SECONDS, ProcessExecutor
@@ -59,8 +74,9 @@ class VertexEmulator:
     start.
 
     :param images: image names and what stands for them: a project's folder, an :func:`.read_image` of a folder and the
-        Python of a virtual environment, or a :class:`.Noop`.
+        Python of a virtual environment, a :class:`.ContainerImage`, or a :class:`.Noop`.
     :param noop: what stands for all other images; by default they are not known.
+    :param containers: run all other images themselves, by docker or podman.
     :param env: environment variables that every container gets.
     :param data: the folder for jobs, logs and work folders; by default a temporary one, removed at the end.
     :param host: the address to bind; by default this machine alone can reach it.
@@ -78,9 +94,10 @@ class VertexEmulator:
 
     def __init__(
         self,
-        images: Mapping[str, str | os.PathLike[str] | Image | Noop] | None = None,
+        images: Mapping[str, str | os.PathLike[str] | StandIn] | None = None,
         *,
         noop: Noop | None = None,
+        containers: bool = False,
         env: Mapping[str, str] | None = None,
         data: str | os.PathLike[str] | None = None,
         host: str = "127.0.0.1",
@@ -92,10 +109,10 @@ class VertexEmulator:
         tls: bool = False,
     ) -> None:
         self._images = {
-            name: image if isinstance(image, Image | Noop) else read_image(image)
-            for name, image in (images or {}).items()
+            name: image if isinstance(image, StandIn) else read_image(image) for name, image in (images or {}).items()
         }
         self._noop = noop
+        self._containers = containers
         self._env = dict(env or {})
         self._given_data = data
         self._host, self._port, self._grpc_port = host, port, grpc_port
@@ -117,7 +134,7 @@ class VertexEmulator:
         """With TLS, the certificate that clients must trust."""
 
     @property
-    def images(self) -> Mapping[str, Image | Noop]:
+    def images(self) -> Mapping[str, StandIn]:
         """The images by name."""
         return self._images
 
@@ -172,9 +189,10 @@ class VertexEmulator:
             self.data = _folder(self._given_data)
             lock = _locked(self.data)
             try:
+                runtime = self._runtime()
                 tls = certificates(self.data, self._host) if self._tls else None
                 store = Store(self.data / "jobs.sqlite")
-            except (StoreError, OSError) as error:
+            except (StoreError, ImageError, OSError) as error:
                 lock.close()
                 raise StartError(str(error)) from error
         except StartError:
@@ -184,18 +202,29 @@ class VertexEmulator:
         self._address = f"[{host}]" if ":" in host else host
         self.url = f"http{'s' if self._tls else ''}://{self._address}:{port}"
         self.ca = None if tls is None else tls.authority
-        self._server = _Server(self._config(store, tls), on_ready)
+        self._server = _Server(self._config(store, tls, runtime), on_ready)
         return self._server, listening, lock
 
-    def _config(self, store: Store, tls: Certificates | None) -> uvicorn.Config:
+    def _runtime(self) -> Runtime | None:
+        """What runs the containers of images; None if no image needs it."""
+        wanted = self._containers or any(isinstance(image, ContainerImage) for image in self._images.values())
+        return find_runtime() if wanted else None
+
+    def _config(self, store: Store, tls: Certificates | None, runtime: Runtime | None) -> uvicorn.Config:
         projects = {name: image for name, image in self._images.items() if isinstance(image, Image)}
-        executor = NoopExecutor(
-            self._images,
-            self._noop,
-            ProcessExecutor(projects, self.data, self._env, self._max_parallel, self._grace),
-        )
+        places = asyncio.Semaphore(self._max_parallel)
+        executor: Executor = ProcessExecutor(projects, self.data, self._env, places, self._grace)
+        if runtime is not None:
+            executor = ContainerExecutor(
+                runtime, self._images, self._containers, self.data, self._env, places, self._grace, executor
+            )
+        executor = NoopExecutor(self._images, self._noop, executor)
         custom_jobs = CustomJobs(store, executor, self._faults)
-        engine = Engine(store, custom_jobs, Buckets(self.data / "gcs"))
+
+        def is_mounted(name: str) -> bool:
+            return image_of(name, self._images, self._containers) is not None
+
+        engine = Engine(store, custom_jobs, Buckets(self.data / "gcs"), is_mounted)
         service = Service(store, engine, custom_jobs)
         keys = None if tls is None else (tls.key.read_bytes(), tls.certificate.read_bytes())
 
@@ -218,6 +247,10 @@ class VertexEmulator:
             orphans = end_orphans(self.data / "work")
             if orphans:
                 logger.warning("Ended %d processes that the last emulator had left running", len(orphans))
+            # In this order: a process that is about to start a container is gone before they are looked for.
+            leftovers = await asyncio.to_thread(end_leftovers, self.data)
+            if leftovers:
+                logger.warning("Removed %d containers that the last emulator had left running", leftovers)
             custom_jobs.recover()
             # Now that nothing of a killed emulator runs any more, its work folders are of no use to anybody.
             shutil.rmtree(self.data / "work", ignore_errors=True)

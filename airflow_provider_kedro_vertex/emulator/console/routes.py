@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from airflow_provider_kedro_vertex.emulator.api.rest import answer
 from airflow_provider_kedro_vertex.emulator.engine.outputs import parameters_in
-from airflow_provider_kedro_vertex.emulator.executors.images import Image, Noop
+from airflow_provider_kedro_vertex.emulator.executors.images import StandIn
 from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, invalid_argument, not_found
 from airflow_provider_kedro_vertex.emulator.resources.protos import Message, microseconds, to_json
@@ -38,7 +38,7 @@ class Console:
     :param data: the emulator's data folder, which has the logs.
     """
 
-    def __init__(self, store: Store, data: Path, images: Mapping[str, Image | Noop]) -> None:
+    def __init__(self, store: Store, data: Path, images: Mapping[str, StandIn]) -> None:
         self._store = store
         self._data = data
         self._images = images

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_kedro_vertex.emulator.engine.outputs import Outputs
 from airflow_provider_kedro_vertex.emulator.engine.runs import Artifacts, Inputs, Node, Run, run_names
-from airflow_provider_kedro_vertex.emulator.resources import names
+from airflow_provider_kedro_vertex.emulator.executors.base import Limits
+from airflow_provider_kedro_vertex.emulator.resources import names, quantities
 from airflow_provider_kedro_vertex.emulator.resources.protos import Artifact, Message, parse_json, to_json
 from airflow_provider_kedro_vertex.emulator.spec.graph import (
     ArtifactType,
@@ -24,10 +25,19 @@ from airflow_provider_kedro_vertex.emulator.spec.graph import (
     Container,
     Importer,
     Parameter,
+    Resources,
     type_fault,
 )
-from airflow_provider_kedro_vertex.emulator.spec.placeholders import Ref, Source, as_text, parse, render, render_word
-from airflow_provider_kedro_vertex.emulator.storage.buckets import Buckets
+from airflow_provider_kedro_vertex.emulator.spec.placeholders import (
+    Ref,
+    Source,
+    Word,
+    as_text,
+    parse,
+    render,
+    render_word,
+)
+from airflow_provider_kedro_vertex.emulator.storage.buckets import MOUNT, Buckets
 
 LARGEST_OUTPUT = 1024 * 1024
 """Bytes of one output parameter's file, and of an executor output. They become part of the job."""
@@ -41,11 +51,24 @@ class ContainerError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Rendered:
+    """A container whose placeholders are filled."""
+
+    image: str
+    command: tuple[str, ...]
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerIO:
     """The inputs and outputs of one task's container.
 
     :param root: the ``gs://`` folder of the task's outputs.
     :param run: what the placeholders of source RUN stand for.
+    :param buckets: the buckets on this machine.
+    :param seen: the buckets as the container sees them.
+    :param is_mounted: tells if the containers of an image have the buckets at ``/gcs``.
     """
 
     component: Component
@@ -53,28 +76,48 @@ class ContainerIO:
     root: str
     run: Mapping[str, str]
     buckets: Buckets
+    seen: Buckets
+    is_mounted: Callable[[str], bool]
 
     @classmethod
-    def of(cls, run: Run, node: Node, inputs: Inputs, buckets: Buckets) -> ContainerIO:
+    def of(
+        cls, run: Run, node: Node, inputs: Inputs, buckets: Buckets, is_mounted: Callable[[str], bool]
+    ) -> ContainerIO:
         """Those of a task; its outputs go to the same place in each try, as on Vertex AI."""
         name = names.resource(run.job.name, names.PIPELINE_JOBS)
         root = run.job.runtime_config.gcs_output_directory.rstrip("/")
         texts = run_names(run.job, node.detail, run.root.detail.task_id, run.workspace)
         folder = f"{root}/{name.project}/{name.id}/{node.detail.task_name}_{node.detail.task_id}"
-        return cls(node.component, inputs, folder, texts, buckets)
+        return cls(node.component, inputs, folder, texts, buckets, buckets, is_mounted)
 
-    def rendered(self, container: Container) -> tuple[str, list[str], list[tuple[str, str]]]:
-        """A container's image, command and variables with every placeholder filled.
+    def rendered(self, container: Container) -> Rendered:
+        """A container's image, command, arguments and variables with every placeholder filled.
 
         :raises ContainerError: if one stands for what is not there.
         """
-        words = [
-            text
-            for word in (*container.command, *container.args)
-            for text in render_word(word, self.text, self._present)
-        ]
-        env = [(name, render(value, self.text)) for name, value in container.env]
-        return render(container.image, self.text), words, env
+        image = render(container.image, self.text)
+        io = replace(self, seen=MOUNT) if self.is_mounted(image) else self
+
+        def words(given: tuple[Word, ...]) -> tuple[str, ...]:
+            return tuple(text for word in given for text in render_word(word, io.text, self._present))
+
+        env = tuple((name, render(value, io.text)) for name, value in container.env)
+        return Rendered(image, words(container.command), words(container.args), env)
+
+    def limits(self, resources: Resources) -> Limits:
+        """The limits of a container, with every placeholder filled.
+
+        :raises ContainerError: if one is no quantity.
+        """
+        cpu, memory = render(resources.cpu, self.text), render(resources.memory, self.text)
+        try:
+            return Limits(
+                quantities.cpus(cpu) if cpu else 0.0,
+                quantities.memory(memory) if memory else 0,
+                render(resources.accelerator, self.text),
+            )
+        except ValueError as error:
+            raise ContainerError(f"The machine's limits cannot be used: {error}.") from None
 
     def text(self, ref: Ref) -> str:
         """Give the text that a placeholder stands for.
@@ -140,7 +183,7 @@ class ContainerIO:
         parameters = {}
         for name, parameter in self.component.output_parameters.items():
             # A file of its own goes before the executor output, as in kfp's local runner.
-            text = _file_text(self._path(f"{self.root}/{name}"), f'the output "{name}"')
+            text = _file_text(self._host_path(f"{self.root}/{name}"), f'the output "{name}"')
             value = values.get(name) if text is None else _parsed(text, parameter)
             if value is None:
                 continue
@@ -183,7 +226,8 @@ class ContainerIO:
                 {
                     "name": artifact.name,
                     "type": dict(schema),
-                    "uri": self._path(artifact.uri),
+                    # kfp's executor makes the path of a gs:// URI itself, and it is one below /gcs.
+                    "uri": artifact.uri if self.seen is MOUNT else self._path(artifact.uri),
                     "metadata": to_json(artifact.metadata),
                 }
                 for artifact in artifacts
@@ -210,7 +254,7 @@ class ContainerIO:
         try:
             for data in written.get("artifacts", [])[:1]:
                 if data.get("uri"):
-                    artifact.uri = self.buckets.uri(data["uri"])
+                    artifact.uri = MOUNT.uri(self.buckets.uri(data["uri"]))
                 artifact.metadata.update(data.get("metadata") or {})
         except (TypeError, ValueError, AttributeError):
             raise ContainerError(
@@ -220,7 +264,7 @@ class ContainerIO:
     def _executor_output(self) -> dict[str, Any]:
         if not self.component.has_outputs:
             return {}
-        text = _file_text(self._path(f"{self.root}/{_EXECUTOR_OUTPUT}"), _EXECUTOR_OUTPUT)
+        text = _file_text(self._host_path(f"{self.root}/{_EXECUTOR_OUTPUT}"), _EXECUTOR_OUTPUT)
         if text is None:
             return {}
         try:
@@ -238,10 +282,17 @@ class ContainerIO:
         return name in self.inputs.parameters or name in self.inputs.artifacts
 
     def _path(self, uri: str) -> str:
-        try:
-            return self.buckets.path(uri)
-        except ValueError as error:
-            raise ContainerError(f"{error}.") from None
+        return _path(self.seen, uri)
+
+    def _host_path(self, uri: str) -> str:
+        return _path(self.buckets, uri)
+
+
+def _path(buckets: Buckets, uri: str) -> str:
+    try:
+        return buckets.path(uri)
+    except ValueError as error:
+        raise ContainerError(f"{error}.") from None
 
 
 def _metadata(fields: Mapping[str, Any], ref: Ref) -> str:

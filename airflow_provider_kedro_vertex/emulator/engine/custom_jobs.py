@@ -13,14 +13,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_kedro_vertex.emulator.engine.faults import Faults
-from airflow_provider_kedro_vertex.emulator.executors.base import Executor, Outcome, Work
+from airflow_provider_kedro_vertex.emulator.executors.base import Executor, Limits, Outcome, Work
 from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.errors import Code
-from airflow_provider_kedro_vertex.emulator.resources.protos import CustomJob, Message, now
+from airflow_provider_kedro_vertex.emulator.resources.protos import AcceleratorType, CustomJob, Message, now
 from airflow_provider_kedro_vertex.emulator.resources.states import JOB_FINAL, JOB_MOVES, JobState
 from airflow_provider_kedro_vertex.emulator.storage.store import Store
 
@@ -42,6 +42,7 @@ class _Running:
 
     job: Message
     name: str
+    limits: Limits
     task: asyncio.Task[Outcome] | None = None
     container: asyncio.Task[Outcome] | None = None
     stopped: Outcome | None = None
@@ -94,22 +95,30 @@ class CustomJobs:
         pool = job.job_spec.worker_pool_specs.add(replica_count=1)
         container = pool.container_spec
         container.image_uri = work.image
-        container.command.extend(work.argv)
+        container.command.extend(work.command)
+        container.args.extend(work.args)
         for name, value in work.env:
             container.env.add(name=name, value=value)
         _move(job, JobState.JOB_STATE_PENDING)
         self._store.add_custom_job(job)
         return job
 
-    def start(self, job: Message, task: str, started: Callable[[], None]) -> asyncio.Task[Outcome]:
+    def start(
+        self,
+        job: Message,
+        task: str,
+        started: Callable[[], None],
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> asyncio.Task[Outcome]:
         """Run a pending job to its end.
 
         :param task: the name by which a fault knows it.
+        :param limits: those of its containers.
         :param started: called when it is running, within the transaction that says so.
         :return: what runs it. If that is cancelled its container has ended when it is done, and the job's state is
             left to :meth:`cancelled`.
         """
-        self._running[job.name] = running = _Running(job, task)
+        self._running[job.name] = running = _Running(job, task, limits)
         running.task = asyncio.get_running_loop().create_task(self._run(running, started))
         running.task.add_done_callback(lambda _: self._running.pop(job.name, None))
         return running.task
@@ -144,7 +153,7 @@ class CustomJobs:
 
         if running.stopped is not None:
             return running.stopped
-        running.container = loop.create_task(self._executor.run(_work(job), on_start))
+        running.container = loop.create_task(self._executor.run(_work(job, running.limits), on_start))
         try:
             return await running.container
         except asyncio.CancelledError:
@@ -221,13 +230,18 @@ def _move(job: Message, state: JobState, code: Code | None = None, message: str 
         job.error.code, job.error.message = int(code), message
 
 
-def _work(job: Message) -> Work:
-    container = job.job_spec.worker_pool_specs[0].container_spec
+def _work(job: Message, limits: Limits) -> Work:
+    pool = job.job_spec.worker_pool_specs[0]
+    container, accelerator = pool.container_spec, pool.machine_spec.accelerator_type
+    if accelerator:
+        limits = replace(limits, accelerator=AcceleratorType.values_by_number[accelerator].name)
     return Work(
         job.name.rpartition("/")[2],
         container.image_uri,
-        (*container.command, *container.args),
+        tuple(container.command),
+        tuple(container.args),
         (*_output_variables(job), *((variable.name, variable.value) for variable in container.env)),
+        limits,
     )
 
 

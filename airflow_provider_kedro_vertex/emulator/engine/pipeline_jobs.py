@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 
 from airflow_provider_kedro_vertex.emulator.engine.arguments import ArgumentError, items_of, resolve
 from airflow_provider_kedro_vertex.emulator.engine.caching import cache_key, import_key
@@ -44,7 +45,7 @@ from airflow_provider_kedro_vertex.emulator.engine.runs import (
     open_loop,
     stored_run,
 )
-from airflow_provider_kedro_vertex.emulator.executors.base import Outcome, Work
+from airflow_provider_kedro_vertex.emulator.executors.base import Limits, Outcome, Work
 from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError, Code
 from airflow_provider_kedro_vertex.emulator.resources.protos import Message, PipelineTaskDetail, now, to_json
@@ -67,9 +68,15 @@ RUN_LABELS = "VERTEX_AI_PIPELINES_RUN_LABELS"
 
 
 class Engine:
-    """Runs the PipelineJobs of one emulator. Its methods are called in the event loop."""
+    """Runs the PipelineJobs of one emulator. Its methods are called in the event loop.
 
-    def __init__(self, store: Store, custom_jobs: CustomJobs, buckets: Buckets) -> None:
+    :param is_mounted: tells if the containers of an image have the buckets at ``/gcs``.
+    """
+
+    def __init__(
+        self, store: Store, custom_jobs: CustomJobs, buckets: Buckets, is_mounted: Callable[[str], bool]
+    ) -> None:
+        self._is_mounted = is_mounted
         self._store = store
         self._custom_jobs = custom_jobs
         self._buckets = buckets
@@ -263,13 +270,14 @@ class Engine:
     def _start_container(self, run: Run, node: Node, container: Container, inputs: Inputs) -> None:
         """Store the CustomJob of a container task's next try, and start it."""
         try:
-            image, argv, env = self._io(run, node, inputs).rendered(container)
+            rendered = self._io(run, node, inputs).rendered(container)
+            self._limits(run, node, inputs)
         except ContainerError as error:
             fail(run, node, Code.INVALID_ARGUMENT, str(error))
             return
         # kfp knows by this variable that it runs on Vertex AI, and leaves the naming of artifacts to it.
         own = (RUN_LABELS, json.dumps(dict(run.job.labels), sort_keys=True))
-        work = Work(names.generated_number(), image, tuple(argv), (own, *env))
+        work = Work(names.generated_number(), rendered.image, rendered.command, rendered.args, (own, *rendered.env))
         job = names.resource(run.job.name, names.PIPELINE_JOBS)
         labels = {names.BILLING_LABEL: run.job.labels[names.BILLING_LABEL]}
         custom_job = self._custom_jobs.add(job.parent, f"{job.id}-{node.detail.task_name}", labels, work)
@@ -295,7 +303,8 @@ class Engine:
                     self._container_ended(run, node, attempt.result())
                 self._advance(run)
 
-        attempt = self._custom_jobs.start(custom_job, node.detail.task_name, started)
+        limits = self._limits(run, node, resolve(run, node))
+        attempt = self._custom_jobs.start(custom_job, node.detail.task_name, started, limits)
         node.attempt = attempt
         attempt.add_done_callback(ended)
 
@@ -371,7 +380,11 @@ class Engine:
         attempt.add_done_callback(waited)
 
     def _io(self, run: Run, node: Node, inputs: Inputs) -> ContainerIO:
-        return ContainerIO.of(run, node, inputs, self._buckets)
+        return ContainerIO.of(run, node, inputs, self._buckets, self._is_mounted)
+
+    def _limits(self, run: Run, node: Node, inputs: Inputs) -> Limits:
+        body = node.component.body
+        return self._io(run, node, inputs).limits(body.resources) if isinstance(body, Container) else Limits()
 
     # How a stored run goes on.
 

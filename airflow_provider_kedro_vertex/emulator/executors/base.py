@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,17 +11,40 @@ from airflow_provider_kedro_vertex.emulator.resources.errors import Code
 
 
 @dataclass(frozen=True)
+class Limits:
+    """The part of a machine that a container gets.
+
+    :param cpus: 0 for no limit.
+    :param memory: bytes; 0 for no limit.
+    :param accelerator: the name of the accelerator that it asks for; empty for none.
+    """
+
+    cpus: float = 0.0
+    memory: int = 0
+    accelerator: str = ""
+
+
+@dataclass(frozen=True)
 class Work:
     """One container to run.
 
     :param number: the CustomJob's number, which names its work folder and its log.
+    :param command: takes the place of the image's entrypoint; empty for that one.
+    :param args: take the place of the image's own arguments.
     :param env: the container's own variables, in order; ``$(NAME)`` in them stands for an earlier one.
     """
 
     number: str
     image: str
-    argv: tuple[str, ...]
+    command: tuple[str, ...]
+    args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+    limits: Limits = Limits()
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command with its arguments."""
+        return (*self.command, *self.args)
 
 
 @dataclass(frozen=True)
@@ -58,3 +81,21 @@ def outcome_of_exit(work: Work, returncode: int) -> Outcome:
         hint = " This is also how a machine out of memory ends a process." if -returncode == signal.SIGKILL else ""
         return Outcome(Code.INVALID_ARGUMENT, f"{where} was ended by signal {-returncode} ({name}).{hint}")
     return Outcome(Code.INVALID_ARGUMENT, f"{where} exited with a non-zero status of {returncode}.")
+
+
+def expand(text: str, env: Mapping[str, str]) -> str:
+    """Fill ``$(NAME)`` as Vertex AI does: an unknown name stays as written, ``$$(NAME)`` gives ``$(NAME)``."""
+    parts, at = [], 0
+    while (found := text.find("$", at)) >= 0:
+        parts.append(text[at:found])
+        at = found + 1
+        if text.startswith("$", at):
+            parts.append("$")
+            at += 1
+        elif text.startswith("(", at) and (close := text.find(")", at)) > 0:
+            name = text[at + 1 : close]
+            parts.append(env.get(name, f"$({name})"))
+            at = close + 1
+        else:
+            parts.append("$")
+    return "".join([*parts, text[at:]])

@@ -1,4 +1,4 @@
-"""The stand-ins for container images: a folder with a project and the Python that runs it, or nothing that runs.
+"""The stand-ins for container images: the image itself, a folder with a project and a Python, or nothing that runs.
 
 Building an image copies a project into it; here a task gets a fresh copy of the folder as it is when the task starts,
 so an edit is in the next task without a build. The folder's own ``.git``, virtual environments and caches are left
@@ -25,6 +25,9 @@ LEFT_OUT = frozenset(
 NOOP = "noop:"
 """The prefix of a :class:`Noop`'s seconds where a folder could stand."""
 
+CONTAINER = "container"
+"""The word for a :class:`ContainerImage` where a folder could stand."""
+
 _NOOP = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?::(succeeded|failed|([0-9]{1,3})))?")
 _OUTCOMES = {"succeeded": 0, "failed": 1}
 
@@ -45,6 +48,19 @@ class Image:
 
 
 @dataclass(frozen=True)
+class ContainerImage:
+    """The image itself, run by docker or podman.
+
+    :param reference: the name by which docker or podman knows it.
+    """
+
+    reference: str
+
+    def __str__(self) -> str:
+        return f"{CONTAINER}:{self.reference}"
+
+
+@dataclass(frozen=True)
 class Noop:
     """An image whose containers do nothing for some seconds, and then end with an exit status."""
 
@@ -53,6 +69,10 @@ class Noop:
 
     def __str__(self) -> str:
         return f"{NOOP}{self.seconds:g}:{self.exit_status}"
+
+
+StandIn = Image | ContainerImage | Noop
+"""Whatever stands for an image's name."""
 
 
 def parse_noop(text: str) -> Noop:
@@ -91,16 +111,26 @@ def read_image(folder: str | os.PathLike[str], python: str | os.PathLike[str] | 
     return Image(path, interpreter)
 
 
-def parse_flag(text: str) -> tuple[str, Image | Noop]:
-    """Read ``NAME=FOLDER[,PYTHON]`` or ``NAME=noop:SECONDS[:OUTCOME]``.
+def parse_flag(text: str) -> tuple[str, StandIn]:
+    """Read ``NAME=FOLDER[,PYTHON]``, ``NAME=container[:REFERENCE]`` or ``NAME=noop:SECONDS[:OUTCOME]``.
+
+    A folder that is called ``container`` can be written as ``./container``.
 
     :raises ImageError: if it is of another form, or names what is not there.
     """
     name, equals, rest = text.partition("=")
     if not (name and equals and rest):
-        raise ImageError(f'"{text}" is not of the form NAME=FOLDER, NAME=FOLDER,PYTHON or NAME={NOOP}SECONDS[:OUTCOME]')
+        raise ImageError(
+            f'"{text}" is not of the form NAME=FOLDER, NAME=FOLDER,PYTHON, NAME={CONTAINER}[:REFERENCE] or '
+            f"NAME={NOOP}SECONDS[:OUTCOME]"
+        )
     if rest.startswith(NOOP):
         return name, parse_noop(rest.removeprefix(NOOP))
+    kind, colon, reference = rest.partition(":")
+    if kind == CONTAINER:
+        if colon and not reference:
+            raise ImageError(f'"{text}" has a colon and no reference after it')
+        return name, ContainerImage(reference or name)
     folder, comma, python = rest.partition(",")
     if comma and not python:
         raise ImageError(f'"{text}" has a comma and no Python after it')

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from airflow_provider_kedro_vertex.emulator.executors.base import Executor, Outcome, Work, outcome_of_exit
-from airflow_provider_kedro_vertex.emulator.executors.images import Image, Noop
+from airflow_provider_kedro_vertex.emulator.executors.images import Noop, StandIn
 
 
 class NoopExecutor:
@@ -19,7 +19,7 @@ class NoopExecutor:
     :param unknown: what stands for every other image; None leaves them to ``others``, which refuses them.
     """
 
-    def __init__(self, images: Mapping[str, Image | Noop], unknown: Noop | None, others: Executor) -> None:
+    def __init__(self, images: Mapping[str, StandIn], unknown: Noop | None, others: Executor) -> None:
         self._images = images
         self._unknown = unknown
         self._others = others

@@ -11,21 +11,20 @@ import errno
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_kedro_vertex.emulator.executors.base import Outcome, Work, outcome_of_exit
+from airflow_provider_kedro_vertex.emulator.executors.base import Outcome, Work, expand, outcome_of_exit
 from airflow_provider_kedro_vertex.emulator.executors.images import Image, copy_folder
 from airflow_provider_kedro_vertex.emulator.executors.orphans import MARK
+from airflow_provider_kedro_vertex.emulator.executors.pipes import logged_pipes
 from airflow_provider_kedro_vertex.emulator.resources.errors import Code
 from airflow_provider_kedro_vertex.emulator.storage.logs import LogWriter, log_path
 
 # Seconds between SIGTERM and SIGKILL. Vertex AI does not tell its own; Kubernetes' default is 30.
 GRACE_SECONDS = 10.0
-# Seconds for output that a process left behind in its pipes when it ended.
-_DRAIN_SECONDS = 2.0
 # Linux gives one argument at most 32 pages, also inside a container on Vertex AI (MAX_ARG_STRLEN).
 _LONGEST_ARGUMENT = 128 * 1024
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -42,7 +41,7 @@ class ProcessExecutor:
     :param images: the images that are known, by the name that specs use.
     :param data: where work folders (``work/``) and logs (``logs/``) go.
     :param env: variables that every container gets.
-    :param max_parallel: processes at one time; further ones wait their turn.
+    :param places: one for each container that may run at the same time; further ones wait their turn.
     :param grace: seconds between SIGTERM and SIGKILL when a task is cancelled.
     """
 
@@ -51,14 +50,14 @@ class ProcessExecutor:
         images: Mapping[str, Image],
         data: Path,
         env: Mapping[str, str],
-        max_parallel: int,
+        places: asyncio.Semaphore,
         grace: float = GRACE_SECONDS,
     ) -> None:
         self._images = images
         self._data = data
         self._env = env
         self._grace = grace
-        self._places = asyncio.Semaphore(max_parallel)
+        self._places = places
 
     async def run(self, work: Work, started: Callable[[], None]) -> Outcome:
         """Run one container to its end; see :class:`.Executor`."""
@@ -90,7 +89,7 @@ class ProcessExecutor:
 
     async def _process(self, work: Work, image: Image, folder: Path, log: LogWriter) -> Outcome:
         env = environment(image, folder, self._env, work.env)
-        async with _outputs(log) as (stdout, stderr):
+        async with logged_pipes(log) as (stdout, stderr):
             try:
                 process = await asyncio.create_subprocess_exec(
                     *work.argv,
@@ -126,7 +125,8 @@ class ProcessExecutor:
         return Outcome(
             Code.NOT_FOUND,
             f'The image "{name}" is not known to this emulator. Known: {known}. Start the emulator with '
-            f"--image {name}=FOLDER to run it in a copy of FOLDER.",
+            f"--image {name}=FOLDER to run it in a copy of FOLDER, or with --image {name}=container to run the image "
+            "itself.",
             retry=False,
         )
 
@@ -147,24 +147,6 @@ def environment(
         env[name] = expand(value, env)
     env[MARK] = str(folder)
     return env
-
-
-def expand(text: str, env: Mapping[str, str]) -> str:
-    """Fill ``$(NAME)`` as Vertex AI does: an unknown name stays as written, ``$$(NAME)`` gives ``$(NAME)``."""
-    parts, at = [], 0
-    while (found := text.find("$", at)) >= 0:
-        parts.append(text[at:found])
-        at = found + 1
-        if text.startswith("$", at):
-            parts.append("$")
-            at += 1
-        elif text.startswith("(", at) and (close := text.find(")", at)) > 0:
-            name = text[at + 1 : close]
-            parts.append(env.get(name, f"$({name})"))
-            at = close + 1
-        else:
-            parts.append("$")
-    return "".join([*parts, text[at:]])
 
 
 async def _in_thread(function: Callable[..., Any], *arguments: Any) -> None:
@@ -200,48 +182,6 @@ def _not_started(work: Work, error: OSError | ValueError) -> Outcome:
         )
     reason = "it is not in the image's PATH" if error.errno == errno.ENOENT else str(error.strerror)
     return Outcome(Code.INVALID_ARGUMENT, f'The command "{work.argv[0]}" cannot be started: {reason}.', retry=False)
-
-
-@asynccontextmanager
-async def _outputs(log: LogWriter) -> AsyncIterator[tuple[int, int]]:
-    """Two pipes that a process may write to; what comes out is logged until all writers have closed them.
-
-    Not asyncio's own pipes: with those, waiting for a process waits for its pipes too, which a child may keep open.
-    """
-    writers: list[int] = []
-    readers: list[asyncio.Task[None]] = []
-    transports: list[asyncio.BaseTransport] = []
-    try:
-        for name in ("stdout", "stderr"):
-            read_end, write_end = os.pipe()
-            writers.append(write_end)
-            stream, transport = await _reader(read_end)
-            transports.append(transport)
-            readers.append(asyncio.create_task(_copy_output(name, stream, log)))
-        yield writers[0], writers[1]
-    finally:
-        for write_end in writers:
-            os.close(write_end)
-        if readers:
-            await asyncio.wait(readers, timeout=_DRAIN_SECONDS)
-        for reader in readers:
-            reader.cancel()
-        for transport in transports:
-            transport.close()
-
-
-async def _reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
-    stream = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(descriptor, "rb", 0)
-    )
-    return stream, transport
-
-
-async def _copy_output(name: str, stream: asyncio.StreamReader, log: LogWriter) -> None:
-    while data := await stream.read(65536):
-        log.feed(name, data)
-    log.end(name)
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

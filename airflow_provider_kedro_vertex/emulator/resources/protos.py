@@ -15,7 +15,14 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from google.cloud.aiplatform_v1.types import artifact, job_service, operation, pipeline_job, pipeline_service
+from google.cloud.aiplatform_v1.types import (
+    artifact,
+    job_service,
+    machine_resources,
+    operation,
+    pipeline_job,
+    pipeline_service,
+)
 from google.cloud.aiplatform_v1.types import custom_job as custom_job_types
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, field_mask_pb2, json_format, message_factory, struct_pb2, timestamp_pb2
@@ -45,6 +52,7 @@ BatchCancelPipelineJobsResponse = _plain(pipeline_service.BatchCancelPipelineJob
 BatchCancelPipelineJobsOperationMetadata = _plain(pipeline_service.BatchCancelPipelineJobsOperationMetadata)
 BatchDeletePipelineJobsRequest = _plain(pipeline_service.BatchDeletePipelineJobsRequest)
 BatchDeletePipelineJobsResponse = _plain(pipeline_service.BatchDeletePipelineJobsResponse)
+AcceleratorType = _plain(machine_resources.MachineSpec).DESCRIPTOR.fields_by_name["accelerator_type"].enum_type
 CustomJob = _plain(custom_job_types.CustomJob)
 CreateCustomJobRequest = _plain(job_service.CreateCustomJobRequest)
 CancelCustomJobRequest = _plain(job_service.CancelCustomJobRequest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from airflow_provider_kedro_vertex.emulator.resources import quantities
 from airflow_provider_kedro_vertex.emulator.spec import placeholders
 from airflow_provider_kedro_vertex.emulator.spec.findings import SPEC_PATH, Findings
 from airflow_provider_kedro_vertex.emulator.spec.graph import Component, Container, Importer, Resources
@@ -79,12 +80,29 @@ def _resources(data: Mapping[str, Any], interface: Component, path: str, finding
         key = next((key for key in keys if holder.get(key)), "")
         return _text(placeholders.parse, str(holder[key]), interface, f"{path}.{key}", findings) if key else ()
 
+    for kind in ("Limit", "Request"):
+        for what, read in (("cpu", quantities.cpus), ("memory", quantities.memory)):
+            _check_quantity(data, f"{what}{kind}", f"resource{what.capitalize()}{kind}", read, path, findings)
     memory = text(data, "resourceMemoryLimit") or ((f"{data['memoryLimit']:g}G",) if data.get("memoryLimit") else ())
     return Resources(
         text(data, "resourceCpuLimit", "cpuLimit"),
         memory,
         text(data.get("accelerator", {}), "resourceType", "type"),
     )
+
+
+def _check_quantity(
+    data: Mapping[str, Any], number: str, text: str, read: Callable[[str], object], path: str, findings: Findings
+) -> None:
+    """Check a limit that stands in the spec; the value of a placeholder is checked when it is filled."""
+    if data.get(number, 0) < 0:
+        findings.wrong(f"{path}.{number}", "must not be negative.")
+    given = data.get(text, "")
+    if given and "{{$" not in given:
+        try:
+            read(given)
+        except ValueError as error:
+            findings.wrong(f"{path}.{text}", f"{error}.")
 
 
 def _importer(data: Mapping[str, Any], interface: Component, path: str, findings: Findings) -> Importer:

@@ -160,7 +160,7 @@ def test_details_are_filled_as_vertex_fills_them(emulator: Emulator) -> None:
     custom = emulator.custom_job(detail.executor_detail.container_detail.main_job)
     assert (custom.display_name, custom.state) == ("run-1-a", JobState.JOB_STATE_SUCCEEDED)
     container = custom.job_spec.worker_pool_specs[0].container_spec
-    assert (container.image_uri, list(container.command)) == ("image", ["python", "a"])
+    assert (container.image_uri, list(container.command), list(container.args)) == ("image", ["python"], ["a"])
 
 
 def test_a_container_gets_its_placeholders_filled_and_values_untouched(emulator: Emulator) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_kedro_vertex.emulator.executors.images import (
+    ContainerImage,
     ImageError,
     Noop,
     copy_folder,
@@ -24,6 +25,22 @@ def test_a_flag_names_a_folder_and_a_python(tmp_path: Path) -> None:
         Path(sys.executable),
     )
     assert parse_flag(f"img={tmp_path}")[1].python == Path(sys.executable)
+
+
+@pytest.mark.parametrize(
+    ("flag", "name", "reference"),
+    [
+        ("eu.gcr.io/p/img:1.0=container", "eu.gcr.io/p/img:1.0", "eu.gcr.io/p/img:1.0"),
+        ("img=container:localhost/mine:dev", "img", "localhost/mine:dev"),
+    ],
+)
+def test_a_flag_names_the_image_itself(flag: str, name: str, reference: str) -> None:
+    assert parse_flag(flag) == (name, ContainerImage(reference))
+
+
+def test_a_container_needs_a_reference_after_a_colon() -> None:
+    with pytest.raises(ImageError, match="no reference after it"):
+        parse_flag("img=container:")
 
 
 @pytest.mark.parametrize("flag", ["", "img", "img=", "=folder", "img=/,"])

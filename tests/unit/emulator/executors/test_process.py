@@ -31,20 +31,20 @@ sys.exit(int(os.environ.get("CODE", "0")))
 class Runner:
     """Runs containers in one executor and keeps what happened."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, max_parallel: int = 2, **options: Any) -> None:
         self.data = folder / "data"
         (self.data / "logs").mkdir(parents=True)
         self.project = folder / "project"
         self.project.mkdir()
         (self.project / "program.py").write_text(PROGRAM)
-        settings = {"env": {}, "max_parallel": 2, "grace": 5.0, **options}
+        settings = {"env": {}, "grace": 5.0, "places": asyncio.Semaphore(max_parallel), **options}
         self.executor = ProcessExecutor({"image": read_image(self.project)}, self.data, **settings)
         self.starts: list[str] = []
 
     async def run(
         self, *argv: str, number: str = "1", image: str = "image", env: tuple[tuple[str, str], ...] = ()
     ) -> Outcome:
-        return await self.executor.run(Work(number, image, argv, env), lambda: self.starts.append(number))
+        return await self.executor.run(Work(number, image, argv, env=env), lambda: self.starts.append(number))
 
     def log(self, number: str = "1") -> list[tuple[str, str]]:
         return [(entry.stream, entry.text) for entry in read_log(log_path(self.data, number))[0]]

@@ -314,6 +314,25 @@ def test_a_machine_from_a_parameter_is_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("resourceCpuLimit", "abc"),
+        ("resourceMemoryLimit", "4 gigs"),
+        ("resourceMemoryRequest", "-1G"),
+        ("cpuLimit", -1),
+        ("memoryRequest", -0.5),
+    ],
+)
+def test_a_machine_that_is_no_quantity_is_refused(field: str, value: Any) -> None:
+    spec = copy.deepcopy(container_spec(CHAIN))
+    spec["deploymentSpec"]["executors"]["exec-b"]["container"]["resources"] = {field: value}
+    with pytest.raises(ApiError) as refused:
+        read_pipeline(spec)
+    (violation,) = refused.value.violations
+    assert violation.field.endswith(f"exec-b.container.resources.{field}")
+
+
+@pytest.mark.parametrize(
     ("expression", "keys"),
     [('parseJson(string_value)["a"]', ("a",)), ("parseJson(string_value)['a'][2][\"b\"]", ("a", 2, "b"))],
 )
