@@ -25,6 +25,7 @@ from airflow_provider_kedro_vertex.emulator.resources.errors import (
     Violation,
     internal,
     invalid_argument,
+    unimplemented,
 )
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ _PACKAGES = {
 }
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _METHODS = {f"/{_PACKAGES[m.name.partition('.')[0]]}.{m.name.replace('.', '/')}": m for m in METHODS}
+_VERTEX = "/google.cloud.aiplatform."
 
 
 async def start_server(
@@ -67,7 +69,7 @@ async def start_server(
 
 
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Finds a method by its path; others are answered with UNIMPLEMENTED by gRPC itself."""
+    """Finds a method by its path. What is served of v1 is served of v1beta1 too; others are UNIMPLEMENTED by name."""
 
     def __init__(self, service: Service, faults: Faults) -> None:
         self._service = service
@@ -75,9 +77,11 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The handler of one method."""
-        method = _METHODS.get(handler_call_details.method)
+        path = handler_call_details.method
+        method = _METHODS.get(path.replace(f"{_VERTEX}v1beta1.", f"{_VERTEX}v1.", 1))
         if method is None:
-            return None
+            # One handler for all four kinds of methods: it reads nothing and sends nothing.
+            return grpc.stream_stream_rpc_method_handler(partial(_refuse, path))
         # Bytes in and out: what cannot be read gets an answer as Google gives it.
         return grpc.unary_unary_rpc_method_handler(partial(self._serve, method))
 
@@ -101,6 +105,11 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             refused = internal("The emulator failed while it answered; its own log has the traceback.")
         await _abort(context, refused)
         raise AssertionError("abort raises")
+
+
+async def _refuse(path: str, requests: object, context: grpc.aio.ServicerContext) -> None:
+    name = path.strip("/").replace("/", ".").removeprefix("google.cloud.aiplatform.").removeprefix("v1.")
+    await _abort(context, unimplemented(name[:200]))
 
 
 async def _abort(context: grpc.aio.ServicerContext, error: ApiError) -> None:

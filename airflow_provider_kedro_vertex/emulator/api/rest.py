@@ -29,6 +29,7 @@ from airflow_provider_kedro_vertex.emulator.api.connections import NoAnswer
 from airflow_provider_kedro_vertex.emulator.api.log_entries import LIST_LOG_ENTRIES, LogEntries
 from airflow_provider_kedro_vertex.emulator.api.methods import METHODS, Method
 from airflow_provider_kedro_vertex.emulator.api.service import Service
+from airflow_provider_kedro_vertex.emulator.api.unserved import method_name
 from airflow_provider_kedro_vertex.emulator.engine.faults import ConnectionLostError, Faults
 from airflow_provider_kedro_vertex.emulator.resources.errors import (
     ApiError,
@@ -160,7 +161,8 @@ def _is_own_host(host: str) -> bool:
 
 
 async def _call(service: Service, faults: Faults, request: Request) -> Response:
-    path = request.scope["path"]
+    # What is served of v1 is served of v1beta1 too, which has the same messages and some fields more.
+    path = request.scope["path"].replace("/v1beta1/", "/v1/", 1)
     for method, pattern in _ROUTES:
         match = pattern.fullmatch(path) if method.verb == request.method else None
         if match is None:
@@ -171,6 +173,8 @@ async def _call(service: Service, faults: Faults, request: Request) -> Response:
         _fill(message, method, await read_body(request), request.query_params.multi_items(), match.groupdict())
         found = await faults.around(method.short_name, partial(served.call, service, message))
         return _response(json_text(found, enums_as_numbers), 200)
+    if name := method_name(request.method, request.scope["path"]):
+        raise unimplemented(name)
     raise unknown_route(request.method, path[:200])
 
 

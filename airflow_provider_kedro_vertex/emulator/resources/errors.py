@@ -119,9 +119,7 @@ def unimplemented_fields(*violations: Violation) -> ApiError:
 
 def unknown_route(method: str, path: str) -> ApiError:
     """No RPC has this HTTP method and path."""
-    return ApiError(
-        Code.NOT_FOUND, f"No method of Vertex AI's PipelineService or JobService (v1) is at {method} {path}."
-    )
+    return ApiError(Code.NOT_FOUND, f"No method of Vertex AI is at {method} {path}.")
 
 
 def too_large(limit: int) -> ApiError:
