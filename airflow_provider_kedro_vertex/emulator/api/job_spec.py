@@ -1,7 +1,8 @@
 """Checks a CustomJob at create: the rules of Vertex AI v1, and the limits of this emulator.
 
-It runs worker pool 0 with one container, as a process. The rest of the job (machine, disk, service account, network,
-experiment, encryption) is checked for its form where Vertex AI gives one, kept, and changes nothing here.
+It runs up to four worker pools of containers, the first one with one replica. The rest of the job (machine, disk,
+service account, network, experiment, encryption) is checked for its form where Vertex AI gives one, kept, and changes
+nothing here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, i
 from airflow_provider_kedro_vertex.emulator.resources.protos import Message
 
 _SPEC = "custom_job.job_spec"
-_POOL = f"{_SPEC}.worker_pool_specs[0]"
+
+MOST_POOLS = 4
+"""The worker pools that a job may have: primary, workers, parameter servers and evaluators."""
+MOST_REPLICAS = 100
+"""The replicas of one job, which all run on this machine."""
 
 
 def check(job: Message) -> None:
@@ -31,11 +36,11 @@ def check(job: Message) -> None:
         faults.append(Violation("custom_job.labels", f'The label "{names.BILLING_LABEL}" is set by Vertex AI.'))
     if faults:
         raise invalid_argument(*faults)
-    # The first pool may be the only one that has something in it.
-    if any(pool.ByteSize() for pool in job.job_spec.worker_pool_specs[1:]):
-        raise unimplemented("A worker pool after the first one")
-    if job.job_spec.worker_pool_specs[0].HasField("python_package_spec"):
+    pools = job.job_spec.worker_pool_specs
+    if any(pool.HasField("python_package_spec") for pool in pools):
         raise unimplemented("A python_package_spec (use a container_spec)")
+    if sum(pool.replica_count for pool in pools) > MOST_REPLICAS:
+        raise unimplemented(f"A job with more than {MOST_REPLICAS} replicas")
 
 
 def _spec_faults(spec: Message) -> list[Violation]:
@@ -48,31 +53,49 @@ def _spec_faults(spec: Message) -> list[Violation]:
         faults.append(Violation(f"{_SPEC}.scheduling.timeout", "must be more than 0 seconds."))
     if not spec.worker_pool_specs:
         return [*faults, Violation(f"{_SPEC}.worker_pool_specs", "at least one worker pool is required.")]
-    return faults + _pool_faults(spec.worker_pool_specs[0], bool(spec.persistent_resource_id))
-
-
-def _pool_faults(pool: Message, persistent: bool) -> list[Violation]:
-    faults = []
-    if pool.replica_count != 1:
-        faults.append(Violation(f"{_POOL}.replica_count", f"is {pool.replica_count}; the first pool has 1 replica."))
-    machine = pool.machine_spec
-    if not machine.machine_type and not persistent:
-        faults.append(Violation(f"{_POOL}.machine_spec.machine_type", "is required."))
-    if bool(machine.accelerator_type) != (machine.accelerator_count > 0):
-        faults.append(Violation(f"{_POOL}.machine_spec", "accelerator_type and accelerator_count go together."))
-    if pool.HasField("container_spec"):
-        faults += _container_faults(pool.container_spec)
-    elif not pool.HasField("python_package_spec"):
-        faults.append(Violation(_POOL, "a container_spec or a python_package_spec is required."))
+    if len(spec.worker_pool_specs) > MOST_POOLS:
+        count = len(spec.worker_pool_specs)
+        faults.append(
+            Violation(f"{_SPEC}.worker_pool_specs", f"{count} worker pools; at most {MOST_POOLS} are allowed.")
+        )
+    for index, pool in enumerate(spec.worker_pool_specs):
+        # A pool with nothing in it keeps the place of one that is not used.
+        if index == 0 or pool.ByteSize():
+            path = f"{_SPEC}.worker_pool_specs[{index}]"
+            faults += _replica_faults(pool, index, path)
+            faults += _pool_faults(pool, bool(spec.persistent_resource_id), path)
     return faults
 
 
-def _container_faults(container: Message) -> list[Violation]:
+def _replica_faults(pool: Message, index: int, path: str) -> list[Violation]:
+    count = pool.replica_count
+    if index == 0 and count != 1:
+        return [Violation(f"{path}.replica_count", f"is {count}; the first pool has 1 replica.")]
+    if count < 1:
+        return [Violation(f"{path}.replica_count", f"is {count}; a pool has at least 1 replica.")]
+    return []
+
+
+def _pool_faults(pool: Message, persistent: bool, path: str) -> list[Violation]:
+    faults = []
+    machine = pool.machine_spec
+    if not machine.machine_type and not persistent:
+        faults.append(Violation(f"{path}.machine_spec.machine_type", "is required."))
+    if bool(machine.accelerator_type) != (machine.accelerator_count > 0):
+        faults.append(Violation(f"{path}.machine_spec", "accelerator_type and accelerator_count go together."))
+    if pool.HasField("container_spec"):
+        faults += _container_faults(pool.container_spec, path)
+    elif not pool.HasField("python_package_spec"):
+        faults.append(Violation(path, "a container_spec or a python_package_spec is required."))
+    return faults
+
+
+def _container_faults(container: Message, path: str) -> list[Violation]:
     faults = []
     if not container.image_uri:
-        faults.append(Violation(f"{_POOL}.container_spec.image_uri", "is required."))
+        faults.append(Violation(f"{path}.container_spec.image_uri", "is required."))
     for index, variable in enumerate(container.env):
         if not (variable.name.isidentifier() and variable.name.isascii()):
-            where = f"{_POOL}.container_spec.env[{index}].name"
+            where = f"{path}.container_spec.env[{index}].name"
             faults.append(Violation(where, f'"{variable.name[:100]}" is no C identifier.'))
     return faults

@@ -1,8 +1,8 @@
 """Cloud Logging's ``entries.list`` (v2) over the containers' logs, in the shape that Vertex AI's jobs write them.
 
 A container's line is an entry of the resource ``ml_job`` with the labels ``job_id`` (the CustomJob's number),
-``project_id`` and ``task_name`` (``workerpool0-0``), and with the text in ``jsonPayload.message``; stdout is INFO and
-stderr is ERROR. What the emulator itself says of a container has the ``task_name`` ``service``.
+``project_id`` and ``task_name`` (its replica, as ``workerpool0-0``), and with the text in ``jsonPayload.message``;
+stdout is INFO and stderr is ERROR. What the emulator itself says of a container has the ``task_name`` ``service``.
 
 The filter is the logging query language (https://cloud.google.com/logging/docs/view/logging-query-language) over the
 fields of :data:`FIELDS`: comparisons, AND, OR, NOT, parentheses. Not read, and refused: bare words, regular
@@ -25,9 +25,10 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.emulator.api.filters import Kind, Predicate, Row, compile_filter
 from airflow_provider_kedro_vertex.emulator.api.paging import read_token, token_key, write_token
+from airflow_provider_kedro_vertex.emulator.executors.base import PRIMARY
 from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, invalid_argument, unimplemented
 from airflow_provider_kedro_vertex.emulator.resources.names import json_name, proto_name
-from airflow_provider_kedro_vertex.emulator.storage.logs import Entry, log_path, read_log
+from airflow_provider_kedro_vertex.emulator.storage.logs import Entry, log_path, other_logs, read_log
 from airflow_provider_kedro_vertex.emulator.storage.store import Store
 
 SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
@@ -141,10 +142,11 @@ def answer(question: Question, jobs: Sequence[tuple[str, str]], data: Path) -> d
 
 
 def _matching(question: Question, jobs: Sequence[tuple[str, str]], data: Path) -> Iterator[tuple[tuple[int, str], Row]]:
+    others = other_logs(data)
     for project, number in jobs:
         job_row = _job_row(project, number)
-        for index, entry in enumerate(_lines(log_path(data, number))):
-            row = {**job_row, **_line_row(entry, project, number, index)}
+        for replica, index, entry in _job_lines(data, number, others.get(number, ())):
+            row = {**job_row, **_line_row(entry, project, number, replica, index)}
             place = (row["timestamp"], row["insertId"])
             if question.after is not None:
                 seen = place >= question.after if question.descending else place <= question.after
@@ -152,6 +154,13 @@ def _matching(question: Question, jobs: Sequence[tuple[str, str]], data: Path) -
                     continue
             if question.matches(row):
                 yield place, row
+
+
+def _job_lines(data: Path, number: str, others: Sequence[str]) -> Iterator[tuple[str, int, Entry]]:
+    """Each line of a job's logs, with the replica and the number of the line."""
+    for replica, name in ((PRIMARY, number), *((other, f"{number}-{other}") for other in others)):
+        for index, entry in enumerate(_lines(log_path(data, name))):
+            yield replica, index, entry
 
 
 def _lines(path: Path) -> Iterator[Entry]:
@@ -172,15 +181,15 @@ def _job_row(project: str, number: str) -> dict[str, Any]:
     }
 
 
-def _line_row(entry: Entry, project: str, number: str, index: int) -> dict[str, Any]:
+def _line_row(entry: Entry, project: str, number: str, replica: str, index: int) -> dict[str, Any]:
     service = entry.stream == "emulator"
     moment = datetime.strptime(entry.time, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
     return {
-        "resource.labels.task_name": "service" if service else "workerpool0-0",
-        "logName": f"projects/{project}/logs/{f'ml.googleapis.com%2F{number}' if service else 'workerpool0-0'}",
+        "resource.labels.task_name": "service" if service else replica,
+        "logName": f"projects/{project}/logs/{f'ml.googleapis.com%2F{number}' if service else replica}",
         "severity": _SEVERITY[entry.stream],
         "timestamp": (moment - datetime(1970, 1, 1, tzinfo=timezone.utc)) // datetime.resolution,
-        "insertId": f"{number}-{index:09d}",
+        "insertId": f"{number}-{index:09d}" if replica == PRIMARY else f"{number}-{replica}-{index:09d}",
         "jsonPayload.message": None if service else entry.text,
         "textPayload": entry.text if service else None,
         "time": entry.time,

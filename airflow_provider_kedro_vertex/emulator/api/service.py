@@ -218,7 +218,7 @@ class Service:
         return operation
 
     def create_custom_job(self, request: Message) -> Message:
-        """``JobService.CreateCustomJob``: worker pool 0 is run as a process; see :mod:`.job_spec`."""
+        """``JobService.CreateCustomJob``: its worker pools are run; see :mod:`.job_spec`."""
         names.location(request.parent)
         job = without(request.custom_job, *_CUSTOM_JOB_OUTPUT_ONLY)
         job_spec.check(job)

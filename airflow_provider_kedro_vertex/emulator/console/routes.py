@@ -141,9 +141,13 @@ def _task(detail: Message) -> dict[str, Any]:
 
 def _artifacts(found: Mapping[str, Message]) -> dict[str, Any]:
     return {
-        name: {"uri": artifact.uri, "schema_title": artifact.schema_title, "metadata": to_json(artifact.metadata)}
+        name if len(listed.artifacts) == 1 else f"{name}[{index}]": {
+            "uri": artifact.uri,
+            "schema_title": artifact.schema_title,
+            "metadata": to_json(artifact.metadata),
+        }
         for name, listed in found.items()
-        for artifact in listed.artifacts
+        for index, artifact in enumerate(listed.artifacts)
     }
 
 

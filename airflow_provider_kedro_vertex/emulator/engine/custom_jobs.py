@@ -1,4 +1,4 @@
-"""Runs CustomJobs: one container each, its states written to the store before they can be seen.
+"""Runs CustomJobs: their containers, and the states, written to the store before they can be seen.
 
 A pipeline's container task is a CustomJob too, as on Vertex AI: ``executor_detail.container_detail.main_job`` names it,
 and its number names its log.
@@ -13,14 +13,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_kedro_vertex.emulator.engine.faults import Faults
+from airflow_provider_kedro_vertex.emulator.engine.replicas import run_replicas, works
 from airflow_provider_kedro_vertex.emulator.executors.base import Executor, Limits, Outcome, Work
 from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.errors import Code
-from airflow_provider_kedro_vertex.emulator.resources.protos import AcceleratorType, CustomJob, Message, now
+from airflow_provider_kedro_vertex.emulator.resources.protos import CustomJob, Message, now
 from airflow_provider_kedro_vertex.emulator.resources.states import JOB_FINAL, JOB_MOVES, JobState
 from airflow_provider_kedro_vertex.emulator.storage.store import Store
 
@@ -153,7 +154,9 @@ class CustomJobs:
 
         if running.stopped is not None:
             return running.stopped
-        running.container = loop.create_task(self._executor.run(_work(job, running.limits), on_start))
+        # A pipeline's task has one container, and no cluster.
+        replicas = works(job, running.limits, cluster=names.BILLING_LABEL not in job.labels)
+        running.container = loop.create_task(run_replicas(self._executor, replicas, on_start))
         try:
             return await running.container
         except asyncio.CancelledError:
@@ -228,25 +231,3 @@ def _move(job: Message, state: JobState, code: Code | None = None, message: str 
     job.state = state
     if code is not None:
         job.error.code, job.error.message = int(code), message
-
-
-def _work(job: Message, limits: Limits) -> Work:
-    pool = job.job_spec.worker_pool_specs[0]
-    container, accelerator = pool.container_spec, pool.machine_spec.accelerator_type
-    if accelerator:
-        limits = replace(limits, accelerator=AcceleratorType.values_by_number[accelerator].name)
-    return Work(
-        job.name.rpartition("/")[2],
-        container.image_uri,
-        tuple(container.command),
-        tuple(container.args),
-        (*_output_variables(job), *((variable.name, variable.value) for variable in container.env)),
-        limits,
-    )
-
-
-def _output_variables(job: Message) -> list[tuple[str, str]]:
-    """The variables that CustomJobSpec.base_output_directory gives a container."""
-    prefix = job.job_spec.base_output_directory.output_uri_prefix.rstrip("/")
-    variables = (("AIP_MODEL_DIR", "model"), ("AIP_CHECKPOINT_DIR", "checkpoints"), ("AIP_TENSORBOARD_LOG_DIR", "logs"))
-    return [(name, f"{prefix}/{folder}/") for name, folder in variables] if prefix else []

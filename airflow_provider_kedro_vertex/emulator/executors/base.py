@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_provider_kedro_vertex.emulator.resources.errors import Code
+
+PRIMARY = "workerpool0-0"
+"""The replica that a job with one container has."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Limits:
 class Work:
     """One container to run.
 
-    :param number: the CustomJob's number, which names its work folder and its log.
+    :param number: the CustomJob's number.
+    :param replica: its place among the containers of the job.
     :param command: takes the place of the image's entrypoint; empty for that one.
     :param args: take the place of the image's own arguments.
     :param env: the container's own variables, in order; ``$(NAME)`` in them stands for an earlier one.
@@ -40,6 +46,17 @@ class Work:
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     limits: Limits = Limits()
+    replica: str = PRIMARY
+
+    @property
+    def name(self) -> str:
+        """The name of its work folder and its log: the job's number, with the replica if that is not the primary."""
+        return self.number if self.is_primary else f"{self.number}-{self.replica}"
+
+    @property
+    def is_primary(self) -> bool:
+        """True for the replica whose end is the job's."""
+        return self.replica == PRIMARY
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -75,12 +92,17 @@ def outcome_of_exit(work: Work, returncode: int) -> Outcome:
     """The outcome of a container that ended with an exit status, or by a signal, as a negative number."""
     if returncode == 0:
         return Outcome()
-    where = f"The container of image {work.image} (workerpool0-0)"
+    where = f"The container of image {work.image} ({work.replica})"
     if returncode < 0:
         name = signal.Signals(-returncode).name if -returncode in list(signal.Signals) else "unknown"
         hint = " This is also how a machine out of memory ends a process." if -returncode == signal.SIGKILL else ""
         return Outcome(Code.INVALID_ARGUMENT, f"{where} was ended by signal {-returncode} ({name}).{hint}")
     return Outcome(Code.INVALID_ARGUMENT, f"{where} exited with a non-zero status of {returncode}.")
+
+
+def place_for(work: Work, places: asyncio.Semaphore) -> AbstractAsyncContextManager[object]:
+    """Wait for a place among the containers that may run at the same time. A job takes one for all its replicas."""
+    return places if work.is_primary else nullcontext()
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:

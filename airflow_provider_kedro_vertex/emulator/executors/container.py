@@ -20,7 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_kedro_vertex.emulator.executors.base import Executor, Outcome, Work, expand, outcome_of_exit
+from airflow_provider_kedro_vertex.emulator.executors.base import (
+    Executor,
+    Outcome,
+    Work,
+    expand,
+    outcome_of_exit,
+    place_for,
+)
 from airflow_provider_kedro_vertex.emulator.executors.images import ContainerImage, ImageError
 from airflow_provider_kedro_vertex.emulator.executors.orphans import MARK
 from airflow_provider_kedro_vertex.emulator.executors.pipes import logged_pipes
@@ -143,8 +150,8 @@ class ContainerExecutor:
         image = image_of(work.image, self._images, self._unknown)
         if image is None:
             return await self._others.run(work, started)
-        async with self._places:
-            with LogWriter(log_path(self._data, work.number)) as log:
+        async with place_for(work, self._places):
+            with LogWriter(log_path(self._data, work.name)) as log:
                 outcome = await self._run(work, image, started, log)
                 if outcome.code is not None:
                     log.note(outcome.message)
@@ -154,9 +161,9 @@ class ContainerExecutor:
         if work.limits.accelerator:
             what = f"The accelerator {work.limits.accelerator} of a container"
             return Outcome(Code.UNIMPLEMENTED, f"{what} is not implemented by this emulator.", retry=False)
-        folder = self._data / "work" / work.number
+        folder = self._data / "work" / work.name
         await asyncio.to_thread(self._prepare, folder)
-        name = f"vertex-emulator-{work.number}"
+        name = f"vertex-emulator-{work.name}"
         arguments = self._arguments(name, work, image)
         try:
             async with logged_pipes(log) as (stdout, stderr):
@@ -228,14 +235,14 @@ class ContainerExecutor:
         exit_code, killed, started, *_ = text.split() if code == 0 else ("", "", _NEVER)
         if started.startswith(_NEVER):
             what = (
-                f"The container of image {work.image} (workerpool0-0) could not be started by {self._runtime.program}"
+                f"The container of image {work.image} ({work.replica}) could not be started by {self._runtime.program}"
             )
             return Outcome(Code.INVALID_ARGUMENT, f"{what}; its log says why.", retry=False)
         # Not every runtime tells why it killed; nobody else here sends a SIGKILL to a container that is not cancelled.
         if killed == "true" or (int(exit_code) == _SIGKILLED and work.limits.memory):
             return Outcome(
                 Code.INVALID_ARGUMENT,
-                f"The replica workerpool0-0 ran out-of-memory and exited with a non-zero status of {exit_code}. Its "
+                f"The replica {work.replica} ran out-of-memory and exited with a non-zero status of {exit_code}. Its "
                 f"memory limit is {work.limits.memory} bytes.",
             )
         return outcome_of_exit(work, int(exit_code))

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_kedro_vertex.emulator.executors.base import Outcome, Work, expand, outcome_of_exit
+from airflow_provider_kedro_vertex.emulator.executors.base import Outcome, Work, expand, outcome_of_exit, place_for
 from airflow_provider_kedro_vertex.emulator.executors.images import Image, copy_folder
 from airflow_provider_kedro_vertex.emulator.executors.orphans import MARK
 from airflow_provider_kedro_vertex.emulator.executors.pipes import logged_pipes
@@ -64,19 +64,19 @@ class ProcessExecutor:
         image = self._images.get(work.image)
         if image is None or not work.argv:
             refusal = self._unknown_image(work.image) if image is None else _NO_COMMAND
-            with LogWriter(log_path(self._data, work.number)) as log:
+            with LogWriter(log_path(self._data, work.name)) as log:
                 log.note(refusal.message)
             return refusal
         # A container that waits for its place has no open file: thousands may wait.
-        async with self._places:
-            with LogWriter(log_path(self._data, work.number)) as log:
+        async with place_for(work, self._places):
+            with LogWriter(log_path(self._data, work.name)) as log:
                 outcome = await self._run(work, image, started, log)
                 if outcome.code is not None:
                     log.note(outcome.message)
                 return outcome
 
     async def _run(self, work: Work, image: Image, started: Callable[[], None], log: LogWriter) -> Outcome:
-        folder = self._data / "work" / work.number
+        folder = self._data / "work" / work.name
         try:
             try:
                 await _in_thread(_prepare, image, folder, self._data)

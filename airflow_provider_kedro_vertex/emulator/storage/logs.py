@@ -18,9 +18,18 @@ LONGEST_PART = 16 * 1024
 LARGEST_LOG = 16 * 1024 * 1024
 
 
-def log_path(data: Path, number: str) -> Path:
-    """The log of a container, by its CustomJob's number."""
-    return data / "logs" / f"{number}.log"
+def log_path(data: Path, name: str) -> Path:
+    """The log of a container: its CustomJob's number, with the replica if that is not the primary one."""
+    return data / "logs" / f"{name}.log"
+
+
+def other_logs(data: Path) -> dict[str, list[str]]:
+    """The replicas that have a log beside the primary one, by their CustomJobs' numbers."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((data / "logs").glob("*-workerpool*.log")):
+        number, _, replica = path.stem.partition("-")
+        found.setdefault(number, []).append(replica)
+    return found
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ def test_after_a_kill_what_ran_has_failed_and_what_waited_runs(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"workerPoolSpecs": [*job_body("a")["jobSpec"]["workerPoolSpecs"], {"replicaCount": 2}]}, "UNIMPLEMENTED"),
+        ({"workerPoolSpecs": [*job_body("a")["jobSpec"]["workerPoolSpecs"], {"replicaCount": 2}]}, "INVALID_ARGUMENT"),
         (
             {
                 "workerPoolSpecs": [
