@@ -6,7 +6,6 @@ Credentials are never loaded.
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,28 +17,21 @@ from kedro.config import AbstractConfigLoader, MissingConfigException, OmegaConf
 from kedro.framework.project import settings
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from omegaconf.resolvers import oc
 
+from airflow_provider_kedro_vertex.configuration import templates
+from airflow_provider_kedro_vertex.configuration.reader import (
+    BASE_ENV,
+    DEFAULT_RUN_ENV,
+    load,
+    open_loader,
+    patterns_of,
+)
 from airflow_provider_kedro_vertex.core.errors import ConfigError, ProjectError, did_you_mean
-
-#: The key of ``vertexai.yml`` in the config loader, and the files that it reads: kedro-vertexai's.
-VERTEXAI = "vertexai"
-#: The key of kedro-mlflow's file.
-MLFLOW = "mlflow"
-#: What a project need not name in its settings.py, but may; kedro-vertexai's and kedro-mlflow's own patterns.
-_PATTERNS = {VERTEXAI: ("vertexai*", "vertexai*/**"), MLFLOW: ("mlflow*", "mlflow*/**", "**/mlflow*")}
-
-#: kedro-vertexai read these variables for ``${name}`` in lower case, and so does ``vertexai.yml`` here.
-VARIABLE_PREFIX = "KEDRO_CONFIG_"
-_OLD_TEMPLATE = re.compile(r"\$\{([a-z_][a-z0-9_]*)(?:\|([^${}\n]*))?\}")
 
 # OmegaConf's variable, which its message names when a file is longer.
 _LIMIT = "OMEGACONF_MAX_YAML_EXPANDED_NODES"
 #: Longer files hold data; reading them once more would take as long as all the rest.
 _MAX_WRITTEN = 1024 * 1024
-
-# What Kedro's template sets; a project's own loader may have no such attributes.
-_BASE_ENV, _DEFAULT_RUN_ENV = "base", "local"
 
 
 class Conf:
@@ -55,11 +47,6 @@ class Conf:
         self._project_path = project_path
         self._folders = tuple(folders)
         self._trees: dict[Path, yaml.Node | None] = {}
-        patterns = getattr(loader, "config_patterns", None)
-        # The loader's own dict, which it reads these files by.
-        self._patterns: dict[str, list[str]] = patterns if isinstance(patterns, dict) else {}
-        for key, names in _PATTERNS.items():
-            self._patterns.setdefault(key, list(names))
 
     def load(self, key: str, required: bool = False) -> dict[str, Any]:
         """Load one kind of configuration, such as ``catalog``.
@@ -68,7 +55,8 @@ class Conf:
         :raises ConfigError: a file is no valid YAML, or a value cannot be resolved; the message has its place.
         """
         try:
-            content = self._beside(key) if key in _PATTERNS else self._loader[key]
+            with _of_a_later_run():
+                content = load(self._loader, key)
         except MissingConfigException as error:
             if not required:
                 return {}
@@ -107,35 +95,18 @@ class Conf:
         _, line, file = max(found, key=lambda item: item[0])
         return f"{_relative(file, self._project_path)}, line {line}"
 
-    def _beside(self, key: str) -> Any:
-        with contextlib.suppress(KeyError), _environment_variables(), _old_templates():
-            return self._loader[key]
-        # A project's own loader that knows a fixed set of keys: Kedro's reads this one beside it.
-        loader = OmegaConfigLoader(
-            self._loader.conf_source,
-            self._loader.env,
-            base_env=_BASE_ENV,
-            default_run_env=_DEFAULT_RUN_ENV,
-            config_patterns=self._patterns,
-        )
-        with _environment_variables(), _old_templates():
-            return loader[key]
-
     def _explain(self, key: str, error: Exception) -> str:
-        with _old_templates() if key == VERTEXAI else contextlib.nullcontext():
-            fault = _first_fault(self._files(key), self._project_path)
-        if fault:
+        if fault := _first_fault(self._files(key), self._project_path):
             return fault
         if isinstance(error, OmegaConfBaseException) and error.full_key:
-            advice = _old_variable(error) if key in _PATTERNS else ""
-            return f"{self.locate(key, str(error.full_key).split('.'))}: {_unresolved(error)}{advice}"
+            return f"{self.locate(key, str(error.full_key).split('.'))}: {_unresolved(error)}{_old_variable(error)}"
         said = " ".join(str(error).split()).replace(f"{self._project_path}/", "")
         return f"The {key} configuration cannot be loaded: {said}"
 
     def _files(self, key: str) -> list[Path]:
         """The local files of one kind of configuration, the strongest first."""
         # Kedro's `**` finds files, pathlib's finds folders alone.
-        patterns = [f"{pattern}/*" if pattern.endswith("**") else pattern for pattern in self._patterns.get(key, ())]
+        patterns = [f"{pattern}/*" if pattern.endswith("**") else pattern for pattern in patterns_of(self._loader, key)]
         return [
             file
             for folder in reversed(self._folders)
@@ -159,7 +130,7 @@ def _content(file: Path) -> Any:
     try:
         if file.stat().st_size > _MAX_WRITTEN:
             return None
-        content = OmegaConf.load(file)
+        content = templates.load(file)
     except Exception:  # the loader has read it in its own way, or has told what is wrong
         return None
     return OmegaConf.to_container(content) if isinstance(content, DictConfig) else None
@@ -189,9 +160,10 @@ def open_conf(project_path: Path, env: str | None) -> Conf:
     """
     source = project_path / settings.CONF_SOURCE
     # There is no Airflow run yet: the container's own resolver gives the values. A project's own of this name wins.
-    OmegaConf.register_new_resolver("airflow", _of_a_later_run, replace=True)
+    templates.register_resolver("airflow", _of_a_later_airflow_run)
     try:
-        loader = settings.CONFIG_LOADER_CLASS(conf_source=str(source), env=env, **settings.CONFIG_LOADER_ARGS)
+        with _of_a_later_run():
+            loader = open_loader(source, env, {})
     except Exception as error:  # a project's own loader or resolver may raise anything
         fault = _first_fault(sorted(source.glob("*/globals.yml")), project_path)
         said = _unresolved(error) if isinstance(error, OmegaConfBaseException) else _first_line(error)
@@ -200,8 +172,8 @@ def open_conf(project_path: Path, env: str | None) -> Conf:
         return Conf(loader, project_path, ())  # an archive
     if not source.is_dir():
         raise ProjectError(f"The project {project_path} has no configuration folder {settings.CONF_SOURCE}.")
-    base: str = getattr(loader, "base_env", _BASE_ENV)
-    run: str = getattr(loader, "default_run_env", _DEFAULT_RUN_ENV) if env is None else env
+    base: str = getattr(loader, "base_env", BASE_ENV)
+    run: str = getattr(loader, "default_run_env", DEFAULT_RUN_ENV) if env is None else env
     folders = [folder for folder in dict.fromkeys((source / base, source / run)) if folder.is_dir()]
     # Kedro's loader takes an environment without a folder for one without a catalog; an own loader may need none.
     for name in (base, run) if isinstance(loader, OmegaConfigLoader) else ():
@@ -214,58 +186,25 @@ def open_conf(project_path: Path, env: str | None) -> Conf:
     return Conf(loader, project_path, folders)
 
 
-def _of_a_later_run(key: str, *default: Any) -> Any:
+def _of_a_later_airflow_run(key: str, *default: Any) -> Any:
     """``${airflow:key,default}`` while a project is inspected: the default, or a text in the value's place."""
     return default[0] if default else f"<{key}>"
 
 
 @contextlib.contextmanager
-def _environment_variables() -> Iterator[None]:
-    """Let these files use ``${oc.env:NAME}``, which Kedro keeps for credentials unless a project registers it."""
-    if OmegaConf.has_resolver("oc.env"):
-        yield
-        return
-    OmegaConf.register_new_resolver("oc.env", oc.env)
+def _of_a_later_run() -> Iterator[None]:
+    """Read files as a container does, with texts in the place of what each container sets for its run."""
+    before = {name: os.environ.get(name) for name in templates.RUN_VARIABLES}
+    for name in before:
+        os.environ[name] = f"<{name.removeprefix(templates.VARIABLE_PREFIX).lower()}>"
     try:
-        yield
+        with templates.enabled():
+            yield
     finally:
-        OmegaConf.clear_resolver("oc.env")
-
-
-@contextlib.contextmanager
-def _old_templates() -> Iterator[None]:
-    """Let these files use ``${commit_id|dirty}`` and ``${name}``, kedro-vertexai's forms for ``KEDRO_CONFIG_NAME``.
-
-    OmegaConf's grammar has no such default, so files are changed as they are read, and Kedro's loader reads all of its
-    files with this one function.
-    """
-    load = OmegaConf.load
-
-    def load_old(file: Any) -> Any:
-        text = file.read() if hasattr(file, "read") else Path(file).read_text(encoding="utf-8")
-        return load(io.StringIO(_without_old_templates(text)))
-
-    reader: Any = OmegaConf
-    reader.load = load_old
-    try:
-        yield
-    finally:
-        reader.load = load
-
-
-def _without_old_templates(text: str) -> str:
-    """Turn kedro-vertexai's templates into OmegaConf's; a name that the file itself defines stays OmegaConf's own."""
-
-    def new(match: re.Match[str]) -> str:
-        name, default = match.groups()
-        variable = VARIABLE_PREFIX + name.upper()
-        if default is None and re.search(rf"^{name}\s*:", text, re.MULTILINE):
-            return match[0]
-        if variable in os.environ:
-            return f"${{oc.env:{variable}}}"
-        return match[0] if default is None else default
-
-    return _OLD_TEMPLATE.sub(new, text)
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _first_fault(files: Iterable[Path], project_path: Path) -> str | None:
@@ -273,7 +212,7 @@ def _first_fault(files: Iterable[Path], project_path: Path) -> str | None:
     for file in files:
         name = _relative(file, project_path)
         try:
-            content = OmegaConf.load(file)
+            content = templates.load(file)
         except yaml.MarkedYAMLError as fault:
             if _LIMIT in (fault.problem or ""):
                 return (
@@ -325,7 +264,11 @@ def _unresolved(error: OmegaConfBaseException) -> str:
 
 def _old_variable(error: Exception) -> str:
     missing = re.match(r"Interpolation key '([a-z_][a-z0-9_]*)' not found", str(error))
-    return f" If it stands for an environment variable, set {VARIABLE_PREFIX}{missing[1].upper()}." if missing else ""
+    return (
+        f" If it stands for an environment variable, set {templates.VARIABLE_PREFIX}{missing[1].upper()}."
+        if missing
+        else ""
+    )
 
 
 def _relative(file: Path, project_path: Path) -> str:

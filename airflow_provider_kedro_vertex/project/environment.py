@@ -1,20 +1,19 @@
-"""The variables ``KEDRO_CONFIG_*`` of the command that writes a manifest, and what they stand for."""
+"""What a manifest takes from the environment of the command that writes it: ``KEDRO_CONFIG_*``, and names of others."""
 
 from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from airflow_provider_kedro_vertex.configuration.reader import MLFLOW, VERTEXAI
+from airflow_provider_kedro_vertex.configuration.templates import RUN_VARIABLES, VARIABLE_PREFIX, variables_in
 from airflow_provider_kedro_vertex.core.checks.container import may_be_secret
 from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT
-from airflow_provider_kedro_vertex.project.conf import VARIABLE_PREFIX
+from airflow_provider_kedro_vertex.project.conf import Conf
 from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
-
-#: Set in each container, for its own run.
-_OF_A_RUN = frozenset({"KEDRO_CONFIG_JOB_NAME", "KEDRO_CONFIG_RUN_ID"})
 
 
 def forwarded(config: RunConfig, environment: Mapping[str, str]) -> RunConfig:
@@ -26,7 +25,7 @@ def forwarded(config: RunConfig, environment: Mapping[str, str]) -> RunConfig:
     default = config.nodes.get(DEFAULT, NodeSettings())
     found = {}
     for name, value in sorted(environment.items()):
-        if not name.startswith(VARIABLE_PREFIX) or name in _OF_A_RUN or name in {*default.env, *default.secret_env}:
+        if not name.startswith(VARIABLE_PREFIX) or name in RUN_VARIABLES or name in {*default.env, *default.secret_env}:
             continue
         if may_be_secret(name, value):
             warnings.warn(
@@ -41,3 +40,34 @@ def forwarded(config: RunConfig, environment: Mapping[str, str]) -> RunConfig:
         return config
     settings = dataclasses.replace(default, env={**found, **default.env})
     return dataclasses.replace(config, nodes={**config.nodes, DEFAULT: settings})
+
+
+def variables_read(conf: Conf, config: RunConfig, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Find the environment variables that give a container's configuration its values.
+
+    Left out is a variable with a default that is not set here: the containers take the default too.
+    """
+    return tuple(
+        sorted(
+            {
+                name
+                for key in _kinds_in_container(conf, config)
+                for _, content in conf.written(key)
+                for name, has_default in variables_in(content)
+                if name in environment or not has_default
+            }
+        )
+    )
+
+
+def _kinds_in_container(conf: Conf, config: RunConfig) -> Iterator[str]:
+    yield from ("catalog", "credentials", "globals", MLFLOW, "parameters")
+    # Providers are told what vertexai.yml says; nothing else in a container reads it.
+    if config.dynamic_config_providers or _has_header_params(conf):
+        yield VERTEXAI
+
+
+def _has_header_params(conf: Conf) -> bool:
+    run_config = conf.load(VERTEXAI).get("run_config")
+    mlflow = run_config.get("mlflow") if isinstance(run_config, Mapping) else None
+    return isinstance(mlflow, Mapping) and bool(mlflow.get("request_header_provider_params"))

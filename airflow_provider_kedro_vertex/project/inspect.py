@@ -24,11 +24,12 @@ from kedro.framework.project import pipelines as registered_pipelines
 from kedro.framework.startup import ProjectMetadata, bootstrap_project
 from kedro.pipeline import Pipeline as KedroPipeline
 
+from airflow_provider_kedro_vertex.configuration.reader import VERTEXAI
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, ProjectError
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node, Pipeline, Project
-from airflow_provider_kedro_vertex.project.conf import VERTEXAI, open_conf
+from airflow_provider_kedro_vertex.project.conf import open_conf
 from airflow_provider_kedro_vertex.project.datasets import resolve_datasets
-from airflow_provider_kedro_vertex.project.environment import forwarded
+from airflow_provider_kedro_vertex.project.environment import forwarded, variables_read
 from airflow_provider_kedro_vertex.project.mlflow_yml import with_tracking_uri
 from airflow_provider_kedro_vertex.project.node_groups import with_groups
 from airflow_provider_kedro_vertex.project.parameters import describe_parameters
@@ -53,6 +54,7 @@ def inspect_project(path: Path, env: str | None = None) -> Manifest:
         conf = open_conf(metadata.project_path, env)
         config = read_run_config(conf.load(VERTEXAI), partial(conf.locate, VERTEXAI))
         config = forwarded(with_tracking_uri(config, conf), os.environ)
+        variables = variables_read(conf, config, os.environ)
         parameters = describe_parameters(conf.load("parameters"), conf.written("parameters"))
         catalog = conf.load("catalog", required=True)
         pipelines = {name: _pipeline(name, value) for name, value in _registered(metadata).items()}
@@ -73,6 +75,7 @@ def inspect_project(path: Path, env: str | None = None) -> Manifest:
         parameters=parameters,
         datasets=datasets,
         pipelines=pipelines,
+        variables=variables,
     )
 
 

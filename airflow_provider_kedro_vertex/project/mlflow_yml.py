@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from airflow_provider_kedro_vertex.configuration.reader import MLFLOW
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.project.locations import parse_location
 from airflow_provider_kedro_vertex.core.settings.run_config import Mlflow, RunConfig
-from airflow_provider_kedro_vertex.project.conf import MLFLOW, Conf
+from airflow_provider_kedro_vertex.project.conf import Conf
 
 #: kedro-mlflow's folder in the project, when its file names no server.
 _DEFAULT = "mlruns"

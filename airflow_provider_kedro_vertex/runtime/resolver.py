@@ -12,11 +12,11 @@ through the entry point ``kedro.hooks``.
 
 from __future__ import annotations
 
-import inspect
 import os
 
 from kedro.framework.hooks import hook_impl
-from omegaconf import OmegaConf
+
+from airflow_provider_kedro_vertex.configuration.templates import register_resolver
 
 _VARIABLES = {
     "dag_id": "AIRFLOW_CTX_DAG_ID",
@@ -29,11 +29,7 @@ _VARIABLES = {
 
 def register() -> None:
     """Let every configuration that is read from now on use ``${airflow:...}``; a second call changes nothing."""
-    # OmegaConf 2.4 renames the method, and warns in each container's log of the old name. Before, the new name was
-    # that of an even older method, which replaces nothing.
-    renamed = "replace" in inspect.signature(OmegaConf.register_resolver).parameters
-    register_resolver = OmegaConf.register_resolver if renamed else OmegaConf.register_new_resolver
-    register_resolver("airflow", _airflow, replace=True)
+    register_resolver("airflow", _airflow)
 
 
 class ResolverHooks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,13 +21,14 @@ from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner, ThreadRunner
 from kedro.utils import is_kedro_project
 
+from airflow_provider_kedro_vertex.configuration import templates
+from airflow_provider_kedro_vertex.configuration.reader import VERTEXAI, load, open_loader
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
 from airflow_provider_kedro_vertex.core.settings.container import THREAD
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.runtime_settings import RuntimeSettings
 from airflow_provider_kedro_vertex.runtime import resolver
-from airflow_provider_kedro_vertex.runtime.config.loader import config_loader, load
 from airflow_provider_kedro_vertex.runtime.config.providers import generated_config
 from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import provide_kedro_vertexai_modules
 from airflow_provider_kedro_vertex.runtime.mlflow.plugin import PACKAGE, shared_mlflow_run, uses_mlflow
@@ -89,11 +91,11 @@ def run(request: Request, progress: Progress) -> None:
         shared_outputs=request.shared_outputs,
     )
     group_hooks = GroupHooks(group, request.context, progress, request.compression_level)
-    loader = partial(config_loader, env=request.env, params=request.params)
+    loader = partial(open_loader, env=request.env or os.environ.get("KEDRO_ENV"), params=request.params)
     project_conf = project / settings.CONF_SOURCE
     providers = request.settings.dynamic_config_providers
     try:
-        with generated_config(providers, project_conf, lambda: load(loader(project_conf), "vertexai")) as conf_source:
+        with generated_config(providers, project_conf, lambda: load(loader(project_conf), VERTEXAI)) as conf_source:
             mlflow_used = uses_mlflow(partial(loader, conf_source))
             with shared_mlflow_run(mlflow_used, lambda: _mlflow_run(request, pipeline, progress)) as mlflow_hooks:
                 hooks = [group_hooks, _GarbageCollection(), *mlflow_hooks]
@@ -119,6 +121,7 @@ def _bootstrap() -> Path:
     :return: its root.
     """
     resolver.register()
+    templates.enable()
     project = Path.cwd()
     if not is_kedro_project(project):
         raise ConfigError(

@@ -15,6 +15,10 @@ from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, PerNo
 
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
+#: What a container's own command sets (see the runtime's environment), and what every Linux container has.
+_OF_EVERY_CONTAINER = re.compile(
+    r"KEDRO_CONFIG_(JOB_NAME|RUN_ID)|GCP_(PROJECT_ID|REGION)|KEDRO_ENV|AIRFLOW_CTX_\w+|HOME|PATH"
+)
 _RESERVED_LABELS = ("airflow-", "kedro-", "vertex-ai-pipelines-run-billing-id")
 
 
@@ -27,6 +31,7 @@ def check_settings(manifest: Manifest, config: RunConfig) -> tuple[Finding, ...]
             _selectors(manifest, config),
             _mlflow(config),
             _exclusive(config),
+            _variables(manifest, config),
         )
         for finding in found
     )
@@ -144,3 +149,15 @@ def _exclusive(config: RunConfig) -> Iterator[Finding]:
             "network.psc_interface goes neither with network.vpc nor with network.reserved_ip_ranges.",
             "Keep the interface or the peered network.",
         )
+
+
+def _variables(manifest: Manifest, config: RunConfig) -> Iterator[Finding]:
+    given = {name for settings in config.nodes.values() for name in (*settings.env, *settings.secret_env)}
+    for name in manifest.variables:
+        if name not in given and not _OF_EVERY_CONTAINER.fullmatch(name):
+            yield Finding(
+                "KV017",
+                "warning",
+                f"The configuration reads the environment variable {name}, which no container has.",
+                f"Set run_config.nodes.{DEFAULT}.env.{name}, or secret_env if it is a secret, or keep it in the image.",
+            )

@@ -95,7 +95,11 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Every registered pipeline of one project in one Kedro environment; ``parameters`` go by their dotted names."""
+    """Every registered pipeline of one project in one Kedro environment; ``parameters`` go by their dotted names.
+
+    ``variables`` are the environment variables that the configuration read when it was inspected, so that the
+    containers need them; their values are in no manifest.
+    """
 
     project: Project
     env: str | None
@@ -103,6 +107,7 @@ class Manifest:
     parameters: Mapping[str, Parameter]
     datasets: Mapping[str, Dataset]
     pipelines: Mapping[str, Pipeline]
+    variables: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     def pipeline(self, name: str) -> Pipeline:
@@ -194,6 +199,7 @@ def _content(manifest: Manifest) -> dict[str, Any]:
         },
         "env": manifest.env,
         "config": manifest.config.to_dict(),
+        **({"variables": list(manifest.variables)} if manifest.variables else {}),
         "parameters": {
             name: {"type": parameter.type, **({} if parameter.default is None else {"default": parameter.default})}
             for name, parameter in manifest.parameters.items()
@@ -255,6 +261,7 @@ def _manifest(value: Any) -> Manifest:
         project=Project(*(_string(project, key, "project") for key in ("name", "package_name", "kedro_version"))),
         env=env,
         config=RunConfig.from_dict(_object(value, "config")),
+        variables=_strings({"variables": value.get("variables", [])}, "variables", "the top"),
         parameters={name: _parameter(name, item) for name, item in _items(value, "parameters")},
         datasets={name: _dataset(name, item) for name, item in _items(value, "datasets")},
         pipelines={name: _pipeline(name, item) for name, item in _items(value, "pipelines")},

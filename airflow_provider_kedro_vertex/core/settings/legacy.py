@@ -151,6 +151,8 @@ def _check_keys(result: Modernized, at: KeyPath, content: Mapping[Any, Any], kno
             result.remarks.append(((*at, key), f"is ignored: {ignored[key]}"))
         elif not isinstance(key, str):
             result.problems.append(Problem((*at, key), " must be a string.", "the key "))
+        elif not at and key in fields_of(RunConfig) and key not in known:
+            result.problems.append(Problem((key,), ".", "unknown key ", "It belongs into run_config."))
         elif key not in known:
             result.problems.append(unknown_key((*at, key), {*known, *ignored}))
 

@@ -16,13 +16,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.settings.container import Provider
+from airflow_provider_kedro_vertex.core.settings.sections import Section, fields_of, is_required
 from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import load_class
 
 
 class DynamicConfigProvider(ABC):
     """Makes one configuration file. kedro-vertexai's interface; any class with these members will do.
 
-    :param config: the project's ``vertexai.yml``, with a value's path as attributes: ``config.run_config.image``.
+    :param config: the project's ``vertexai.yml`` with the defaults of what it does not say, and a value's path as
+        attributes: ``config.run_config.image``, ``config.run_config.network.vpc``.
     :param kwargs: ``params`` of the provider in ``vertexai.yml``.
     """
 
@@ -119,12 +121,29 @@ def generated_config(providers: Sequence[Provider], conf_source: Path, load_vert
     if not providers:
         yield conf_source
         return
+    # Only here: the declaration of all settings takes a moment to import, and most projects have no providers.
+    from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
+
     with TemporaryDirectory(prefix="kedro-conf-") as folder:
         copy = Path(folder) / "conf"
         shutil.copytree(conf_source, copy)
-        for generated in _make_providers(providers, OmegaConf.create(load_vertexai())):
+        content = load_vertexai()
+        filled = {**content, "run_config": _filled(RunConfig, content.get("run_config") or {})}
+        for generated in _make_providers(providers, OmegaConf.create(filled)):
             _write(copy, *generated)
         yield copy
+
+
+def _filled(section: type[Section], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the defaults of keys that the file does not have, since providers ask for them as attributes."""
+    filled = dict(given)
+    for name, item in fields_of(section).items():
+        inner, many, own = item.metadata["section"], item.metadata["many"], filled.get(name)
+        if inner is not None and not many and isinstance(own or {}, Mapping) and not is_required(item):
+            filled[name] = _filled(inner, own or {})
+        elif own is None:
+            filled[name] = {".<name>": {}, "[]": []}.get(many, None if is_required(item) else item.default)
+    return filled
 
 
 def _make_providers(providers: Sequence[Provider], config: DictConfig) -> Iterator[tuple[str, Any, str, str]]:

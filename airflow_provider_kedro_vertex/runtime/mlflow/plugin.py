@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kedro.config import AbstractConfigLoader, MissingConfigException
 from kedro.framework.project import settings
 
-from airflow_provider_kedro_vertex.runtime.config import loader as conf
+from airflow_provider_kedro_vertex.configuration.reader import MLFLOW, load
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.runtime.mlflow.run import MlflowRun
@@ -53,7 +53,7 @@ def uses_mlflow(loader: Callable[[], AbstractConfigLoader]) -> bool:
     if disabled and not any(type(hook).__module__.startswith(f"{PACKAGE}.") for hook in settings.HOOKS):
         return False
     try:
-        conf.load(loader(), "mlflow")
+        load(loader(), MLFLOW)
     except MissingConfigException:
         return False
     except Exception as error:

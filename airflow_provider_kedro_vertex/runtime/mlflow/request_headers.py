@@ -24,9 +24,9 @@ from kedro.framework.hooks import hook_impl
 from mlflow.tracking.request_header import registry
 from mlflow.tracking.request_header.abstract_request_header_provider import RequestHeaderProvider
 
+from airflow_provider_kedro_vertex.configuration.reader import VERTEXAI, load
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.settings.container import Provider
-from airflow_provider_kedro_vertex.runtime.config import loader as conf
 from airflow_provider_kedro_vertex.runtime.config.providers import (
     MLFlowGoogleIAMCredentialsProvider,
     MLFlowGoogleOAuthCredentialsProvider,
@@ -152,5 +152,5 @@ def _register(provider_class: type, params: Any, context: KedroContext) -> None:
 
 
 def _params_of_project(context: KedroContext) -> dict[str, Any]:
-    run_config = conf.load(context.config_loader, "vertexai").get("run_config") or {}
+    run_config = load(context.config_loader, VERTEXAI).get("run_config") or {}
     return dict((run_config.get("mlflow") or {}).get("request_header_provider_params") or {})

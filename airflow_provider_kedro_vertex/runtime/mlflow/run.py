@@ -26,11 +26,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from pydantic import ValidationError
 
+from airflow_provider_kedro_vertex.configuration.reader import MLFLOW, load
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.jobs.identity import RunContext, run_key, temp_folder
 from airflow_provider_kedro_vertex.core.project.locations import parse_location, without_secrets
 from airflow_provider_kedro_vertex.core.settings.container import Provider
-from airflow_provider_kedro_vertex.runtime.config import loader as conf
 from airflow_provider_kedro_vertex.runtime.errors import ServiceError
 from airflow_provider_kedro_vertex.runtime.mlflow import status as states
 from airflow_provider_kedro_vertex.runtime.mlflow.create_once import read_or_create
@@ -318,7 +318,7 @@ def _leave(run_id: str, status: str) -> None:
 
 def _config(context: KedroContext) -> KedroMlflowConfig:
     """Read ``mlflow.yml`` as kedro-mlflow does."""
-    content = conf.load(context.config_loader, "mlflow")
+    content = load(context.config_loader, MLFLOW)
     try:
         config = KedroMlflowConfig.model_validate(content)
     except ValidationError as error:

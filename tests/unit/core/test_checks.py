@@ -230,6 +230,18 @@ def test_environment_variables() -> None:
     assert [line[:14] for line in found(nodes={"take": both})] == ["KV017 warning:"] * 2
 
 
+def test_a_variable_that_the_configuration_reads_and_no_container_has() -> None:
+    read = ("AIRFLOW_CTX_DAG_ID", "DATA_BUCKET", "DB_PASSWORD", "HOME", "KEDRO_CONFIG_RUN_ID", "PLACE")
+    given = {"__default__": {"secret_env": {"DB_PASSWORD": "projects/p/secrets/s"}}, "make": {"env": {"PLACE": "x"}}}
+    manifest = dataclasses.replace(manifest_of(MAKE, TAKE, nodes=given), variables=read)
+    (finding,) = check_pipelines(manifest)
+    assert (finding.code, finding.level) == ("KV017", "warning")
+    assert "DATA_BUCKET" in finding.message
+    assert "nodes.__default__.env.DATA_BUCKET" in finding.fix
+    (finding,) = check_pipelines(manifest_of(MAKE, TAKE, nodes={"make": {"env": {"GCP_REGION": "r"}}}))
+    assert finding.code == "KV017"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "secret"),
     [

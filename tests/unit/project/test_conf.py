@@ -37,11 +37,13 @@ BROKEN = {
     ),
     "no such key": (
         {CATALOG: "a:\n  type: x\n  filepath: ${nope}/x\n"},
-        f"{CATALOG}, line 3: a.filepath cannot be resolved: Interpolation key 'nope' not found.",
+        f"{CATALOG}, line 3: a.filepath cannot be resolved: Interpolation key 'nope' not found. If it stands for an "
+        "environment variable, set KEDRO_CONFIG_NOPE.",
     ),
     "environment": (
-        {CATALOG: "a: {type: x, filepath: '${oc.env:HOME}'}\n"},
-        f"{CATALOG}, line 1: a.filepath cannot be resolved: Unsupported interpolation type oc.env.",
+        {CATALOG: "a: {type: x, filepath: '${oc.env:NO_SUCH_PLACE}'}\n"},
+        f"{CATALOG}, line 1: a.filepath cannot be resolved: KeyError raised while resolving interpolation: "
+        "\"Environment variable 'NO_SUCH_PLACE' not found\". Set it, or write a default: ${oc.env:NAME,default}.",
     ),
     "environment variable": (
         {VERTEXAI: "run_config:\n  root: b\n  image: x:${oc.env:NO_SUCH_TAG}\n"},

@@ -1,0 +1,81 @@
+"""The project's config loader, and the kinds of configuration that Kedro itself does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.config import AbstractConfigLoader, MissingConfigException, OmegaConfigLoader
+from kedro.framework.project import settings
+
+#: The key of ``vertexai.yml`` in the config loader, and that of kedro-mlflow's file.
+VERTEXAI, MLFLOW = "vertexai", "mlflow"
+#: Their files: those of kedro-vertexai and of kedro-mlflow 2.0. A project need not name them in its settings.py. The
+#: last pattern of each finds the file in a project without environments, whose files lie in any folder below ``conf``.
+PATTERNS: Mapping[str, tuple[str, ...]] = {
+    VERTEXAI: ("vertexai*", "vertexai*/**", "**/vertexai*"),
+    MLFLOW: ("mlflow*", "mlflow*/**", "**/mlflow*"),
+}
+
+# What Kedro's template sets; a project's own loader may have no such attributes.
+BASE_ENV, DEFAULT_RUN_ENV = "base", "local"
+
+
+def open_loader(conf_source: Path, env: str | None, params: Mapping[str, Any]) -> AbstractConfigLoader:
+    """Make a config loader of the project's own class, as a Kedro session does.
+
+    :param conf_source: the folder of the project's configuration.
+    :param env: the Kedro environment; None for the project's default.
+    :param params: Kedro's runtime parameters, nested.
+    :raises Exception: whatever the project's own loader raises.
+    """
+    loader: AbstractConfigLoader = settings.CONFIG_LOADER_CLASS(
+        conf_source=str(conf_source), env=env, runtime_params=dict(params), **settings.CONFIG_LOADER_ARGS
+    )
+    return loader
+
+
+def patterns_of(loader: AbstractConfigLoader, key: str) -> tuple[str, ...]:
+    """Tell which files one kind of configuration is read from; empty if nobody knows."""
+    known = getattr(loader, "config_patterns", {})
+    return tuple(known.get(key) or PATTERNS.get(key, ()))
+
+
+def load(loader: AbstractConfigLoader, key: str) -> Any:
+    """Load one kind of configuration: one that Kedro knows, such as ``catalog``, or one of :data:`PATTERNS`.
+
+    :raises MissingConfigException: the project has no such file.
+    :raises Exception: what else the project's loader raises.
+    """
+    if key not in PATTERNS:
+        return loader[key]
+    # The loader's own dict, which it reads these files by.
+    known = getattr(loader, "config_patterns", {})
+    own = known.setdefault(key, list(PATTERNS[key]))
+    try:
+        content = loader[key]
+    except MissingConfigException:
+        if set(PATTERNS[key]) <= set(own):
+            raise
+        content = None
+    except KeyError:
+        if isinstance(loader, OmegaConfigLoader):
+            raise
+        return _beside(loader, key)
+    if not content and not set(PATTERNS[key]) <= set(own):
+        known[key] = [*own, *PATTERNS[key]]  # the project's own patterns find no file
+        return loader[key]
+    return content
+
+
+def _beside(loader: AbstractConfigLoader, key: str) -> Any:
+    """Read by Kedro's loader what a loader of the project's, with a fixed set of keys, does not know."""
+    beside = OmegaConfigLoader(
+        loader.conf_source,
+        loader.env,
+        base_env=BASE_ENV,
+        default_run_env=DEFAULT_RUN_ENV,
+        config_patterns={key: list(PATTERNS[key])},
+    )
+    return beside[key]
