@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow_provider_kedro_vertex.core.findings import Finding
-from airflow_provider_kedro_vertex.core.manifest import Manifest
 
+from airflow_provider_kedro_vertex.core.checks.findings import Finding
+from airflow_provider_kedro_vertex.core.project.manifest import Manifest
 from airflow_provider_kedro_vertex.project.inspect import inspect_project
 from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
 
