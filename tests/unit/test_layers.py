@@ -47,6 +47,7 @@ def test_a_module_outside_of_all_layers_fails(copy: Path) -> None:
         ("vertex/poller.py", "compat"),
         ("operators/base.py", "sensors.job"),
         ("runtime/progress.py", "vertex.client"),
+        ("configuration/reader.py", "project.conf"),
         ("emulator/server.py", "core.text"),
     ],
 )
