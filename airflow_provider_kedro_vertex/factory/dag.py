@@ -167,7 +167,7 @@ def kedro_vertex_task_group(
         read = source.read(Path(file).parent)
         asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, arguments)
         own = {"params": params, "runtime_params": runtime_params}
-        group = KedroVertexTaskGroup(group_id=group_id or asked.default_id, **asked.others)
+        group = KedroVertexTaskGroup(group_id=group_id or asked.default_id, **asked.airflow_arguments)
         group.tasks_map = asked.tasks(group, {name: value for name, value in own.items() if value})
     except KedroVertexError as error:
         raise error.with_traceback(None) from None  # see kedro_vertex_dag

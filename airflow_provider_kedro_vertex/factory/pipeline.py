@@ -54,7 +54,7 @@ class PipelineTasks:
     """A registered pipeline and how it is to run."""
 
     source: ManifestSource
-    read: Manifest
+    manifest: Manifest
     name: str
     mode: str
     watch: str
@@ -69,17 +69,17 @@ class PipelineTasks:
             raise ConfigError('watch="nodes" goes with mode="pipeline_job": in custom_job mode each node is a task.')
         if self.node_arguments and self.mode == "pipeline_job" and self.watch == "job":
             raise ConfigError('node_arguments= finds no tasks of nodes: use mode="custom_job", or watch="nodes".')
-        check_selectors(self.node_arguments, self.read)
-        self.read.pipeline(self.name)
+        check_selectors(self.node_arguments, self.manifest)
+        self.manifest.pipeline(self.name)
 
     @property
     def default_id(self) -> str:
         """The id of its DAG or task group where none is given."""
-        package = self.read.project.package_name
+        package = self.manifest.project.package_name
         return package if self.name == DEFAULT_PIPELINE else f"{package}_{self.name}"
 
     @property
-    def others(self) -> dict[str, Any]:
+    def airflow_arguments(self) -> dict[str, Any]:
         """The arguments for Airflow's DAG or TaskGroup."""
         own = _JOB_ARGUMENTS | _WAIT_ARGUMENTS
         return {name: value for name, value in self.arguments.items() if name not in own}
@@ -88,14 +88,14 @@ class PipelineTasks:
         """Make a DAG."""
         nodes = str(len(self._nodes))
         if self._selection is not None:
-            nodes += f" of {len(self.read.pipeline(self.name).nodes)}"
+            nodes += f" of {len(self.manifest.pipeline(self.name).nodes)}"
         shown = {
-            "tags": ["kedro", self.read.project.package_name],
+            "tags": ["kedro", self.manifest.project.package_name],
             # The digest makes a change of the project a change of the DAG, and so a new version of it in Airflow 3.
-            "doc_md": f"Pipeline `{self.name}` of the Kedro project {self.read.project.name} on Vertex AI: "
-            f"{nodes} nodes.\n\nManifest `{self.read.digest}`",
+            "doc_md": f"Pipeline `{self.name}` of the Kedro project {self.manifest.project.name} on Vertex AI: "
+            f"{nodes} nodes.\n\nManifest `{self.manifest.digest}`",
         }
-        dag = KedroVertexDag(dag_id or self.default_id, **{**shown, **self.others})
+        dag = KedroVertexDag(dag_id or self.default_id, **{**shown, **self.airflow_arguments})
         dag.fileloc = file  # not this module: relative paths start there
         # Airflow lays a task's params over the DAG's when it runs. Until then no task needs a copy of its own, which
         # would take as long to make as the task, and as much room in the serialized DAG.
@@ -181,7 +181,7 @@ class PipelineTasks:
 
     @cached_property
     def _config(self) -> RunConfig:
-        return self.read.config.overridden(self.arguments.get("run_config") or {})
+        return self.manifest.config.overridden(self.arguments.get("run_config") or {})
 
     @cached_property
     def _selection(self) -> Selection | None:
@@ -196,7 +196,7 @@ class PipelineTasks:
     def _nodes(self) -> list[str]:
         """The nodes to run."""
         if self._selection is None:
-            return [node.name for node in self.read.pipeline(self.name).nodes]
+            return [node.name for node in self.manifest.pipeline(self.name).nodes]
         return [name for group in self._plan.groups for name in group.nodes]
 
     @cached_property
@@ -205,7 +205,7 @@ class PipelineTasks:
         from airflow_provider_kedro_vertex.core.plan.plan import build_plan
 
         return build_plan(
-            self.read, self.name, self._config, self._selection, shares_data="data_scope" in self.arguments
+            self.manifest, self.name, self._config, self._selection, shares_data="data_scope" in self.arguments
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_kedro_vertex.compat import (
@@ -15,6 +14,7 @@ from airflow_provider_kedro_vertex.compat import (
     is_first_look,
 )
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
+from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.states import is_over
 from airflow_provider_kedro_vertex.links.task_links import VertexLogsLink
 from airflow_provider_kedro_vertex.task.deferral import deferral_timeout, is_timeout, may_end_in_triggerer
@@ -204,7 +204,7 @@ class KedroVertexNodeOperator(BaseSensorOperator):
         trigger = KedroVertexNodeTrigger(self.group, **arguments, end_task=may_end_in_triggerer(self), seen=seen)
         self._defer_to(trigger, "execute_complete")
 
-    def _trigger_arguments(self, monitor: NodeMonitor, job: Mapping[str, Any]) -> dict[str, Any]:
+    def _trigger_arguments(self, monitor: NodeMonitor, job: Job) -> dict[str, Any]:
         return {
             "job": job["name"],
             "gcp_conn_id": monitor.submit.gcp_conn_id,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_kedro_vertex.compat import Context
 from airflow_provider_kedro_vertex.core.errors import JobError
 from airflow_provider_kedro_vertex.core.jobs import resume
+from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.states import is_over
 from airflow_provider_kedro_vertex.links.task_links import VertexLogsLink
 from airflow_provider_kedro_vertex.operators.job_request import connect, read_config, task_try
@@ -75,12 +76,12 @@ class NodeMonitor:
         if jobs[-1]["name"] == last:
             request = self.submit.submission_for(self._context, asked_by_label(self._context)).request
             submitted = submit_next(self.client, self._task, request.body, jobs)
-            jobs.append(dict(submitted.job))
+            jobs.append(submitted.job)
             did = "Submitted" if submitted.created else "Adopted"
             self._log.info("%s Vertex AI job %s: %s.", did, submitted.job["name"], request.title)
         return resume.group_progress(jobs, self._group)
 
-    def last_job(self) -> Mapping[str, Any]:
+    def last_job(self) -> Job:
         """The last attempt.
 
         :raises JobError: there is none.
@@ -92,7 +93,7 @@ class NodeMonitor:
         if progress.task is not None and progress.task.number:
             VertexLogsLink.persist(context, self.hook.logs_url(self.client.project_id, [progress.task.number]))
 
-    def _attempts(self) -> list[dict[str, Any]]:
+    def _attempts(self) -> list[Job]:
         jobs = pipeline_jobs(self.client, self._task)
         if not jobs:
             raise JobError(

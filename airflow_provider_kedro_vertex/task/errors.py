@@ -17,6 +17,7 @@ from airflow_provider_kedro_vertex.core.errors import (
     VertexApiError,
 )
 from airflow_provider_kedro_vertex.core.jobs import failure, outcome
+from airflow_provider_kedro_vertex.core.jobs.api import Job, LogEntry
 from airflow_provider_kedro_vertex.links.task_links import MlflowLink, VertexLogsLink
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 LOG_LINES, MOST_LOGS, LOG_SECONDS = 50, 5, 10.0
 
 
-def job_error(hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any], context: Context) -> JobError:
+def job_error(hook: KedroVertexHook, client: VertexClient, job: Job, context: Context) -> JobError:
     """Explain a job that ended without success, and keep the links to what explains more.
 
     A log that cannot be read is told as such, and hides nothing else.
@@ -44,9 +45,7 @@ def job_error(hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any
     return JobError(message, cause, failure.FIXES[cause])
 
 
-def node_error(
-    hook: KedroVertexHook, client: VertexClient, job: Mapping[str, Any], task: outcome.Task, context: Context
-) -> JobError:
+def node_error(hook: KedroVertexHook, client: VertexClient, job: Job, task: outcome.Task, context: Context) -> JobError:
     """Explain a node group that ended without success, as :func:`job_error` does for a job."""
     log = _last_lines(client, task) if task.number else []
     log_url = hook.logs_url(client.project_id, [task.number]) if task.number else None
@@ -89,6 +88,6 @@ def _last_lines(client: VertexClient, task: outcome.Task) -> list[str]:
     return lines[-LOG_LINES:]
 
 
-def _text(entry: Mapping[str, Any]) -> str:
+def _text(entry: LogEntry) -> str:
     payload = entry.get("jsonPayload", {})
     return str(payload.get("message") or entry.get("textPayload") or payload or "").rstrip("\n")

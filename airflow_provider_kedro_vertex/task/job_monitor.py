@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_kedro_vertex.compat import Context
 from airflow_provider_kedro_vertex.core.errors import QuotaExceededError, UnavailableError
 from airflow_provider_kedro_vertex.core.jobs import outcome
+from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.states import is_over
 from airflow_provider_kedro_vertex.task.errors import job_error
 
@@ -94,7 +95,7 @@ class JobMonitor:
         #: The job's ``updateTime`` when it was last read.
         self.updated: str | None = None
 
-    def poll(self) -> dict[str, Any] | None:
+    def poll(self) -> Job | None:
         """Read the job once, and ride out an outage.
 
         :return: the job when it has ended; None while it goes on, or while Vertex AI is out of reach.
@@ -110,7 +111,7 @@ class JobMonitor:
             return None
         return job if is_over(job["state"]) else None
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> Job:
         """Read the job once, whatever its state, and log what changed.
 
         :raises VertexApiError: the job is gone, may not be read, or Vertex AI is out of reach.
@@ -121,7 +122,7 @@ class JobMonitor:
         self.states.show(outcome.task_states(job))
         return job
 
-    def result(self, context: Context, job: Mapping[str, Any]) -> dict[str, Any]:
+    def result(self, context: Context, job: Job) -> dict[str, Any]:
         """Summarise a job that has ended.
 
         :return: see :func:`.outcome.summary`.

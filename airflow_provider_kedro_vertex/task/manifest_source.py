@@ -67,7 +67,7 @@ class ManifestSource:
     def _inspected(self, project: Path) -> Manifest:
         if not (project / "pyproject.toml").is_file():
             raise ProjectError(f"{project} is no Kedro project: it has no pyproject.toml.")
-        kind = self._kind(project)
+        kind = self._cache_key(project)
         cached = _cache_folder() / f"{kind}-{_digest_of_files(project)}.json"
         if cached.is_file():
             try:
@@ -80,7 +80,7 @@ class ManifestSource:
                 outdated.unlink(missing_ok=True)
         return manifests.read(cached)
 
-    def _kind(self, project: Path) -> str:
+    def _cache_key(self, project: Path) -> str:
         """A digest over all but the project's files that the manifest depends on."""
         # A manifest hands these variables on to the containers, and vertexai.yml may be made of them.
         forwarded = sorted(item for item in os.environ.items() if item[0].startswith("KEDRO_CONFIG_"))

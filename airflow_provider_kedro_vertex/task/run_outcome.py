@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 from airflow_provider_kedro_vertex.compat import Context
 from airflow_provider_kedro_vertex.core.jobs import outcome, resume
+from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.attempts import TaskTry
 from airflow_provider_kedro_vertex.core.jobs.request import GROUP_LABEL
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
@@ -25,16 +26,16 @@ class JobReader:
         self._client = client
         self._dag_run_key = dag_run_key
 
-    def pipeline_jobs(self, task: TaskTry) -> list[dict[str, Any]]:
+    def pipeline_jobs(self, task: TaskTry) -> list[Job]:
         """The PipelineJobs of a task instance, the oldest first."""
         return pipeline_jobs(self._client, task)
 
-    def custom_jobs(self, task: TaskTry) -> list[dict[str, Any]]:
+    def custom_jobs(self, task: TaskTry) -> list[Job]:
         """The CustomJobs of a task instance, the oldest first."""
         return self._custom_jobs.get(task.key, [])
 
     @cached_property
-    def _custom_jobs(self) -> dict[str, list[dict[str, Any]]]:
+    def _custom_jobs(self) -> dict[str, list[Job]]:
         return custom_jobs_of_run(self._client, self._dag_run_key)
 
 
@@ -50,7 +51,7 @@ class JobOutcome:
     failures: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, attempts: Sequence[Mapping[str, Any]], groups: Iterable[str] = ()) -> JobOutcome:
+    def of(cls, attempts: Sequence[Job], groups: Iterable[str] = ()) -> JobOutcome:
         """Read it off a task's jobs.
 
         :param attempts: the oldest first.
@@ -94,7 +95,7 @@ def _state(states: set[str]) -> str:
     return "CANCELLED" if cancelled else "FAILED"
 
 
-def _failures(job: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _failures(job: Job) -> list[tuple[str, str]]:
     message = job.get("error", {}).get("message", "")
     if "/customJobs/" in job["name"]:
         return [(job.get("labels", {}).get(GROUP_LABEL, ""), message)]

@@ -33,6 +33,7 @@ from airflow_provider_kedro_vertex.core.errors import (
     UnavailableError,
     VertexApiError,
 )
+from airflow_provider_kedro_vertex.core.jobs.api import Job, JobBody, LogEntry
 
 #: Seconds to connect, and then between two bytes of an answer.
 CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 60.0
@@ -146,7 +147,7 @@ class VertexClient:
         self._may_read_logs = given.logging is not None or not anonymous
         self._session = AuthorizedSession(credentials)
 
-    def create_pipeline_job(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def create_pipeline_job(self, job_id: str, body: JobBody) -> Job:
         """Create a PipelineJob with the id that the caller chose; return it.
 
         A body with a ``runtimeConfig.defaultRuntime`` goes to API v1beta1, the only one that has that field.
@@ -155,23 +156,26 @@ class VertexClient:
         """
         version = "v1beta1" if "defaultRuntime" in body.get("runtimeConfig", {}) else "v1"
         path, query = f"{self.parent}/pipelineJobs", {"pipelineJobId": job_id}
-        return self._vertex("POST", path, query=query, body=body, version=version)
+        job: Job = self._vertex("POST", path, query=query, body=body, version=version)
+        return job
 
-    def create_custom_job(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def create_custom_job(self, body: JobBody) -> Job:
         """Create a CustomJob, which gets its id from Vertex AI; return it.
 
         :raises UnavailableError: whether there is a job now is not known: look for it before another try.
         """
-        return self._vertex("POST", f"{self.parent}/customJobs", body=body, deadline=0.0)
+        job: Job = self._vertex("POST", f"{self.parent}/customJobs", body=body, deadline=0.0)
+        return job
 
-    def get_job(self, name: str) -> dict[str, Any]:
+    def get_job(self, name: str) -> Job:
         """Read a job; a PipelineJob comes with its task details.
 
         :param name: resource name, ``projects/../locations/../pipelineJobs/..`` or ``../customJobs/..``.
         """
-        return self._vertex("GET", name)
+        job: Job = self._vertex("GET", name)
+        return job
 
-    def find_job(self, name: str) -> dict[str, Any] | None:
+    def find_job(self, name: str) -> Job | None:
         """Read a job as :meth:`get_job` does; None if there is none."""
         try:
             return self.get_job(name)
@@ -180,7 +184,7 @@ class VertexClient:
 
     def list_jobs(
         self, collection: Collection, filter: str, read_mask: str | None = None, page_size: int = JOB_PAGE
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Job]:
         """Read all jobs of a kind that match, page by page. PipelineJobs come the newest first, without task details.
 
         :param filter: Vertex AI's filter language, such as ``labels.kedro-pipeline=training``.
@@ -211,7 +215,7 @@ class VertexClient:
         """Delete a job that has ended."""
         self._vertex("DELETE", name)
 
-    def log_entries(self, filter: str, limit: int, deadline: float | None = None) -> list[dict[str, Any]]:
+    def log_entries(self, filter: str, limit: int, deadline: float | None = None) -> list[LogEntry]:
         """Read the newest log entries that match, the oldest of them first.
 
         :param filter: the logging query language, such as ``resource.type="ml_job" AND resource.labels.job_id="1"``.
@@ -230,7 +234,7 @@ class VertexClient:
             "pageSize": min(limit, LOG_PAGE),
         }
         answer = self._call("Cloud Logging", "POST", f"{self._logging}/v2/entries:list", json=body, deadline=deadline)
-        entries: list[dict[str, Any]] = answer.get("entries", [])
+        entries: list[LogEntry] = answer.get("entries", [])
         return entries[::-1]
 
     def write_object(self, url: str, data: bytes) -> None:
@@ -296,7 +300,7 @@ class VertexClient:
         body: Mapping[str, Any] | None = None,
         deadline: float | None = None,
         version: str = "v1",
-    ) -> dict[str, Any]:
+    ) -> Any:
         url = f"{self.endpoint}/{version}/{quote(path, safe='/:@')}"
         return self._call("Vertex AI", method, url, params=query, json=body, deadline=deadline)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import BadRequestError
 from airflow_provider_kedro_vertex.core.jobs import retention
+from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.attempts import DAG_RUN_LABEL, RUN_LABEL
 from airflow_provider_kedro_vertex.core.jobs.identity import temp_folder
 from airflow_provider_kedro_vertex.core.jobs.retention import StoredRun
@@ -76,7 +77,7 @@ def clean(client: VertexClient, root: str, project: str, ttl: int, now: datetime
     return cleaned
 
 
-def _jobs(client: VertexClient, run_key: str) -> Iterator[dict[str, Any]]:
+def _jobs(client: VertexClient, run_key: str) -> Iterator[Job]:
     # What is kept for a DAG run as a whole stays while any job of it is needed, of whichever data scope.
     for label in (RUN_LABEL, DAG_RUN_LABEL):
         for collection in ("pipelineJobs", "customJobs"):

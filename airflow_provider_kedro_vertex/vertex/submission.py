@@ -6,9 +6,8 @@ A process may die between any two of these calls, and any answer may get lost: t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import (
     AlreadyExistsError,
@@ -18,6 +17,7 @@ from airflow_provider_kedro_vertex.core.errors import (
     UnavailableError,
 )
 from airflow_provider_kedro_vertex.core.jobs import parameters
+from airflow_provider_kedro_vertex.core.jobs.api import Job, JobBody
 from airflow_provider_kedro_vertex.core.jobs.attempts import DAG_RUN_LABEL, KEY_LABEL, TaskTry, Verdict
 from airflow_provider_kedro_vertex.core.jobs.states import is_ending, is_over
 from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
@@ -30,7 +30,7 @@ POLL_SECONDS, CANCEL_TIMEOUT = 2.0, 15 * 60
 LIST_LAG = 20.0
 
 #: Makes a job's body from the id of the attempt and the jobs of the attempts before it, the oldest first.
-Body = Callable[[str, Sequence[Mapping[str, Any]]], Mapping[str, Any]]
+Body = Callable[[str, Sequence[Job]], JobBody]
 
 _FIELDS = "name,state,labels,createTime,error"
 
@@ -39,7 +39,7 @@ _FIELDS = "name,state,labels,createTime,error"
 class Submitted:
     """The job of this try, as Vertex AI tells it, and whether this call created it."""
 
-    job: Mapping[str, Any]
+    job: Job
     created: bool
 
 
@@ -63,12 +63,12 @@ def live_jobs(client: VertexClient, collection: Collection, task: TaskTry) -> li
     return [job["name"] for job in jobs if not is_over(job["state"])]
 
 
-def pipeline_jobs(client: VertexClient, task: TaskTry) -> list[dict[str, Any]]:
+def pipeline_jobs(client: VertexClient, task: TaskTry) -> list[Job]:
     """Read the PipelineJobs of a task instance, the oldest first.
 
     :raises VertexApiError: they could not be read.
     """
-    jobs: list[dict[str, Any]] = []
+    jobs: list[Job] = []
     try:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             jobs.append(client.get_job(f"{client.parent}/pipelineJobs/{task.job_id(attempt)}"))
@@ -77,20 +77,20 @@ def pipeline_jobs(client: VertexClient, task: TaskTry) -> list[dict[str, Any]]:
     return jobs
 
 
-def custom_jobs_of_run(client: VertexClient, dag_run_key: str) -> dict[str, list[dict[str, Any]]]:
+def custom_jobs_of_run(client: VertexClient, dag_run_key: str) -> dict[str, list[Job]]:
     """List the CustomJobs of a DAG run: submission key to the jobs of that task instance, the oldest first.
 
     :param dag_run_key: the run key of the whole DAG; jobs of all data scopes have it as a label.
     :raises VertexApiError: they could not be read.
     """
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[Job]] = {}
     jobs = list(client.list_jobs("customJobs", f'labels.{DAG_RUN_LABEL}="{dag_run_key}"', _FIELDS))
     for job in sorted(jobs, key=lambda job: (job["createTime"], job["name"])):
         found.setdefault(job["labels"].get(KEY_LABEL, ""), []).append(job)
     return found
 
 
-def submit_next(client: VertexClient, task: TaskTry, body: Body, earlier: Sequence[Mapping[str, Any]]) -> Submitted:
+def submit_next(client: VertexClient, task: TaskTry, body: Body, earlier: Sequence[Job]) -> Submitted:
     """Make the attempt after these; whoever comes second takes the job of who came first.
 
     :param earlier: all attempts so far, the oldest first; each has ended.
@@ -107,7 +107,7 @@ def submit_next(client: VertexClient, task: TaskTry, body: Body, earlier: Sequen
 
 
 def _submit_pipeline_job(client: VertexClient, task: TaskTry, body: Body) -> Submitted:
-    earlier: list[Mapping[str, Any]] = []
+    earlier: list[Job] = []
     for attempt in range(1, MAX_ATTEMPTS + 1):
         new_id = task.job_id(attempt)
         try:
@@ -115,7 +115,7 @@ def _submit_pipeline_job(client: VertexClient, task: TaskTry, body: Body) -> Sub
         except AlreadyExistsError:
             pass
         try:
-            job: Mapping[str, Any] = client.get_job(f"{client.parent}/pipelineJobs/{new_id}")
+            job: Job = client.get_job(f"{client.parent}/pipelineJobs/{new_id}")
         except NotFoundError:  # somebody deleted it just now
             continue
         verdict = task.verdict(job)
@@ -152,12 +152,12 @@ def _submit_custom_job(client: VertexClient, task: TaskTry, body: Body) -> Submi
             return _cancel_duplicates(client, task, created)
 
 
-def _cancel_duplicates(client: VertexClient, task: TaskTry, created: Mapping[str, Any]) -> Submitted:
+def _cancel_duplicates(client: VertexClient, task: TaskTry, created: Job) -> Submitted:
     """Look after creating: another process of this task instance may have created one at the same time."""
     name = created["name"]
     jobs = _list_until_visible(client, task, expected=name)
     if not any(job["name"] == name for job in jobs):
-        jobs.append(dict(created))
+        jobs.append(created)
     choice = task.choose(jobs)
     for job in choice.cancel:
         client.cancel_job(job["name"])
@@ -166,13 +166,13 @@ def _cancel_duplicates(client: VertexClient, task: TaskTry, created: Mapping[str
     return Submitted(client.get_job(choice.take["name"]), created=False)
 
 
-def _custom_jobs(client: VertexClient, task: TaskTry) -> list[dict[str, Any]]:
+def _custom_jobs(client: VertexClient, task: TaskTry) -> list[Job]:
     return list(client.list_jobs("customJobs", f'labels.{KEY_LABEL}="{task.key}"', _FIELDS))
 
 
 def _list_until_visible(
     client: VertexClient, task: TaskTry, known: frozenset[str] = frozenset(), expected: str | None = None
-) -> list[dict[str, Any]]:
+) -> list[Job]:
     """List until the expected job, or without one any that was not known, is there; or as long as a list may lag."""
     deadline = time.monotonic() + LIST_LAG
     while True:
@@ -183,7 +183,7 @@ def _list_until_visible(
         time.sleep(POLL_SECONDS)
 
 
-def _cancel_and_wait(client: VertexClient, job: Mapping[str, Any]) -> Mapping[str, Any]:
+def _cancel_and_wait(client: VertexClient, job: Job) -> Job:
     """Cancel an earlier job, and wait until it has ended: two jobs of one run would write the same data.
 
     :return: the job as it was last seen.

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_kedro_vertex.core.checks.container import GROUP, Mode, in_container
-from airflow_provider_kedro_vertex.core.checks.data import in_data
+from airflow_provider_kedro_vertex.core.checks.container import GROUP, Mode, check_container
+from airflow_provider_kedro_vertex.core.checks.data import check_data
 from airflow_provider_kedro_vertex.core.checks.findings import Finding
 from airflow_provider_kedro_vertex.core.checks.settings import check_settings, missing
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
@@ -69,8 +69,8 @@ def check_pipelines(
 def _in_plan(manifest: Manifest, plan: Plan, mode: Mode, spec: Mapping[str, Any] | None = None) -> Iterator[Found]:
     groups = [*plan.groups, *([plan.exit_group] if plan.exit_group else [])]
     for group in groups:
-        yield from ((finding, group.name) for finding in in_container(group, mode))
-    rest = [_machines(groups, plan.config.region), in_data(manifest, plan, groups)]
+        yield from ((finding, group.name) for finding in check_container(group, mode))
+    rest = [_machines(groups, plan.config.region), check_data(manifest, plan, groups)]
     rest.append(_size(plan, spec) if mode == "pipeline_job" else _account(plan.config))
     yield from ((finding, None) for findings in rest for finding in findings)
 

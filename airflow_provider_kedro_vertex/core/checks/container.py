@@ -29,10 +29,10 @@ _TELEMETRY = ("DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY")
 _OWN_VARIABLES = frozenset({"GCP_PROJECT_ID", "GCP_REGION", "KEDRO_CONFIG_JOB_NAME", "KEDRO_CONFIG_RUN_ID"})
 
 
-def in_container(group: NodeGroup, mode: Mode) -> Iterator[Finding]:
+def check_container(group: NodeGroup, mode: Mode) -> Iterator[Finding]:
     """Check one container; :data:`GROUP` in a message is to be replaced by the group's name."""
-    for look in _LOOKS[mode]:
-        yield from look(group)
+    for check in _CHECKS[mode]:
+        yield from check(group)
 
 
 def _image(group: NodeGroup) -> Iterator[Finding]:
@@ -145,7 +145,7 @@ def _without_effect(given: Mapping[str, object], mode: Mode, other: Mode) -> Ite
 
 
 _COMMON = (_image, _variables, _secrets, _telemetry)
-_LOOKS: Mapping[Mode, tuple[Callable[[NodeGroup], Iterator[Finding]], ...]] = {
+_CHECKS: Mapping[Mode, tuple[Callable[[NodeGroup], Iterator[Finding]], ...]] = {
     "pipeline_job": (*_COMMON, _only_in_custom_jobs),
     "custom_job": (*_COMMON, _only_in_pipeline_jobs),
 }

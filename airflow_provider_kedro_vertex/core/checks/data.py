@@ -20,7 +20,7 @@ _SHARE = "Give it a gs:// path, take it out of the catalog so that it is handed 
 _REACH = "Give it the address of a server that the containers reach."
 
 
-def in_data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> Iterator[Finding]:
+def check_data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> Iterator[Finding]:
     """Check the datasets of a plan."""
     described: dict[str, list[Dataset]] = defaultdict(list)
     for name, item in manifest.datasets.items():

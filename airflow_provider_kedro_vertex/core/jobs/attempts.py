@@ -7,12 +7,12 @@ rule are in ``docs/decisions/0006-which-job-is-mine.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
 
 from airflow_provider_kedro_vertex.core.jobs import identity
+from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.states import is_ending, is_over, short, succeeded
 from airflow_provider_kedro_vertex.core.text import digest
 
@@ -90,7 +90,7 @@ class TaskTry:
         """The id of an attempt's job; see :func:`.identity.job_id`."""
         return identity.job_id(self.run_key, self.task_id, self.map_index, attempt, self.prefix)
 
-    def verdict(self, job: Mapping[str, Any]) -> Verdict:
+    def verdict(self, job: Job) -> Verdict:
         """Say what a job of this task instance means for this try.
 
         :param job: as Vertex AI tells it; ``state``, ``labels`` and ``error`` are read.
@@ -108,9 +108,9 @@ class TaskTry:
         # An earlier try made it and died before it could tell of the success.
         return Verdict.OURS if own or succeeded(state) else Verdict.OLD
 
-    def choose(self, jobs: Iterable[Mapping[str, Any]]) -> Choice:
+    def choose(self, jobs: Iterable[Job]) -> Choice:
         """Choose among all CustomJobs that have this task instance's submission key."""
-        of: dict[Verdict, list[Mapping[str, Any]]] = {verdict: [] for verdict in Verdict}
+        of: dict[Verdict, list[Job]] = {verdict: [] for verdict in Verdict}
         for job in sorted(jobs, key=lambda job: (job["createTime"], job["name"])):
             of[self.verdict(job)].append(job)
         live = [job for job in of[Verdict.OURS] if not is_over(job["state"])]
@@ -136,6 +136,6 @@ class Choice:
     :param leftovers: jobs of before that must end first.
     """
 
-    take: Mapping[str, Any] | None
-    cancel: tuple[Mapping[str, Any], ...]
-    leftovers: tuple[Mapping[str, Any], ...]
+    take: Job | None
+    cancel: tuple[Job, ...]
+    leftovers: tuple[Job, ...]

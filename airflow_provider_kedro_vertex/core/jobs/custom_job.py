@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_kedro_vertex.core.jobs.api import JobBody
 from airflow_provider_kedro_vertex.core.jobs.identity import DISPLAY_NAME_LENGTH, RunContext
 from airflow_provider_kedro_vertex.core.jobs.job_body import connection, encryption, environment
 from airflow_provider_kedro_vertex.core.plan.plan import COMMAND, NodeGroup, Plan
@@ -24,7 +25,7 @@ def custom_job(
     display_name: str,
     labels: Mapping[str, str],
     timeout_seconds: float | None = None,
-) -> dict[str, Any]:
+) -> JobBody:
     """Write the body of ``projects.locations.customJobs.create`` (Vertex AI API v1).
 
     Without ``machine_type`` the cheapest machine is taken that has the cores, memory and accelerators; the region of

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.outcome import FailureClass, Task, failure_class, message, tasks
 from airflow_provider_kedro_vertex.core.jobs.states import short
 
@@ -33,7 +34,7 @@ _ENDS = {"FAILED": "failed", "CANCELLED": "was cancelled", "EXPIRED": "ran out o
 
 
 def explain_job(
-    job: Mapping[str, Any],
+    job: Job,
     url: str,
     logs: Mapping[str, Sequence[str]] | None = None,
     log_urls: Mapping[str, str] | None = None,
@@ -54,7 +55,7 @@ def explain_job(
     return "\n".join(lines)
 
 
-def explain_node(job: Mapping[str, Any], task: Task, url: str, log: Sequence[str], log_url: str | None) -> str:
+def explain_node(job: Job, task: Task, url: str, log: Sequence[str], log_url: str | None) -> str:
     """Say why one node group of a job ended without success.
 
     :param log: the last lines of its container's log.
@@ -71,7 +72,7 @@ def _end(who: str, state: str, cause: FailureClass) -> str:
     return f"{who} {end}{why}. It has ended, and is not billed any more."
 
 
-def _id(job: Mapping[str, Any]) -> str:
+def _id(job: Job) -> str:
     return str(job["name"]).rpartition("/")[2]
 
 

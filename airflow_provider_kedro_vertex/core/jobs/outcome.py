@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from airflow_provider_kedro_vertex.core.exit_codes import ExitCode
+from airflow_provider_kedro_vertex.core.jobs.api import Job, TaskDetail
 from airflow_provider_kedro_vertex.core.jobs.states import ENDED_NODE_STATES, short, succeeded
 from airflow_provider_kedro_vertex.core.times import moment
 
@@ -85,14 +86,14 @@ class Task:
         return "infrastructure" if self.code is None else _BY_CODE.get(self.code, "infrastructure")
 
 
-def tasks(job: Mapping[str, Any]) -> list[Task]:
+def tasks(job: Job) -> list[Task]:
     """The node groups that Vertex AI has begun."""
     if "/customJobs/" in job["name"]:
         return [_task(job, job.get("displayName", ""), job["name"])]
     return [_task(task, task["taskName"], _main_job(task)) for task in _details(job)]
 
 
-def summary(job: Mapping[str, Any], url: str) -> dict[str, Any]:
+def summary(job: Job, url: str) -> dict[str, Any]:
     """The small dict that goes to XCom.
 
     :return: ``{"name", "id", "state", "url", "groups": {task id: {"state", "seconds"}}}``; ``seconds`` is None until
@@ -107,7 +108,7 @@ def summary(job: Mapping[str, Any], url: str) -> dict[str, Any]:
     }
 
 
-def task_states(job: Mapping[str, Any]) -> dict[str, str]:
+def task_states(job: Job) -> dict[str, str]:
     """Task id to state, for the node groups that Vertex AI has begun."""
     return {task.name: task.state for task in tasks(job)}
 
@@ -117,7 +118,7 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, st
     return {name: state for name, state in after.items() if before.get(name) != state}
 
 
-def failure_class(job: Mapping[str, Any]) -> FailureClass:
+def failure_class(job: Job) -> FailureClass:
     """Who has to act on a job that ended without success."""
     if short(job["state"]) == "CANCELLED":
         return "cancelled"
@@ -126,7 +127,7 @@ def failure_class(job: Mapping[str, Any]) -> FailureClass:
     return next(one for one in _ORDER if one in classes)
 
 
-def node_summary(job: Mapping[str, Any], task: Task, url: str) -> dict[str, Any]:
+def node_summary(job: Job, task: Task, url: str) -> dict[str, Any]:
     """Summarise one node group for XCom: the job's name, id and page, and the group's own state and seconds."""
     return {
         "name": job["name"],
@@ -138,24 +139,24 @@ def node_summary(job: Mapping[str, Any], task: Task, url: str) -> dict[str, Any]
     }
 
 
-def is_success(job: Mapping[str, Any]) -> bool:
+def is_success(job: Job) -> bool:
     """Tell whether a job ended with success."""
     return succeeded(job["state"])
 
 
-def _details(job: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _details(job: Job) -> Iterator[TaskDetail]:
     """Vertex AI also lists the root DAG, as the task that has no parent."""
     for task in job.get("jobDetail", {}).get("taskDetails", []):
         if task.get("parentTaskId"):
             yield task
 
 
-def _main_job(task: Mapping[str, Any]) -> str | None:
+def _main_job(task: TaskDetail) -> str | None:
     main: str | None = task.get("executorDetail", {}).get("containerDetail", {}).get("mainJob")
     return main
 
 
-def _task(told: Mapping[str, Any], name: str, custom_job: str | None) -> Task:
+def _task(told: Job | TaskDetail, name: str, custom_job: str | None) -> Task:
     return Task(
         name=name,
         state=short(told.get("state", "")),
@@ -167,7 +168,7 @@ def _task(told: Mapping[str, Any], name: str, custom_job: str | None) -> Task:
     )
 
 
-def message(status: Mapping[str, Any]) -> str:
+def message(status: Job | TaskDetail) -> str:
     """Vertex AI's error of a job or task; "" without one."""
     text: str = status.get("error", {}).get("message", "")
     return text.strip()

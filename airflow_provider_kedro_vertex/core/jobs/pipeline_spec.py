@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_kedro_vertex.core.jobs.api import JobBody
 from airflow_provider_kedro_vertex.core.jobs.identity import DISPLAY_NAME_LENGTH, RunContext
 from airflow_provider_kedro_vertex.core.jobs.job_body import connection, encryption, environment
 from airflow_provider_kedro_vertex.core.plan.plan import COMMAND, EXIT_HANDLER_ID, NodeGroup, Plan
@@ -78,7 +79,7 @@ def pipeline_job(
     display_name: str,
     labels: Mapping[str, str],
     spec: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> JobBody:
     """Write the body of ``projects.locations.pipelineJobs.create``, API v1.
 
     With a persistent resource it has ``runtimeConfig.defaultRuntime``, which v1beta1 alone takes.

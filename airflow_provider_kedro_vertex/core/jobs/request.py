@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from airflow_provider_kedro_vertex.core.jobs import resume
+from airflow_provider_kedro_vertex.core.jobs.api import Job, JobBody
 from airflow_provider_kedro_vertex.core.jobs.attempts import DAG_RUN_LABEL, RUN_LABEL, TaskTry
 from airflow_provider_kedro_vertex.core.jobs.custom_job import custom_job
 from airflow_provider_kedro_vertex.core.jobs.identity import RunContext, save_version
@@ -108,13 +109,13 @@ class JobRequest:
         uri = self.plan.config.mlflow.tracking_uri if self.plan.config.mlflow else None
         return uri if uri and uri.startswith(("http://", "https://")) else None
 
-    def remaining(self, earlier: Sequence[Mapping[str, Any]]) -> Plan | None:
+    def remaining(self, earlier: Sequence[Job]) -> Plan | None:
         """The part of the plan that earlier attempts left to do; None for all of it."""
         if self.full_run or self.group is not None or self.task is None:
             return None
         return resume.remaining(self.plan, earlier, self.task)
 
-    def body(self, job_id: str, earlier: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    def body(self, job_id: str, earlier: Sequence[Job] = ()) -> JobBody:
         """Write the body of the job.
 
         :param job_id: the id of this attempt.

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from airflow_provider_kedro_vertex.core.jobs import outcome
+from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.attempts import START_LABEL, TaskTry
 from airflow_provider_kedro_vertex.core.jobs.states import DONE_STATES, is_over, short, succeeded
 from airflow_provider_kedro_vertex.core.plan.plan import Plan
@@ -37,7 +38,7 @@ class GroupProgress:
     """
 
     verdict: Literal["done", "going on", "failed", "cancelled", "not triggered"]
-    job: Mapping[str, Any]
+    job: Job
     task: outcome.Task | None
 
     @property
@@ -46,7 +47,7 @@ class GroupProgress:
         return self.verdict != "going on"
 
 
-def done(attempts: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+def done(attempts: Sequence[Job]) -> frozenset[str]:
     """The node groups that need not run again: they succeeded since the last attempt that ran everything.
 
     :return: nothing after a success, since whoever asks for another attempt then wants all of it.
@@ -60,7 +61,7 @@ def done(attempts: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     return frozenset(found)
 
 
-def remaining(plan: Plan, earlier: Sequence[Mapping[str, Any]], task: TaskTry) -> Plan | None:
+def remaining(plan: Plan, earlier: Sequence[Job], task: TaskTry) -> Plan | None:
     """The part of a plan that earlier attempts left to do.
 
     :param earlier: the attempts of the task so far, the oldest first.
@@ -78,14 +79,14 @@ def remaining(plan: Plan, earlier: Sequence[Mapping[str, Any]], task: TaskTry) -
     return plan.only((known - finished) or known - {name for group in plan.groups for name in group.upstream})
 
 
-def runs_group(job: Mapping[str, Any], group: str) -> bool:
+def runs_group(job: Job, group: str) -> bool:
     """Tell whether an attempt runs a node group itself, rather than takes what an earlier one made."""
     spec = job.get("pipelineSpec", {})
     dags = [spec.get("root", {}).get("dag", {}), *(each.get("dag", {}) for each in spec.get("components", {}).values())]
     return any(group in dag.get("tasks", {}) for dag in dags)
 
 
-def group_progress(attempts: Sequence[Mapping[str, Any]], group: str) -> GroupProgress:
+def group_progress(attempts: Sequence[Job], group: str) -> GroupProgress:
     """Tell how far a node group has come.
 
     :param attempts: at least one, the oldest first.
@@ -108,7 +109,7 @@ def group_progress(attempts: Sequence[Mapping[str, Any]], group: str) -> GroupPr
     return GroupProgress("going on", last, task)
 
 
-def ended(attempts: Sequence[Mapping[str, Any]], groups: Iterable[str] = ()) -> str:
+def ended(attempts: Sequence[Job], groups: Iterable[str] = ()) -> str:
     """Say how the last attempt ended, once nobody waits for it any more.
 
     Vertex AI may call a job running for a while after its last node group has ended. Then the groups tell.
@@ -126,12 +127,12 @@ def ended(attempts: Sequence[Mapping[str, Any]], groups: Iterable[str] = ()) -> 
     return "SUCCEEDED" if verdicts == {"done"} else "CANCELLED"
 
 
-def _never_began(job: Mapping[str, Any]) -> Literal["failed", "cancelled", "not triggered"]:
+def _never_began(job: Job) -> Literal["failed", "cancelled", "not triggered"]:
     if short(job["state"]) == "CANCELLED":
         return "cancelled"
     # Without a node that failed, it is the job itself that did: none of its nodes may then count as left out.
     return "not triggered" if any(task.failed for task in outcome.tasks(job)) else "failed"
 
 
-def _task(job: Mapping[str, Any], group: str) -> outcome.Task | None:
+def _task(job: Job, group: str) -> outcome.Task | None:
     return next((task for task in outcome.tasks(job) if task.name == group), None)

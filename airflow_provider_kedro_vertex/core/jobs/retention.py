@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.states import is_over
 from airflow_provider_kedro_vertex.core.text import label_value
 from airflow_provider_kedro_vertex.core.times import moment
@@ -55,7 +56,7 @@ def is_old(written: datetime, now: datetime, ttl: int) -> bool:
     return now - written > timedelta(seconds=ttl)
 
 
-def kept_because(jobs: Iterable[Mapping[str, Any]], project: str, now: datetime, ttl: int) -> str | None:
+def kept_because(jobs: Iterable[Job], project: str, now: datetime, ttl: int) -> str | None:
     """Why old data of a run stay all the same.
 
     :param jobs: every job of the run that Vertex AI knows, of either kind.

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.plan.grouping import Group
-from airflow_provider_kedro_vertex.core.plan.sharing import agreed, shared
+from airflow_provider_kedro_vertex.core.plan.sharing import common_value, merge_node_settings
 from airflow_provider_kedro_vertex.core.project.manifest import Node
 from airflow_provider_kedro_vertex.core.settings.container import SEQUENTIAL
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
@@ -81,7 +81,7 @@ class GroupSettings:
         self._settings = [config.settings_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
         self._retries = [config.retry_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
 
-    def alike(self) -> list[str]:
+    def grouping_keys(self) -> list[str]:
         """For each node a text that is equal for nodes which may share a container without asking for more."""
         texts: dict[tuple[int, int, int], str] = {}
         found = []
@@ -132,12 +132,12 @@ class GroupSettings:
         if len(group.nodes) == 1 and not own:
             return of_nodes[group.nodes[0]]
         said = [(self._nodes[at].name, of_nodes[at]) for at in group.nodes]
-        return shared(group.name, section, said, reduce(merge, own, none))
+        return merge_node_settings(group.name, section, said, reduce(merge, own, none))
 
     def _retry(self, group: Group) -> RetryPolicy | None:
         own = self._own(group, self._config.retry_policy)
         said = [(self._nodes[at].name, retry) for at in group.nodes if (retry := self._retries[at]) is not None]
-        return own[-1] if own else agreed(group.name, "retry_policy", said)
+        return own[-1] if own else common_value(group.name, "retry_policy", said)
 
     def _settings_argument(self, settings: NodeSettings) -> tuple[str, ...]:
         """``--settings`` with what the inside of a container must know; nothing if there is nothing to know."""

@@ -31,7 +31,7 @@ class Group:
 
 
 def grouped(
-    graph: Graph, grouping: Grouping, pipeline: str, in_memory: Collection[str], alike: Sequence[object]
+    graph: Graph, grouping: Grouping, pipeline: str, in_memory: Collection[str], keys: Sequence[object]
 ) -> tuple[Group, ...]:
     """Divide nodes into groups; each node is in exactly one. Costs time linear in nodes and edges.
 
@@ -46,7 +46,7 @@ def grouped(
 
     :param pipeline: the name of the group of ``pipeline``.
     :param in_memory: datasets, without transcoding, that only live in memory.
-    :param alike: for each node, what must be equal for nodes to share a container under ``auto``.
+    :param keys: for each node, what must be equal for nodes to share a container under ``auto``.
     :return: groups after those that they depend on; of two that could run at once, the one with the first node first.
     :raises PlanError: groups that the user chose depend on each other, or a node is in two of them.
     """
@@ -56,7 +56,7 @@ def grouped(
     if grouping.kind == "memory":
         return _named(graph, _merged(graph, _sharing_memory(graph, in_memory)))
     if grouping.kind == "auto":
-        return _named(graph, _chains(graph, alike))
+        return _named(graph, _chains(graph, keys))
     if grouping.kind == "namespace":
         depth = grouping.depth or 1
         names = [".".join(node.namespace.split(".")[:depth]) if node.namespace else node.name for node in nodes]
@@ -165,7 +165,7 @@ def _numbered(labels: Iterable[int]) -> list[int]:
     return [numbers.setdefault(label, len(numbers)) for label in labels]
 
 
-def _chains(graph: Graph, alike: Sequence[object]) -> list[int]:
+def _chains(graph: Graph, keys: Sequence[object]) -> list[int]:
     """Label the longest chains of nodes that run alike and of which each could only ever follow the one before.
 
     Two nodes are fused if whatever else takes from the first also waits for the second, and whatever else the second
@@ -179,7 +179,7 @@ def _chains(graph: Graph, alike: Sequence[object]) -> list[int]:
         (at, after[0])
         for at, after in enumerate(graph.consumers)
         # In any order, the only direct follower of a node is the first of its consumers.
-        if after and last[after[0]] == at and alike[at] == alike[after[0]]
+        if after and last[after[0]] == at and keys[at] == keys[after[0]]
     ]
     asked = {(second, other) for first, second in candidates for other in graph.consumers[first][1:]}
     asked |= {(other, first) for first, second in candidates for other in graph.producers[second][:-1]}

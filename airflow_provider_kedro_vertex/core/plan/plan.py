@@ -136,7 +136,7 @@ def build_plan(
     graph = graph_of(nodes)
     part = selection if len(nodes) < len(whole.nodes) else None
     if part and not shares_data:
-        _complete(graph, whole.nodes, in_memory, pipeline)
+        _refuse_missing_inputs(graph, whole.nodes, in_memory, pipeline)
     others = _others(manifest, whole.nodes, graph, in_memory) if shares_data else _outside(whole.nodes, graph)
     groups = _groups(graph, manifest, pipeline, config, in_memory, part, others)
     exit_group = _exit_group(manifest, pipeline, config)
@@ -162,7 +162,7 @@ def _in_memory(manifest: Manifest, nodes: Iterable[Node]) -> frozenset[str]:
     return frozenset(name for node in nodes for name in map(dataset, node.outputs) if name not in stored)
 
 
-def _complete(graph: Graph, whole: Iterable[Node], in_memory: Collection[str], pipeline: str) -> None:
+def _refuse_missing_inputs(graph: Graph, whole: Iterable[Node], in_memory: Collection[str], pipeline: str) -> None:
     """Refuse a slice that needs data which only a node outside of it makes, and nobody keeps."""
     makers = {dataset(output): node.name for node in whole for output in node.outputs}
     for node in graph.nodes:
@@ -242,8 +242,8 @@ def _groups(
             "Set run_config.grouping in conf/base/vertexai.yml and write the manifest again.",
         )
     settings = GroupSettings(config, graph.nodes, part)
-    alike = settings.alike() if grouping.kind == "auto" else ()
-    groups = grouped(graph, grouping, pipeline, in_memory, alike)
+    keys = settings.grouping_keys() if grouping.kind == "auto" else ()
+    groups = grouped(graph, grouping, pipeline, in_memory, keys)
     task_ids = _task_ids([group.name for group in groups], "Nodes" if grouping.kind == "none" else "Groups")
     owner = {at: index for index, group in enumerate(groups) for at in group.nodes}
     command = _command(pipeline, manifest)

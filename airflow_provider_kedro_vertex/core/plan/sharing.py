@@ -17,7 +17,9 @@ _AMOUNTS: Mapping[str, Callable[[str], float]] = {"cpu": cores, "memory": gigaby
 _ALL_MUST_ALLOW = frozenset({"caching"})
 
 
-def shared(group: str, section: str, said: Sequence[tuple[str, MergeableType]], own: MergeableType) -> MergeableType:
+def merge_node_settings(
+    group: str, section: str, said: Sequence[tuple[str, MergeableType]], own: MergeableType
+) -> MergeableType:
     """Bring together what the nodes of a container say.
 
     The group's own word ends every dispute. Else the largest of amounts counts, mappings are merged by key, and all
@@ -35,7 +37,9 @@ def shared(group: str, section: str, said: Sequence[tuple[str, MergeableType]], 
         if isinstance(word, Mapping):
             names = dict.fromkeys(each for _, value in values for each in value if each not in word)
             merged = {
-                each: agreed(group, f"{key}.{each}", [(node, value[each]) for node, value in values if each in value])
+                each: common_value(
+                    group, f"{key}.{each}", [(node, value[each]) for node, value in values if each in value]
+                )
                 for each in names
             }
             found[name] = {**merged, **word}
@@ -46,11 +50,11 @@ def shared(group: str, section: str, said: Sequence[tuple[str, MergeableType]], 
         elif name in _ALL_MUST_ALLOW:
             found[name] = len(values) == len(said) and all(value for _, value in values)
         else:
-            found[name] = agreed(group, key, values)
+            found[name] = common_value(group, key, values)
     return dataclasses.replace(own, **found)
 
 
-def agreed(group: str, key: str, values: Sequence[tuple[str, Any]]) -> Any:
+def common_value(group: str, key: str, values: Sequence[tuple[str, Any]]) -> Any:
     """The value that nodes of a container give, each by its name; None if none gives one.
 
     :raises ConfigError: two give different ones.

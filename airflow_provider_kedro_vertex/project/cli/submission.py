@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kedro_vertex.core.errors import AlreadyExistsError
 from airflow_provider_kedro_vertex.core.jobs import identity
+from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.request import JobRequest, Run
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 CALLER = "kedro-vertex-run-once"
 
 
-def submit(client: VertexClient, plan: Plan, spec: Mapping[str, Any], runtime_params: str) -> dict[str, Any]:
+def submit(client: VertexClient, plan: Plan, spec: Mapping[str, Any], runtime_params: str) -> Job:
     """Create a PipelineJob of a plan. A lost answer makes no second job, since the id is chosen here.
 
     :param spec: the plan, compiled.

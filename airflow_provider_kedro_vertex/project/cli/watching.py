@@ -6,11 +6,12 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from airflow_provider_kedro_vertex.core.errors import QuotaExceededError, UnavailableError
+from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.failure import explain_job
 from airflow_provider_kedro_vertex.core.jobs.outcome import task_states
 from airflow_provider_kedro_vertex.core.jobs.states import is_over, short, succeeded
@@ -29,7 +30,7 @@ _WAITING = "WAITING"
 _COLORS = {"SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "SKIPPED": "green"}
 
 
-def watch(client: VertexClient, job: Mapping[str, Any], plan: Plan, page: str, timeout: float | None) -> int:
+def watch(client: VertexClient, job: Job, plan: Plan, page: str, timeout: float | None) -> int:
     """Show the states of a job's node groups until it ends.
 
     :param timeout: seconds to wait at most; None waits for ever.
@@ -62,7 +63,7 @@ def watch(client: VertexClient, job: Mapping[str, Any], plan: Plan, page: str, t
         return INTERRUPTED
 
 
-def _ended(job: Mapping[str, Any], page: str) -> int:
+def _ended(job: Job, page: str) -> int:
     state = job.get("state", "")
     if succeeded(state):
         click.echo("Succeeded.")
