@@ -15,7 +15,7 @@ RUNNERS = SEQUENTIAL, THREAD = "sequential", "thread"
 
 @dataclass(frozen=True)
 class HostAlias(Section):
-    """Names that the containers find at an address. It needs a container that runs as root."""
+    """Names that Python finds at an address in the containers; gRPC, libpq, a JVM and other processes do not."""
 
     ip: str = field(ip_address, "The address.", REQUIRED)
     hostnames: tuple[str, ...] = sequence(string, "Its names; one may be written without a list.", REQUIRED)

@@ -70,7 +70,7 @@ class Network(Mergeable):
     vpc: str | None = field(
         string, "A peered network: `projects/NUMBER/global/networks/NAME`. Not with `psc_interface`."
     )
-    host_aliases: tuple[HostAlias, ...] = sequence(HostAlias, "Lines of `/etc/hosts`.")
+    host_aliases: tuple[HostAlias, ...] = sequence(HostAlias, "Names of hosts and their addresses.")
     reserved_ip_ranges: tuple[str, ...] = sequence(
         string, "Names of the address ranges under the peered network that machines may use."
     )
@@ -156,7 +156,9 @@ class RunConfig(Mergeable):
     )
     description: str | None = field(string, "Description of the pipeline.")
     experiment_name: str | None = field(string, "Becomes a label of each job and the first words of its display name.")
-    experiment_description: str | None = field(string, "Describes the Vertex AI experiment.")
+    experiment_description: str | None = field(
+        string, "kedro-vertexai's key. It has no effect: no Vertex AI experiment is made."
+    )
     scheduled_run_name: str | None = field(string, "Template of a job's display name.")
     job_id_prefix: str | None = field(string, "First part of job ids, so that they can be told apart.")
     service_account: str | None = field(string, "Whom the nodes run as; Vertex AI's default account if not set.")
@@ -183,7 +185,10 @@ class RunConfig(Mergeable):
         "Registered pipeline that runs last, whatever became of the others; it is not run after a cancellation.",
     )
     keep_intermediate: bool | None = field(boolean, "Whether stored intermediate data stays when the run is over.")
-    ttl: int | None = field(integer(1), "Seconds after which a clean-up may delete a run's intermediate data and jobs.")
+    ttl: int | None = field(
+        integer(1),
+        "Seconds after a run's end after which `KedroVertexCleanupOperator` may delete its intermediate data.",
+    )
     dynamic_config_providers: tuple[Provider, ...] = sequence(
         Provider, "Write configuration, such as fresh credentials, in each container before Kedro reads it."
     )
