@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -41,6 +42,32 @@ def test_a_decision_has_a_date_a_status_and_what_would_change_it(decision: Path)
     assert blank == ""
     assert re.fullmatch(r"\d{4}-\d\d-\d\d, (accepted|superseded by \d+)(; .+)?", status)
     assert "What would change it: " in decision.read_text()
+
+
+def test_each_message_of_the_troubleshooting_page_is_one_that_is_shown() -> None:
+    """Those of others, which the code does not have, are the few that are named here."""
+    others = {"No such command 'vertex'", "cannot import name", "from 'airflow.providers.common.compat.sdk'"}
+    others |= {"No Google credentials", "Anonymous caller"}
+    shown = "\n".join(_texts(ROOT / "airflow_provider_kedro_vertex"))
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    quoted = [text for title in re.findall(r"^### (.*)$", page, re.MULTILINE) for text in re.findall(r"`(.+?)`", title)]
+    fragments = {part for text in quoted for part in re.split(r" ?\.\. ?", text) if part}
+
+    assert len(fragments) > 20
+    assert sorted(part for part in fragments - others if part not in shown) == []
+
+
+def _texts(folder: Path) -> list[str]:
+    """The texts in the code, those of f-strings with a gap for each value."""
+    found = []
+    for file in folder.rglob("*.py"):
+        for item in ast.walk(ast.parse(file.read_text())):
+            if isinstance(item, ast.JoinedStr):
+                parts = (str(part.value) if isinstance(part, ast.Constant) else "\0" for part in item.values)
+                found.append("".join(parts))
+            elif isinstance(item, ast.Constant) and isinstance(item.value, str):
+                found.append(item.value)
+    return found
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:
