@@ -1,7 +1,7 @@
 """``${airflow:data_interval_start}`` in a project's configuration.
 
-Keys: ``dag_id``, ``run_id``, ``logical_date``, ``data_interval_start``, ``data_interval_end``; the dates are ISO 8601
-texts. A second word is the value where there is no such thing, as with Kedro's own ``runtime_params``:
+Keys: ``dag_id``, ``run_id``, ``run_key``, ``logical_date``, ``data_interval_start``, ``data_interval_end``; the dates
+are ISO 8601 texts, and the run key names the place where one run keeps its data. A second word is the value where there is no such thing, as with Kedro's own ``runtime_params``:
 ``${airflow:logical_date,2013-01-01}``. Use it in every project that also runs outside Airflow (``kedro run`` on a
 laptop), and for manual runs of Airflow 3, which may have no logical date.
 
@@ -21,6 +21,7 @@ from airflow_provider_kedro_vertex.configuration.templates import register_resol
 _VARIABLES = {
     "dag_id": "AIRFLOW_CTX_DAG_ID",
     "run_id": "AIRFLOW_CTX_DAG_RUN_ID",
+    "run_key": "KEDRO_CONFIG_RUN_ID",
     "logical_date": "AIRFLOW_CTX_LOGICAL_DATE",
     "data_interval_start": "AIRFLOW_CTX_DATA_INTERVAL_START",
     "data_interval_end": "AIRFLOW_CTX_DATA_INTERVAL_END",

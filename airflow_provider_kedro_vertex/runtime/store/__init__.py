@@ -24,6 +24,7 @@ from airflow_provider_kedro_vertex.runtime.store.dataset import (
     compression_level,
 )
 from airflow_provider_kedro_vertex.runtime.store.file_format import DEFAULT_LEVEL, CorruptFileError
+from airflow_provider_kedro_vertex.runtime.store.lazy_values import LazyValueError
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.runtime.store.reader import Readable
@@ -33,6 +34,7 @@ __all__ = [
     "DEFAULT_LEVEL",
     "CorruptDatasetError",
     "CorruptFileError",
+    "LazyValueError",
     "NotStorableError",
     "StoredDataset",
     "compression_level",
@@ -45,6 +47,7 @@ def dump(value: Any, file: Writable, level: int | None = DEFAULT_LEVEL) -> None:
     """Write a value to a binary file, from where it stands.
 
     :param level: zstd's compression level, -7 (fastest) to 22; None writes the bytes as they are.
+    :raises LazyValueError: the value, or one inside of it, would be written without its data.
     :raises Exception: whatever pickling the value raises, or the file; it then ends in the middle.
     """
     # Here, and not above, as in `load`: many containers store nothing, or not before their node has run.

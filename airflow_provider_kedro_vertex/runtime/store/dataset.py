@@ -11,6 +11,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.runtime import storage
 from airflow_provider_kedro_vertex.runtime.storage import StorageError
 from airflow_provider_kedro_vertex.runtime.store.file_format import DEFAULT_LEVEL, CorruptFileError
+from airflow_provider_kedro_vertex.runtime.store.lazy_values import LazyValueError
 
 
 class CorruptDatasetError(DatasetError):
@@ -89,7 +90,7 @@ class StoredDataset(AbstractDataset[Any, Any]):
     def save(self, data: Any) -> None:
         """Store a value in place of an earlier one.
 
-        :raises NotStorableError: the value cannot be pickled.
+        :raises NotStorableError: the value cannot be pickled, or would be without its data.
         :raises StorageError: the storage could not be reached.
         """
         from airflow_provider_kedro_vertex.runtime.store.writer import write_value
@@ -99,6 +100,12 @@ class StoredDataset(AbstractDataset[Any, Any]):
                 write_value(data, file, self._level)
             except StorageError:
                 raise
+            except LazyValueError as error:
+                raise NotStorableError(
+                    f"Dataset {self._name!r} cannot be handed to another container: it is, or holds, {error}. Declare "
+                    f"{self._name!r} in the catalog with a type that writes the rows (a catch-all pattern does so for "
+                    "every such dataset: docs/data.md), or let the node return the rows themselves."
+                ) from error
             except Exception as error:
                 raise NotStorableError(
                     f"Dataset {self._name!r} cannot be handed to another container: its value, a "

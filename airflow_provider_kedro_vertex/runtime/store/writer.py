@@ -16,6 +16,7 @@ import cloudpickle
 import zstandard
 
 from airflow_provider_kedro_vertex.runtime.store import file_format, selection, transforms
+from airflow_provider_kedro_vertex.runtime.store.lazy_values import refusals
 from airflow_provider_kedro_vertex.runtime.store.reducers import reducers
 from airflow_provider_kedro_vertex.runtime.store.transforms import Kind, Transform
 
@@ -46,6 +47,7 @@ def write_value(value: Any, file: Writable, level: int | None) -> None:
     """Write a value.
 
     :param level: zstd's compression level; None writes the bytes as they are.
+    :raises LazyValueError: the value, or one inside of it, would be written without its data.
     :raises Exception: whatever pickling the value raises; the file then ends in the middle.
     """
     with ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="compress") as pool:
@@ -61,7 +63,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, pickled: _PickledValue) -> None:
         # Before the pickler begins, which looks at it once.
-        self.dispatch_table = ChainMap(reducers(), cloudpickle.Pickler.dispatch_table)
+        self.dispatch_table = ChainMap(refusals(), reducers(), cloudpickle.Pickler.dispatch_table)
         super().__init__(pickled, protocol=5, buffer_callback=pickled.write_buffer)
 
 

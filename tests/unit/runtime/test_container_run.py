@@ -127,6 +127,17 @@ def test_the_airflow_run_in_the_configuration(shop: Project) -> None:
     assert "airflow_provider_kedro_vertex" not in log, "the package must not be what a warning is about"
 
 
+def test_a_catch_all_pattern_keeps_what_was_undeclared(shop: Project) -> None:
+    with (shop.path / "conf" / "base" / "catalog.yml").open("a") as catalog:
+        catalog.write('"{name}":\n  type: json.JSONDataset\n  filepath: data/${airflow:run_key,local}/{name}.json\n')
+    for node in ("numbers", "double", "total"):
+        shop.succeed(node, params={"size": 3})
+    assert shop.json(f"data/{shop.context.run_key}/doubled.json") == [0, 2, 4]
+    assert shop.stored() == []
+    shop.kedro("run", "--nodes", "numbers", "--params", "size=2")
+    assert shop.json("data/local/numbers.json") == [0, 1]
+
+
 def test_the_airflow_run_in_the_configuration_of_a_laptop(shop: Project) -> None:
     parameters = shop.path / "conf" / "base" / "parameters.yml"
     parameters.write_text("size: 1\nday: ${airflow:logical_date,2013-01-31}\n")
