@@ -27,6 +27,7 @@ def check_data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> I
         described[dataset(name)].append(item)
     nodes = _nodes(manifest, plan)
     maker = {dataset(output): group.name for group in groups for name in group.nodes for output in nodes[name].outputs}
+    made_as = {dataset(output): output for group in groups for name in group.nodes for output in nodes[name].outputs}
     elsewhere = makers(manifest) if plan.shares_data else ()
     taken = {dataset(name) for group in groups for node in group.nodes for name in nodes[node].inputs}
     for group in groups:
@@ -35,6 +36,7 @@ def check_data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> I
                 yield from _crossing(item, maker.get(name), group.name)
         for name in group.nodes:
             yield from _ends(nodes[name], described, maker, taken, elsewhere)
+            yield from _transcoding(nodes[name], manifest, made_as)
 
 
 def _nodes(manifest: Manifest, plan: Plan) -> dict[str, Node]:
@@ -121,6 +123,26 @@ def _ends(
                     "container.",
                     "Give it a gs:// path.",
                 )
+
+
+def _transcoding(node: Node, manifest: Manifest, made_as: Mapping[str, str]) -> Iterator[Finding]:
+    """Check that a dataset which is loaded under another name than it was made with is kept where both names say.
+
+    :param made_as: how the run's nodes name what they make, by the name without transcoding.
+    """
+    for name in node.inputs:
+        made = made_as.get(dataset(name), name)
+        for each in (name, made) if made != name else ():
+            item = manifest.datasets.get(each)
+            if item is None or item.scope == "memory":
+                yield Finding(
+                    "KV003",
+                    "error",
+                    f"Dataset {dataset(name)!r} is made as {made!r} and loaded as {name!r}, by node {node.name!r}, but "
+                    f"{each!r} is kept in memory alone: nothing is there to be loaded under the other name.",
+                    f"Declare {made!r} and {name!r} in the catalog with one filepath.",
+                )
+                break
 
 
 def _is_shared(item: Dataset) -> bool:

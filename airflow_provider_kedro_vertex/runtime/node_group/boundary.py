@@ -42,6 +42,7 @@ class Group:
     :param produced: every dataset of the group that this run makes.
     :param free_inputs: each dataset that the group loads and that a node of the pipeline makes which is not part of
         this run, with that node's name: what earlier runs left in the catalog's dataset is loaded.
+    :param transcoded: each dataset that the group loads under another name than a node made it, with that name.
     :param shared_inputs: those of the inputs that another job makes, which shares its data with this one.
     """
 
@@ -51,6 +52,7 @@ class Group:
     produced: frozenset[str]
     free_inputs: Mapping[str, str] = field(default_factory=dict)
     shared_inputs: frozenset[str] = frozenset()
+    transcoded: Mapping[str, str] = field(default_factory=dict)
 
 
 def node_group(
@@ -78,6 +80,7 @@ def node_group(
     inside = [nodes[name] for name in dict.fromkeys(names)]
     outside = [node for name, node in nodes.items() if name not in names]
 
+    made_as = {base_name(output): output for node in nodes.values() for output in node.outputs}
     makers = {base_name(output): node.name for node in nodes.values() for output in node.outputs}
     made_inside = {base_name(output) for node in inside for output in node.outputs}
     loaded_outside = {base_name(name) for node in outside for name in node.inputs}
@@ -104,6 +107,9 @@ def node_group(
         produced=frozenset(name for name in used if base_name(name) in makers.keys() - free - shared),
         free_inputs={
             name: makers[base_name(name)] for name in sorted(loaded) if base_name(name) in makers.keys() & free
+        },
+        transcoded={
+            name: made_as[base_name(name)] for name in sorted(loaded) if made_as.get(base_name(name), name) != name
         },
         shared_inputs=frozenset(name for name in loaded if base_name(name) in shared),
     )

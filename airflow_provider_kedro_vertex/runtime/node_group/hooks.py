@@ -16,7 +16,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
 from airflow_provider_kedro_vertex.runtime.errors import MissingInputError
 from airflow_provider_kedro_vertex.runtime.node_group import versions
-from airflow_provider_kedro_vertex.runtime.node_group.boundary import Group, stored_url
+from airflow_provider_kedro_vertex.runtime.node_group.boundary import Group, base_name, stored_url
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.store import NotStorableError, StoredDataset
 
@@ -45,7 +45,18 @@ class GroupHooks:
     # Last, so that datasets which the project's own hooks add count as declared.
     @hook_impl(trylast=True)
     def after_catalog_created(self, catalog: CatalogProtocol[Any, Any]) -> None:
-        """Put the stored datasets into the catalog, and pin the versions of the others."""
+        """Put the stored datasets into the catalog, and pin the versions of the others.
+
+        :raises ConfigError: a dataset is loaded under another name than it was made with, and is kept nowhere.
+        """
+        for name, made in self._group.transcoded.items():
+            for each in (made, name):
+                if _undeclared(catalog, each):
+                    raise ConfigError(
+                        f"Dataset {base_name(name)!r} is made as {made!r} and loaded as {name!r}, but {each!r} is not "
+                        "in the catalog, so nothing is there to be loaded under the other name.",
+                        f"Declare {made!r} and {name!r} in the catalog with one filepath.",
+                    )
         for name in sorted(self._group.inputs.keys() | self._group.outputs):
             if _undeclared(catalog, name):
                 _replace(catalog, name, self._stored_dataset(name))

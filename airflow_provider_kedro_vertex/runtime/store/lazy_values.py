@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 #: Below these Vertex AI mounts buckets (Cloud Storage FUSE) and file servers, the same in every container.
-_MOUNTS = ("/gcs/", "/mnt/")
+_MOUNTS = ("/gcs/", "/mnt/nfs/", "/mnt/lustre/")
 #: ibis' backends that run in the process, whose database may be a file or the process's memory.
 _IN_PROCESS_BACKENDS = ("chdb", "datafusion", "duckdb", "polars", "sqlite")
 #: polars' plans name the files that they read.

@@ -72,6 +72,19 @@ def test_a_transcoded_local_file_between_two_containers() -> None:
     assert [line[:5] for line in found(*nodes, datasets={"rows@a": LOCAL, "rows@b": LOCAL})] == ["KV001", "KV001"]
 
 
+def test_a_transcoded_dataset_that_is_kept_in_memory() -> None:
+    nodes = Node("make", (), ("rows@a",)), Node("take", ("rows@b",), ())
+    remote = ("pandas.CSVDataset", "gs://shop/rows.csv", "remote")
+    for grouping in ("none", "pipeline"):
+        assert found(*nodes, grouping=grouping) == [
+            "KV003 error: Dataset 'rows' is made as 'rows@a' and loaded as 'rows@b', by node 'take', but 'rows@b' is "
+            "kept in memory alone: nothing is there to be loaded under the other name."
+        ]
+        assert "'rows@a' is kept" in "".join(found(*nodes, datasets={"rows@b": remote}, grouping=grouping))
+        assert found(*nodes, datasets={"rows@a": remote, "rows@b": remote}, grouping=grouping) == []
+    assert found(Node("make", (), ("rows@a",)), Node("take", ("rows@a",), ())) == []
+
+
 def test_memory_between_two_containers() -> None:
     assert found(datasets={"rows": ("pandas.CSVDataset", "memory://rows.csv", "memory")}) == [
         "KV002 error: Dataset 'rows' at 'memory://rows.csv', in memory, is written by 'make' and read by 'take', which "

@@ -223,3 +223,17 @@ def test_kill_9_during_a_save(shop: Project) -> None:
     (shop.path / "go-on").touch()
     shop.succeed("slow", pipeline="wrong")
     shop.succeed("keep", pipeline="wrong")
+
+
+def test_a_transcoded_dataset_that_is_kept_nowhere(shop: Project) -> None:
+    registry = shop.path / "src" / "shop" / "pipeline_registry.py"
+    registry.write_text(
+        registry.read_text().replace(
+            'node(nodes.keep, name, f"{name', 'node(nodes.keep, name.replace("@memory", "@other"), f"{name'
+        )
+    )
+    shop.succeed("make_table", pipeline="kinds")
+    for nodes in (("use_table",), ("make_table", "use_table")):
+        result = shop.run(*nodes, pipeline="kinds")
+        assert result.code == 2
+        assert "Dataset 'table' is made as 'table@memory' and loaded as 'table@other'" in result.last["error"]
