@@ -72,3 +72,9 @@ def _texts(folder: Path) -> list[str]:
 
 def test_decisions_are_numbered_without_a_gap() -> None:
     assert [int(decision.name[:4]) for decision in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
+def test_the_site_shows_each_page() -> None:
+    shown = (ROOT / "mkdocs.yml").read_text()
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    assert sorted(page for page in pages if page not in shown and not page.startswith("decisions/0")) == []
