@@ -81,6 +81,7 @@ __all__ = [
     "has_listeners",
     "is_deferred",
     "is_first_look",
+    "map_indexes",
     "pause_trigger",
     "success_event",
     "xcom_value",
@@ -132,6 +133,23 @@ def is_first_look(context: Context) -> bool:
     of_try = {name: getattr(ti, name) for name in ("dag_id", "task_id", "run_id", "map_index", "try_number")}
     with create_session() as session:
         return session.query(TaskReschedule.id).filter_by(**of_try).first() is None
+
+
+def map_indexes(context: Context, task_id: str) -> list[int]:
+    """List the map indexes that a task has in the DAG run that runs; none if it was mapped over nothing."""
+    ti = context["ti"]
+    if AIRFLOW >= (3, 0):
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        states = RuntimeTaskInstance.get_task_states(dag_id=ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id])
+        of_run = states.get(ti.run_id, {})  # by f"{task_id}_{map_index}"
+        return [index for index in range(len(of_run)) if f"{task_id}_{index}" in of_run]
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        rows = session.query(TaskInstance.map_index).filter_by(dag_id=ti.dag_id, task_id=task_id, run_id=ti.run_id)
+        return sorted(index for (index,) in rows if index >= 0)
 
 
 async def success_event(ti: Any, result: dict[str, Any], more: Mapping[str, Any] | None = None) -> TriggerEvent | None:

@@ -60,5 +60,10 @@ class KedroVertexPipelineOperator(VertexJobOperator):
 
         operator = rendered(self, context)
         attempts = reader.pipeline_jobs(task_try(operator, context, read_config(operator)))
-        tasks: list[Any] = [task for task in self.dag.tasks if getattr(task, "submit_task_id", "") == self.task_id]
-        return JobOutcome.of(attempts, [task.group for task in tasks])
+        return JobOutcome.of(attempts, watched_groups(self))
+
+
+def watched_groups(submit: Any) -> list[str]:
+    """The node groups of a task's job that other tasks wait for one by one."""
+    tasks: list[Any] = [task for task in submit.dag.tasks if getattr(task, "submit_task_id", "") == submit.task_id]
+    return [task.group for task in tasks]

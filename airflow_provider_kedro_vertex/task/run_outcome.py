@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
-from airflow_provider_kedro_vertex.compat import Context
 from airflow_provider_kedro_vertex.core.jobs import outcome, resume
 from airflow_provider_kedro_vertex.core.jobs.api import Job
-from airflow_provider_kedro_vertex.core.jobs.attempts import TaskTry
+from airflow_provider_kedro_vertex.core.jobs.attempts import TaskTry, submission_key
 from airflow_provider_kedro_vertex.core.jobs.request import GROUP_LABEL
-from airflow_provider_kedro_vertex.vertex.client import VertexClient
-from airflow_provider_kedro_vertex.vertex.submission import custom_jobs_of_run, pipeline_jobs
+from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
+from airflow_provider_kedro_vertex.vertex.submission import jobs_of_dag_run, pipeline_jobs
 
 
 class JobReader:
-    """Reads the jobs of one DAG run; the CustomJobs of all its tasks with one list.
+    """Reads the jobs of one DAG run, those of all its tasks with one list of each kind.
 
     :param dag_run_key: the run key of the whole DAG, whatever the data scopes of its tasks.
     """
@@ -25,18 +23,26 @@ class JobReader:
     def __init__(self, client: VertexClient, dag_run_key: str) -> None:
         self._client = client
         self._dag_run_key = dag_run_key
+        self._jobs: dict[Collection, dict[str, list[Job]]] = {}
 
     def pipeline_jobs(self, task: TaskTry) -> list[Job]:
-        """The PipelineJobs of a task instance, the oldest first."""
+        """The PipelineJobs of a task instance, the oldest first: by their ids, since a list may lag behind."""
         return pipeline_jobs(self._client, task)
 
     def custom_jobs(self, task: TaskTry) -> list[Job]:
         """The CustomJobs of a task instance, the oldest first."""
-        return self._custom_jobs.get(task.key, [])
+        return self._listed("customJobs").get(task.key, [])
 
-    @cached_property
-    def _custom_jobs(self) -> dict[str, list[Job]]:
-        return custom_jobs_of_run(self._client, self._dag_run_key)
+    def mapped_jobs(self, collection: Collection, task_id: str, map_index: int) -> list[Job]:
+        """The jobs of a task instance of which no more is known than its map index, the oldest first."""
+        found = self._listed(collection).get(submission_key(self._dag_run_key, task_id, map_index), [])
+        # What is listed of a PipelineJob does not have its node groups.
+        return found if collection == "customJobs" else [self._client.get_job(job["name"]) for job in found]
+
+    def _listed(self, collection: Collection) -> dict[str, list[Job]]:
+        if collection not in self._jobs:
+            self._jobs[collection] = jobs_of_dag_run(self._client, collection, self._dag_run_key)
+        return self._jobs[collection]
 
 
 @dataclass(frozen=True)
@@ -63,22 +69,13 @@ class JobOutcome:
         return cls(state, () if state in ("SUCCEEDED", "CANCELLED") else tuple(_failures(attempts[-1])))
 
 
-class MakesJobs(Protocol):
-    """An operator whose jobs count for the outcome of a run."""
-
-    def job_outcome(self, reader: JobReader, context: Context) -> JobOutcome:
-        """How its last job in this DAG run ended."""
-
-
-def run_outcome(tasks: Iterable[MakesJobs], reader: JobReader, context: Context) -> dict[str, Any]:
-    """Tell how the jobs of some tasks ended, as Vertex AI knows it.
+def run_outcome(outcomes: Sequence[JobOutcome]) -> dict[str, Any]:
+    """Tell how a run ended from how each of its task instances' jobs did.
 
     :return: ``{"state", "failed_nodes", "errors"}``: SUCCEEDED only if every task's last job succeeded, else CANCELLED
         or FAILED; the task ids of the node groups that failed; and a message for each of them, or for a job that failed
         as a whole.
-    :raises VertexApiError: the jobs could not be read.
     """
-    outcomes = [task.job_outcome(reader, context) for task in tasks]
     failures = [failure for each in outcomes for failure in each.failures]
     return {
         "state": _state({each.state for each in outcomes}),

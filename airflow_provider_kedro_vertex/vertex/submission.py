@@ -77,14 +77,14 @@ def pipeline_jobs(client: VertexClient, task: TaskTry) -> list[Job]:
     return jobs
 
 
-def custom_jobs_of_run(client: VertexClient, dag_run_key: str) -> dict[str, list[Job]]:
-    """List the CustomJobs of a DAG run: submission key to the jobs of that task instance, the oldest first.
+def jobs_of_dag_run(client: VertexClient, collection: Collection, dag_run_key: str) -> dict[str, list[Job]]:
+    """List the jobs of a DAG run, without their details: submission key to that task instance's, the oldest first.
 
     :param dag_run_key: the run key of the whole DAG; jobs of all data scopes have it as a label.
     :raises VertexApiError: they could not be read.
     """
     found: dict[str, list[Job]] = {}
-    jobs = list(client.list_jobs("customJobs", f'labels.{DAG_RUN_LABEL}="{dag_run_key}"', _FIELDS))
+    jobs = list(client.list_jobs(collection, f'labels.{DAG_RUN_LABEL}="{dag_run_key}"', _FIELDS))
     for job in sorted(jobs, key=lambda job: (job["createTime"], job["name"])):
         found.setdefault(job["labels"].get(KEY_LABEL, ""), []).append(job)
     return found

@@ -127,5 +127,8 @@ def _manifest() -> Manifest:
         config=RunConfig.from_dict({**settings, "experiment_name": "tests"}),
         parameters={"rows": Parameter("integer", 3)},
         datasets={"rows": Dataset("rows", "MemoryDataset")},
-        pipelines={"first": Pipeline("first", (node,))},
+        pipelines={
+            "first": Pipeline("first", (node,)),
+            "tell": Pipeline("tell", (Node("tell", ("params:run_outcome",), ("told",)),)),
+        },
     )

@@ -177,6 +177,24 @@ def test_a_task_group_in_a_mapped_one_has_its_own_parameters_and_data(
     assert len({context["run_key"] for _, context in jobs}) == 2
 
 
+@pytest.mark.parametrize(
+    ("task_id", "state", "failed_nodes"),
+    [
+        ("tells_success", "SUCCEEDED", []),
+        ("tells_failure", "FAILED", ["make-rows"]),
+        ("tells_no_job", "FAILED", []),
+        ("tells_nothing", "SUCCEEDED", []),
+    ],
+)
+def test_an_exit_pipeline_is_told_of_each_instance_of_the_mapped_tasks_before_it(
+    vertex: VertexEmulator, run: DagRun, task_id: str, state: str, failed_nodes: list[str]
+) -> None:
+    assert run.state(task_id) == ("success", 1)
+    ((params, _),) = mapped_jobs(vertex, task_id)
+
+    assert (params["run_outcome"]["state"], params["run_outcome"]["failed_nodes"]) == (state, failed_nodes)
+
+
 @pytest.mark.parametrize("task_id", ["node_fails", "sees_failure"])
 def test_a_failed_node_is_named(run: DagRun, task_id: str) -> None:
     assert run.state(task_id) == ("failed", 1)

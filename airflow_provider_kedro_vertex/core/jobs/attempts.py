@@ -31,6 +31,15 @@ START_LABEL = "airflow-run-start"
 RESOURCE_EXHAUSTED = 8
 
 
+def submission_key(dag_run_key: str, task_id: str, map_index: int) -> str:
+    """Name a task instance, so that its jobs are found: the value of :data:`KEY_LABEL`.
+
+    :param dag_run_key: the run key of the whole DAG.
+    :param map_index: Airflow's; -1 for a task that is not mapped.
+    """
+    return digest(dag_run_key, task_id, str(map_index))[:32]
+
+
 class Verdict(Enum):
     """How a job that is there counts for a try."""
 
@@ -76,7 +85,7 @@ class TaskTry:
     @property
     def key(self) -> str:
         """Names the task instance in its DAG run: the same for each try, and whatever its data scope is called."""
-        return digest(self.dag_run_key, self.task_id, str(self.map_index))[:32]
+        return submission_key(self.dag_run_key, self.task_id, self.map_index)
 
     def for_another_task(self) -> TaskTry:
         """The same task instance, as another task sees it that asks for jobs in its place.

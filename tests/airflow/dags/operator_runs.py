@@ -6,7 +6,11 @@ from functools import partial
 from airflow.providers.common.compat.sdk import DAG, task, task_group
 
 from airflow_provider_kedro_vertex import kedro_vertex_task_group
-from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
+from airflow_provider_kedro_vertex.operators import (
+    KedroVertexCustomJobOperator,
+    KedroVertexExitOperator,
+    KedroVertexPipelineOperator,
+)
 from airflow_provider_kedro_vertex.sensors import KedroVertexPipelineSensor
 
 CustomJob = partial(KedroVertexCustomJobOperator, group="make_rows")
@@ -33,11 +37,13 @@ with DAG(
     def countries():
         return [{"country": "{{ ds }}"}, {"country": "fr", "model.depth": 5}]
 
-    KedroVertexPipelineOperator.partial(task_id="mapped", params={"model.depth": 3}).expand(
+    mapped = KedroVertexPipelineOperator.partial(task_id="mapped", params={"model.depth": 3}).expand(
         runtime_params=[{"country": "de"}, {"country": "{{ ds }}", "model": {"depth": 4}}]
     )
     KedroVertexPipelineOperator.partial(task_id="mapped_later").expand(runtime_params=countries())
-    KedroVertexCustomJobOperator.partial(task_id="mapped_jobs", group="make_rows").expand(runtime_params=countries())
+    jobs = KedroVertexCustomJobOperator.partial(task_id="mapped_jobs", group="make_rows").expand(
+        runtime_params=countries()
+    )
 
     @task_group
     def each(country):
@@ -47,7 +53,14 @@ with DAG(
         kedro_vertex_task_group("nodes", watch="nodes", **given)
         kedro_vertex_task_group("custom", mode="custom_job", **given)
 
-    each.expand(country=["de", "fr"])
+    tell = partial(KedroVertexExitOperator, run_config={"on_exit_pipeline": "tell"}, trigger_rule="all_done")
+    [mapped, jobs, each.expand(country=["de", "fr"])] >> tell(task_id="tells_success")
+    fails = KedroVertexPipelineOperator.partial(task_id="mapped_fails").expand(runtime_params=[{}, {"exit": 4}])
+    fails >> tell(task_id="tells_failure")
+    no_job = KedroVertexPipelineOperator.partial(task_id="mapped_no_job").expand(runtime_params=[{}, "no params"])
+    no_job >> tell(task_id="tells_no_job")
+    nothing = KedroVertexPipelineOperator.partial(task_id="mapped_over_nothing").expand(runtime_params=[])
+    [mapped, nothing] >> tell(task_id="tells_nothing")
 
     for number, scope in enumerate(("both", "{{ 'both' }}")):
         KedroVertexPipelineOperator(task_id=f"shares_{number}", data_scope=scope)
