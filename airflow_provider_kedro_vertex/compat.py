@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from airflow import __version__
@@ -78,6 +79,7 @@ __all__ = [
     "TaskGroup",
     "TaskInstanceKey",
     "conf",
+    "find_dag_file",
     "has_listeners",
     "is_deferred",
     "is_first_look",
@@ -90,6 +92,23 @@ __all__ = [
 #: Airflow 3.3 and later call a trigger's ``on_kill`` when its task is killed. Older ones cancel the trigger's
 #: coroutine then, as they do whenever the triggerer stops or hands the trigger over.
 TRIGGERS_ARE_TOLD_OF_KILLS = AIRFLOW >= (3, 3)
+
+
+def find_dag_file(frame: FrameType) -> str:
+    """Find the DAG file that is being parsed, through modules of helpers that it calls.
+
+    Airflow gives each DAG file that it parses a module name of its own form; in a packaged DAG (a zip), and outside of
+    Airflow's parsing, it is the file of the caller.
+
+    :param frame: of the caller.
+    """
+    caller = str(frame.f_globals.get("__file__", ""))
+    outer: FrameType | None = frame
+    while outer is not None:
+        if outer.f_globals.get("__name__", "").startswith("unusual_prefix_"):
+            return str(outer.f_globals["__file__"])
+        outer = outer.f_back
+    return caller
 
 
 def pause_trigger(seconds: float) -> BaseTrigger:

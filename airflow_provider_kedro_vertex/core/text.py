@@ -14,6 +14,25 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
 
 
+def readable_slug(text: str) -> str:
+    """As :func:`slug`, with 8 digits of a digest where letters of other scripts, or all signs, get lost."""
+    short = slug(text)
+    return short if text.isascii() and re.search("[A-Za-z0-9]", text) else f"{short}-{digest(text)[:8]}"
+
+
+def airflow_id(text: str, limit: int) -> str:
+    """Bring a text into the form of Airflow's ids: ASCII letters, digits, ``_``, ``-`` and dots.
+
+    What has this form is kept; of all else 8 digits of a digest keep it apart from what looks the same.
+
+    :param limit: the most characters.
+    """
+    clean = re.sub(r"[^A-Za-z0-9_.-]+", "_", text).strip("_")
+    if clean == text and len(clean) <= limit:
+        return clean
+    return f"{clean[: limit - 9]}_{digest(text)[:8]}".lstrip("_")
+
+
 def label_value(text: str) -> str:
     """Bring a label's value into the form that Google Cloud allows: ``[a-z0-9_-]``, at most 63 characters."""
     return re.sub(r"[^a-z0-9_-]", "-", text.lower())[:LABEL_LENGTH].strip("-")

@@ -11,7 +11,8 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_kedro_vertex.core.errors import KedroVertexError
+from airflow_provider_kedro_vertex.compat import DAG, find_dag_file
+from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.factory.node_tasks import NodeArguments
 from airflow_provider_kedro_vertex.factory.pipeline import KedroVertexDag, KedroVertexTaskGroup, PipelineTasks
@@ -70,7 +71,7 @@ def kedro_vertex_dag(
         selects nothing, or lacks data that nodes outside of it keep in memory, or an argument is wrong; Airflow shows
         it as an import error.
     """
-    file: str = sys._getframe(1).f_globals["__file__"]
+    file = find_dag_file(sys._getframe(1))
     try:
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
@@ -84,6 +85,7 @@ def kedro_vertex_dags(
     namespace: MutableMapping[str, Any],
     *,
     pipelines: Sequence[str] | None = None,
+    dag_id_prefix: str = "",
     manifest: str | None = None,
     project: str | None = None,
     python: str | None = None,
@@ -104,6 +106,7 @@ def kedro_vertex_dags(
 
     :param namespace: the DAG file's ``globals()``; each DAG is put there under its id.
     :param pipelines: only these registered pipelines; None takes all.
+    :param dag_id_prefix: what the ids begin with, such as ``"test_"`` for the same project in another environment.
     :param manifest: see :func:`kedro_vertex_dag`, as ``project``, ``python``, ``kedro_env``, ``mode`` and ``watch``.
     :param node_arguments: see :func:`kedro_vertex_dag`; a selector may mean nodes of some of the pipelines alone.
     :param arguments: see :func:`kedro_vertex_dag`; the same for each DAG, so that a ``selection`` must select something
@@ -111,18 +114,32 @@ def kedro_vertex_dags(
     :return: DAG id to DAG.
     :raises KedroVertexError: the manifest cannot be read, lacks one of ``pipelines``, or an argument is wrong.
     """
-    file: str = namespace["__file__"]
+    file = str(namespace.get("__file__") or find_dag_file(sys._getframe(1)))
     try:
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
         names = sorted(read.pipelines) if pipelines is None else pipelines
         asked = [PipelineTasks(source, read, name, mode, watch, node_arguments or {}, arguments) for name in names]
-        dags = [each.dag(file, None) for each in asked]
+        dags = [each.dag(file, f"{dag_id_prefix}{each.default_id}") for each in asked]
+        made = {dag.dag_id: dag for dag in dags}
+        _refuse_doubles(namespace, made)
     except KedroVertexError as error:
         raise error.with_traceback(None) from None  # see kedro_vertex_dag
-    made = {dag.dag_id: dag for dag in dags}
     namespace.update(made)
     return made
+
+
+def _refuse_doubles(namespace: Mapping[str, Any], made: Mapping[str, KedroVertexDag]) -> None:
+    """Refuse to put a DAG over another one of the same id: Airflow would never see the other.
+
+    :raises ConfigError: the file has one already.
+    """
+    for dag_id in made:
+        if isinstance(namespace.get(dag_id), DAG):
+            raise ConfigError(
+                f"This file has a DAG {dag_id!r} already, and the factory makes another one of that id.",
+                'Give one of them another id, with dag_id_prefix="..".',
+            )
 
 
 def kedro_vertex_task_group(
@@ -161,13 +178,13 @@ def kedro_vertex_task_group(
         (``default_args``, ``tooltip``, ...).
     :raises KedroVertexError: the manifest cannot be read or has no such pipeline, or an argument is wrong.
     """
-    file: str = sys._getframe(1).f_globals["__file__"]
+    file = find_dag_file(sys._getframe(1))
     try:
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
         asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, arguments)
         own = {"params": params, "runtime_params": runtime_params}
-        group = KedroVertexTaskGroup(group_id=group_id or asked.default_id, **asked.airflow_arguments)
+        group = KedroVertexTaskGroup(group_id=group_id or asked.default_id.replace(".", "_"), **asked.airflow_arguments)
         group.tasks_map = asked.tasks(group, {name: value for name, value in own.items() if value})
     except KedroVertexError as error:
         raise error.with_traceback(None) from None  # see kedro_vertex_dag

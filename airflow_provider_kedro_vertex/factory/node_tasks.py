@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_kedro_vertex.compat import TaskGroup
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, PerNode, node_names
+from airflow_provider_kedro_vertex.core.text import digest
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.compat import BaseOperator
     from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan
     from airflow_provider_kedro_vertex.core.project.manifest import Manifest
 
-#: Airflow takes 250 characters for a task's id with its task groups' ids before it.
+#: Airflow takes so many characters for a task's id with its task groups' ids before it; one sign is left for doubles.
+ID_LENGTH = 249
+#: The most characters of one part of such an id.
 LABEL_LENGTH = 80
 
 #: Settings of ``nodes.<selector>.airflow`` that are seconds there and time spans in Airflow.
@@ -129,7 +132,8 @@ class _Places:
 
     def __init__(self, parent: TaskGroup, taken: Iterable[str], groups: Iterable[NodeGroup]) -> None:
         self._task_groups: dict[tuple[str, ...], TaskGroup] = {(): parent}
-        self._spots = {group.task_id: _spot(group) for group in groups}
+        room = ID_LENGTH - len(parent.group_id or "")
+        self._spots = {group.task_id: _within(room, *_spot(group)) for group in groups}
         self._taken: set[tuple[tuple[str, ...], str]] = {((), name) for name in taken}
         for task_id, (path, label) in self._spots.items():
             self._spots[task_id] = (path, self._free(path, label))
@@ -161,6 +165,16 @@ def _spot(group: NodeGroup) -> tuple[tuple[str, ...], str]:
     name = name.removeprefix(f"{namespace}.")
     path = tuple(_label(part, "namespace") for part in namespace.split(".")) if namespace else ()
     return path, _label(name, group.task_id)
+
+
+def _within(room: int, path: tuple[str, ...], label: str) -> tuple[tuple[str, ...], str]:
+    """Shorten a place that has too many signs: the innermost namespaces become a digest in the label."""
+    if len(label) + sum(map(len, path)) + len(path) < room:
+        return path, label
+    marked = f"{label[:60]}_{digest(*path, label)[:8]}"
+    while path and len(marked) + sum(map(len, path)) + len(path) >= room:
+        path = path[:-1]
+    return path, marked
 
 
 def _label(name: str, otherwise: str) -> str:

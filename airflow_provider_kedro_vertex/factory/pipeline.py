@@ -12,6 +12,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.jobs.parameters import FORCE_FULL_RUN
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
+from airflow_provider_kedro_vertex.core.text import airflow_id
 from airflow_provider_kedro_vertex.factory.node_tasks import NodeArguments, TasksMap, check_selectors, node_tasks
 from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
 
@@ -26,11 +27,16 @@ WATCHES = ("job", "nodes")
 SUBMIT, WAIT, ON_EXIT = "submit", "wait", "on_exit"
 
 #: What the factory hands to the operators; everything else goes to Airflow's DAG or TaskGroup.
-_JOB_ARGUMENTS = frozenset(
-    {"run_config", "selection", "data_scope", "project_id", "region", "gcp_conn_id", "impersonation_chain"}
-)
+_JOB_ARGUMENTS = frozenset({
+    "data_scope", "gcp_conn_id", "impersonation_chain", "labels", "project_id", "quota_timeout", "region", "run_config",
+    "selection",
+})  # fmt: skip
+#: What the factory hands to the tasks that make the pipeline's jobs, and not to the teardown.
+_OWN_JOB_ARGUMENTS = frozenset({"display_name", "job_overrides"})
 #: What the factory hands to whatever waits.
-_WAIT_ARGUMENTS = frozenset({"deferrable", "poll_interval"})
+_WAIT_ARGUMENTS = frozenset({"deferrable", "outage_timeout", "poll_interval"})
+#: Airflow takes 250 characters for the id of a DAG, and of a task with its task groups before it.
+ID_LENGTH = 250
 
 
 class KedroVertexDag(DAG):
@@ -76,12 +82,12 @@ class PipelineTasks:
     def default_id(self) -> str:
         """The id of its DAG or task group where none is given."""
         package = self.manifest.project.package_name
-        return package if self.name == DEFAULT_PIPELINE else f"{package}_{self.name}"
+        return package if self.name == DEFAULT_PIPELINE else airflow_id(f"{package}_{self.name}", ID_LENGTH)
 
     @property
     def airflow_arguments(self) -> dict[str, Any]:
         """The arguments for Airflow's DAG or TaskGroup."""
-        own = _JOB_ARGUMENTS | _WAIT_ARGUMENTS
+        own = _JOB_ARGUMENTS | _OWN_JOB_ARGUMENTS | _WAIT_ARGUMENTS
         return {name: value for name, value in self.arguments.items() if name not in own}
 
     def dag(self, file: str, dag_id: str | None) -> KedroVertexDag:
@@ -111,13 +117,16 @@ class PipelineTasks:
 
         :param submitting: more arguments of the tasks that submit jobs.
         """
-        job = {**self._job, "scope_group_id": parent.group_id or "", **submitting}
+        shared = {**self._job, "scope_group_id": parent.group_id or "", **submitting}
+        job = {**shared, **{name: self.arguments[name] for name in _OWN_JOB_ARGUMENTS if name in self.arguments}}
         if self.mode == "custom_job":
             from airflow_provider_kedro_vertex.operators.custom_job import KedroVertexCustomJobOperator
 
+            if job.get("display_name"):
+                job["display_name"] += " {{ task.group }}"  # each of the jobs has a title of its own
             operator = partial(KedroVertexCustomJobOperator, **job, **self._waiting("poll_interval"))
             made = node_tasks(self._plan, parent, operator, self.node_arguments, taken=(ON_EXIT,))
-            self._add_teardown(parent, made.leaves, job)
+            self._add_teardown(parent, made.leaves, shared)
             return made.by_node
         from airflow_provider_kedro_vertex.operators.pipeline_job import KedroVertexPipelineOperator
 
@@ -136,10 +145,10 @@ class PipelineTasks:
             node = partial(KedroVertexNodeOperator, submit_task_id=submit.task_id, **self._waiting("poke_interval"))
             made = node_tasks(self._plan, parent, node, self.node_arguments, taken=(SUBMIT, ON_EXIT))
             submit.set_downstream(made.roots)
-            self._add_teardown(parent, made.leaves, job)
+            self._add_teardown(parent, made.leaves, shared)
             return made.by_node
         wait = self._wait(parent, submit, job)
-        self._add_teardown(parent, [wait], job)
+        self._add_teardown(parent, [wait], shared)
         return TasksMap(dict.fromkeys(self._nodes, wait))
 
     def _wait(self, parent: TaskGroup, submit: BaseOperator, job: Mapping[str, Any]) -> BaseOperator:
@@ -164,7 +173,14 @@ class PipelineTasks:
             from airflow_provider_kedro_vertex.operators.exit import KedroVertexExitOperator
 
             last = KedroVertexExitOperator(
-                dag=parent.dag, task_group=parent, task_id=ON_EXIT, **job, **self._waiting("poll_interval")
+                dag=parent.dag,
+                task_group=parent,
+                task_id=ON_EXIT,
+                # Those of default_args are meant for the pipeline's own jobs, which may be of another kind.
+                job_overrides=None,
+                display_name=None,
+                **job,
+                **self._waiting("poll_interval"),
             )
             last.as_teardown()
             last.set_upstream(leaves)
@@ -176,7 +192,7 @@ class PipelineTasks:
         return {"pipeline": self.name, **source, **given}
 
     def _waiting(self, interval: str) -> dict[str, Any]:
-        names = {"deferrable": "deferrable", "poll_interval": interval}
+        names = {"deferrable": "deferrable", "outage_timeout": "outage_timeout", "poll_interval": interval}
         return {own: self.arguments[name] for name, own in names.items() if name in self.arguments}
 
     @cached_property

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ class ManifestSource:
         :raises ProjectError: the project cannot be inspected; the message has what its Python said.
         """
         if self.manifest is not None:
-            return manifests.read(folder / os.path.expanduser(self.manifest))
+            return _read(folder / os.path.expanduser(self.manifest))
         return self._inspected((folder / os.path.expanduser(self.project or "")).resolve())
 
     def _inspected(self, project: Path) -> Manifest:
@@ -119,6 +120,21 @@ class ManifestSource:
                 output.seek(0)
                 said = output.read().decode(errors="replace").strip().splitlines()
                 raise ProjectError(f"Cannot inspect {project}: {said[-1] if said else error}") from None
+
+
+def _read(path: Path) -> Manifest:
+    """Read a manifest, also one inside of a packaged DAG: Airflow names a file there ``/dags/shop.zip/shop.py``."""
+    archive = next((parent for parent in path.parents if parent.suffix == ".zip" and parent.is_file()), None)
+    if archive is None:
+        return manifests.read(path)
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            return manifests.loads(packed.read(path.relative_to(archive).as_posix()).decode(), source=path)
+    except (OSError, KeyError, UnicodeDecodeError, zipfile.BadZipFile) as error:
+        raise ManifestError(
+            f"The packaged DAG {archive} has no manifest {path.relative_to(archive)} ({error}).",
+            "Put it into the zip, beside the DAG file.",
+        ) from error
 
 
 def _cache_folder() -> Path:

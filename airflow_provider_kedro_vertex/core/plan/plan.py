@@ -16,7 +16,7 @@ from airflow_provider_kedro_vertex.core.project.selection import pipeline_names,
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings, Resources, RetryPolicy
 from airflow_provider_kedro_vertex.core.settings.run_config import Grouping, RunConfig
-from airflow_provider_kedro_vertex.core.text import slug
+from airflow_provider_kedro_vertex.core.text import readable_slug, slug
 
 COMMAND = ("python", "-m", "airflow_provider_kedro_vertex.runtime", "run")
 
@@ -337,7 +337,7 @@ def _task_ids(names: Sequence[str], what: str) -> list[str]:
     owner: dict[str, str] = {}
     found = []
     for name in names:
-        task_id = slug(name)
+        task_id = readable_slug(name)
         if len(task_id) > TASK_ID_LENGTH:
             digest = hashlib.sha256(name.encode()).hexdigest()[:8]
             task_id = f"{task_id[: TASK_ID_LENGTH - 9].strip('-')}-{digest}"
