@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,19 @@ def load(loader: AbstractConfigLoader, key: str) -> Any:
         return _beside(loader, key)
     if not content and not set(PATTERNS[key]) <= set(own):
         known[key] = [*own, *PATTERNS[key]]  # the project's own patterns find no file
-        return loader[key]
+        content = loader[key]
+    if not content and _has_no_file(loader, known[key]):
+        raise MissingConfigException(f"The project has no {key} configuration.")
     return content
+
+
+def _has_no_file(loader: AbstractConfigLoader, patterns: Iterable[str]) -> bool:
+    """Look whether a project without environments has such files: Kedro then makes no difference to an empty one."""
+    if not isinstance(loader, OmegaConfigLoader) or (loader.env or loader.default_run_env) != loader.base_env:
+        return False
+    folder = Path(loader.conf_source) / loader.base_env
+    files = (file for pattern in patterns for file in folder.glob(pattern))
+    return folder.is_dir() and not any(file.suffix in (".yml", ".yaml", ".json") for file in files)
 
 
 def _beside(loader: AbstractConfigLoader, key: str) -> Any:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 #: Scheme and host of another Vertex AI, such as a private endpoint or an emulator.
 ENDPOINT_VARIABLE = "KEDRO_VERTEX_API_ENDPOINT"
 
-_SCHEMA = {"schemaTitle": "system.Dataset", "schemaVersion": "0.0.1"}
+#: The version of all of Vertex ML Metadata's own schemas, ``system.Dataset`` and the like.
+_SCHEMA_VERSION = "0.0.1"
+#: Properties of each artifact, from the variables that the runtime sets.
+_OF_THE_RUN = {"run_id": "KEDRO_CONFIG_RUN_ID", "job_name": "KEDRO_CONFIG_JOB_NAME"}
 _TIMEOUT = 60.0
 #: Seconds to wait for a project's first metadata store, and between two looks.
 _STORE_WAIT, _STORE_POLL = 300.0, 1.0
@@ -29,14 +32,16 @@ _STORE_WAIT, _STORE_POLL = 300.0, 1.0
 class KedroVertexAIMetadataDataset(AbstractDataset[Any, Any]):
     """Saves and loads with another dataset, and registers what it saves as an artifact in Vertex ML Metadata.
 
-    The artifact is of the schema ``system.Dataset``, in the metadata store ``default`` of the project and region in
-    ``GCP_PROJECT_ID`` and ``GCP_REGION``, which the runtime sets to the job's. One run makes one artifact for each
-    place that it saves to: a retry updates it. The keys are kedro-vertexai's::
+    The artifact is in the metadata store ``default`` of the project and region in ``GCP_PROJECT_ID`` and
+    ``GCP_REGION``, which the runtime sets to the job's. One run makes one artifact for each place that it saves to: a
+    retry updates it. Its properties tell the run's key and the job (``run_id``, ``job_name``), where they are known.
+    The keys are kedro-vertexai's::
 
         companies:
           type: kedro_vertexai.vertex_ai.datasets.KedroVertexAIMetadataDataset
           base_dataset: pandas.CSVDataset
           display_name: companies
+          schema: system.Dataset
           base_dataset_args:
             filepath: gs://bucket/companies.csv
           metadata:
@@ -45,7 +50,8 @@ class KedroVertexAIMetadataDataset(AbstractDataset[Any, Any]):
     :param base_dataset: the type of the other dataset, as a catalog entry names it.
     :param display_name: the artifact's name in the console, at most 128 characters.
     :param base_dataset_args: the other keys of its catalog entry; ``versioned`` may be among them.
-    :param metadata: the artifact's properties; any JSON values.
+    :param metadata: further properties of the artifact; any JSON values.
+    :param schema: the title of the artifact's schema in Vertex ML Metadata, such as ``system.Model``.
     :param version: given by Kedro if ``versioned`` stands beside ``type``.
     """
 
@@ -55,6 +61,7 @@ class KedroVertexAIMetadataDataset(AbstractDataset[Any, Any]):
         display_name: str,
         base_dataset_args: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        schema: str = "system.Dataset",
         version: Version | None = None,
     ) -> None:
         config = {**(base_dataset_args or {}), "type": base_dataset}
@@ -64,6 +71,7 @@ class KedroVertexAIMetadataDataset(AbstractDataset[Any, Any]):
         self._dataset: AbstractDataset[Any, Any] = AbstractDataset.from_config(display_name, config, load, save)
         self._display_name = display_name
         self._base_dataset = base_dataset
+        self._schema = schema
         self.metadata = dict(metadata or {})
 
     def load(self) -> Any:
@@ -87,9 +95,10 @@ class KedroVertexAIMetadataDataset(AbstractDataset[Any, Any]):
         return {
             "displayName": self._display_name,
             "uri": _uri(self._dataset),
-            "metadata": self.metadata,
+            "metadata": {**_known_of_the_run(), **self.metadata},
             "state": "LIVE",
-            **_SCHEMA,
+            "schemaTitle": self._schema,
+            "schemaVersion": _SCHEMA_VERSION,
         }
 
     def _artifact_id(self) -> str:
@@ -109,6 +118,10 @@ class KedroVertexAIMetadataDataset(AbstractDataset[Any, Any]):
             "display_name": self._display_name,
             "artifact_uri": _uri(self._dataset),
         }
+
+
+def _known_of_the_run() -> dict[str, str]:
+    return {name: value for name, variable in _OF_THE_RUN.items() if (value := os.environ.get(variable))}
 
 
 def _variable(name: str) -> str:

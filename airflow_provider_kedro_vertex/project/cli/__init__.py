@@ -11,6 +11,7 @@ import importlib
 import click
 
 from airflow_provider_kedro_vertex.core.errors import did_you_mean
+from airflow_provider_kedro_vertex.version import __version__
 
 _HERE = "airflow_provider_kedro_vertex.project.cli"
 
@@ -68,5 +69,7 @@ def commands() -> None:
 
 
 @commands.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-def vertex() -> None:
+@click.option("--env", "-e", help="Kedro environment, for every command that takes one.")
+@click.version_option(__version__, prog_name="airflow-provider-kedro-vertex")
+def vertex(env: str | None) -> None:
     """Run the project's pipelines on Vertex AI from Airflow."""

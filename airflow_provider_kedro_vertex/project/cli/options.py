@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
@@ -15,8 +16,20 @@ from airflow_provider_kedro_vertex.core.settings.sections import fields_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+
+def _own_or_of_the_group(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Take ``kedro vertex -e ENV COMMAND`` for ``kedro vertex COMMAND -e ENV``; the command's own option wins."""
+    own = context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    of_the_group: str | None = context.parent.params.get("env") if context.parent else None
+    return value if own or of_the_group is None else of_the_group
+
+
 env = click.option(
-    "--env", "-e", envvar="KEDRO_ENV", help="Kedro environment; by default $KEDRO_ENV, else the project's own default."
+    "--env",
+    "-e",
+    envvar="KEDRO_ENV",
+    callback=_own_or_of_the_group,
+    help="Kedro environment; by default $KEDRO_ENV, else the project's own default.",
 )
 pipeline = click.option(
     "--pipeline",

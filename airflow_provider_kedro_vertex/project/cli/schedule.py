@@ -35,7 +35,14 @@ DEFAULT_SCHEDULE = "default_schedule"
 @click.option("--end-time", help="Last moment, ISO 8601.")
 @click.option("--max-concurrent-run-count", type=click.IntRange(min=1), help="Runs side by side at most.")
 @click.option("--max-run-count", type=click.IntRange(min=1), help="kedro-vertexai's option; Airflow counts no runs.")
-@click.option("--allow-queueing", is_flag=True, help="kedro-vertexai's option; Airflow always queues.")
+@click.option(
+    "--allow-queueing",
+    is_flag=False,
+    flag_value=True,
+    type=bool,
+    default=False,
+    help="kedro-vertexai's option; Airflow always queues.",
+)
 @click.option(
     "--param", "params", multiple=True, metavar="KEY=VALUE", help="Runtime parameter, typed as the project's own is."
 )

@@ -539,4 +539,8 @@ def test_a_file_of_ones_own_is_not_written_over(make_project: MakeProject, verte
     done = vertex(project, "schedule", "-c", "TZ=Asia/Tokyo @daily", "-o", str(file), "--force", "--allow-queueing")
     assert (done.exit_code, "SCHEDULES" in file.read_text()) == (0, True)
     assert "--allow-queueing is ignored" in done.stderr
+    for said, warned in (("true", True), ("false", False)):  # as kedro-vertexai has it
+        options = ("-o", str(file), "--force", "--allow-queueing", said, "-t", "Asia/Tokyo")
+        done = vertex(project, "schedule", "-c", "@daily", *options)
+        assert (done.exit_code, "--allow-queueing is ignored" in done.stderr) == (0, warned), done.stderr
     assert _schedules(file)[0]["timezone"] == "Asia/Tokyo"

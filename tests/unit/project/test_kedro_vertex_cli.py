@@ -15,6 +15,7 @@ import yaml
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.plan.plan import build_plan
 from airflow_provider_kedro_vertex.core.project import manifest as manifests
+from airflow_provider_kedro_vertex.version import __version__
 
 MakeProject = Callable[..., Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -113,11 +114,25 @@ def test_the_environment_is_the_options_or_kedros_variable(
     assert env_of(KEDRO_ENV="prod") == "prod"
     assert env_of("--env", "local", KEDRO_ENV="prod") == "local"
 
+    # As kedro-vertexai has it: before the command's name. The command's own option wins.
+    def env_before(*arguments: str, **environment: str) -> str | None:
+        assert vertex(shop, "-e", "prod", "manifest", "-o", str(file), *arguments, **environment).exit_code == 0
+        return manifests.read(file).env
+
+    assert env_before() == "prod"
+    assert env_before(KEDRO_ENV="local") == "prod"
+    assert env_before("-e", "local") == "local"
+
     # What Airflow runs: its own process's variable says nothing about the project.
     run(*INSPECT, str(shop), "-o", str(file), cwd=tmp_path, KEDRO_ENV="prod")
     assert manifests.read(file).env is None
     run(*INSPECT, str(shop), "--env", "prod", "-o", str(file), cwd=tmp_path)
     assert manifests.read(file).env == "prod"
+
+
+def test_the_version(shop: Path, vertex: Vertex) -> None:
+    result = vertex(shop, "--version")
+    assert (result.exit_code, result.stdout) == (0, f"airflow-provider-kedro-vertex, version {__version__}\n")
 
 
 def test_warnings_are_lines_on_stderr(make_project: MakeProject, tmp_path: Path, vertex: Vertex) -> None:

@@ -129,7 +129,7 @@ def test_what_is_saved_is_registered_once_for_each_run(metadata: Metadata, tmp_p
     assert artifact == {
         "displayName": "companies",
         "uri": f"file://{tmp_path}/companies.json",
-        "metadata": {"source": "crm", "rows": 3},
+        "metadata": {"run_id": "shop-run-1-0123456789", "source": "crm", "rows": 3},
         "schemaTitle": "system.Dataset",
         "schemaVersion": "0.0.1",
         "state": "LIVE",
@@ -138,6 +138,12 @@ def test_what_is_saved_is_registered_once_for_each_run(metadata: Metadata, tmp_p
     monkeypatch.setenv("KEDRO_CONFIG_RUN_ID", "shop-run-2-0123456789")
     companies.save([4])
     assert len(metadata.artifacts) == 2
+
+
+def test_another_schema_and_properties_of_ones_own(metadata: Metadata, tmp_path: Path) -> None:
+    dataset(tmp_path, schema="system.Model", metadata={"run_id": "own"}).save([1])
+    (artifact,) = metadata.artifacts.values()
+    assert (artifact["schemaTitle"], artifact["metadata"]) == ("system.Model", {"run_id": "own"})
 
 
 @pytest.mark.parametrize("where", ["beside type", "among the args"])
@@ -226,5 +232,5 @@ def test_in_a_container_under_the_name_it_has_in_kedro_vertexai(metadata: Metada
     shop.with_variables(KEDRO_VERTEX_API_ENDPOINT=metadata.url).succeed("numbers")
     (artifact,) = metadata.artifacts.values()
     assert artifact["displayName"] == "numbers"
-    assert artifact["metadata"] == {}
+    assert artifact["metadata"] == {"run_id": "shop-run-1-0123456789", "job_name": "shop-run-1-job-1"}
     assert artifact["uri"].endswith("/data/numbers.json")

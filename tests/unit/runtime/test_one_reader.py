@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kedro.config import MissingConfigException, OmegaConfigLoader
 
+from airflow_provider_kedro_vertex.configuration.reader import MLFLOW, load
 from tests.unit.runtime.containers import Project
 
 INSPECT = (sys.executable, "-m", "airflow_provider_kedro_vertex.project", "manifest", "--project")
@@ -182,6 +185,33 @@ def test_settings_without_environments(shop: Project, own_patterns: str) -> None
     config = inspected(project)["config"]
     assert (config["image"], config["root"]) == ("registry.test/shop:1", "gs://bucket/x")
     project.succeed("look", pipeline="look")
+
+
+# OmegaConf 2.4 says so of a call that each Kedro up to 1.7 makes.
+@pytest.mark.filterwarnings("ignore:register_new_resolver")
+@pytest.mark.parametrize(
+    ("args", "files", "found"),
+    [
+        ({}, {}, False),
+        ({}, {"conf/base/mlflow.yml": ""}, True),
+        ({}, {"conf/deep/er/mlflow_ours.json": "{}"}, True),
+        ({"base_env": "base", "default_run_env": "base"}, {}, False),
+        ({"base_env": "base", "default_run_env": "local"}, {}, False),
+        ({"base_env": "base", "default_run_env": "local"}, {"conf/local/mlflow.yml": ""}, True),
+    ],
+)
+def test_an_empty_file_is_there_and_no_file_is_not(
+    tmp_path: Path, args: dict[str, str], files: dict[str, str], found: bool
+) -> None:
+    for name, text in {"conf/base/.gitkeep": "", "conf/local/.gitkeep": "", **files}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    loader = OmegaConfigLoader(str(tmp_path / "conf"), **args)
+    if found:
+        assert load(loader, MLFLOW) == {}
+    else:
+        with pytest.raises(MissingConfigException):
+            load(loader, MLFLOW)
 
 
 def test_variables_that_the_containers_need(shop: Project) -> None:
