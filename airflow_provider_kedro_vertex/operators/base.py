@@ -209,7 +209,7 @@ class VertexJobOperator(BaseOperator):
         except KedroVertexError as error:
             pause = self._quota_pause(error, since)
             if pause is None:
-                raise to_airflow_exception(error) from error
+                raise to_airflow_exception(error) from None
             self._tell_of_pause(error, pause, since)
         return self._pause_in_triggerer(pause, since)
 
@@ -226,7 +226,7 @@ class VertexJobOperator(BaseOperator):
             except KedroVertexError as error:
                 pause = self._quota_pause(error, since)
                 if pause is None:
-                    raise to_airflow_exception(error) from error
+                    raise to_airflow_exception(error) from None
                 self._tell_of_pause(error, pause, since)
             if self.deferrable:
                 self._pause_in_triggerer(pause, since)

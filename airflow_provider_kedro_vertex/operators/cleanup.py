@@ -104,7 +104,7 @@ class KedroVertexCleanupOperator(BaseOperator):
                 now, ttl = datetime.now(timezone.utc), config.ttl or DEFAULT_TTL
                 cleaned = clean(client, config.root, manifest.project.name, ttl, now, delete, self.log)
         except KedroVertexError as error:
-            raise to_airflow_exception(error) from error
+            raise to_airflow_exception(error) from None
         self.log.info(
             "%s %d runs, %d objects, %d bytes. Kept: %s.",
             "Deleted" if delete else "Would delete",

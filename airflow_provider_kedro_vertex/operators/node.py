@@ -110,7 +110,7 @@ class KedroVertexNodeOperator(BaseSensorOperator):
                 if self.deferrable:
                     self._defer(context, monitor, progress)
         except KedroVertexError as error:
-            raise to_airflow_exception(error) from error
+            raise to_airflow_exception(error) from None
         try:
             return super().execute(context)
         except AirflowSensorTimeout:
@@ -132,7 +132,7 @@ class KedroVertexNodeOperator(BaseSensorOperator):
         except (UnavailableError, QuotaExceededError) as error:
             log_outage(self.log, error, None)
         except KedroVertexError as error:
-            raise to_airflow_exception(error) from error
+            raise to_airflow_exception(error) from None
         return PokeReturnValue(is_done=False)
 
     def execute_after_job(self, context: Context, event: dict[str, Any]) -> Any:
@@ -146,7 +146,7 @@ class KedroVertexNodeOperator(BaseSensorOperator):
             monitor = NodeMonitor(self, self.group, self.submit_task_id, context)
             return self._wait_on(context, monitor, monitor.submit_attempt(event["name"]))
         except KedroVertexError as error:
-            raise to_airflow_exception(error) from error
+            raise to_airflow_exception(error) from None
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Take over from the triggerer when the group has ended, or its job has."""
@@ -162,7 +162,7 @@ class KedroVertexNodeOperator(BaseSensorOperator):
                 raise event_exception(event)
             return self._wait_on(context, monitor, progress)
         except KedroVertexError as error:
-            raise to_airflow_exception(error) from error
+            raise to_airflow_exception(error) from None
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """End the job before Airflow fails a deferred task whose time is over."""

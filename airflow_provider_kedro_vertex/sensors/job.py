@@ -85,7 +85,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self._monitor.result(context, job))
         except KedroVertexError as error:
-            raise to_waiting_exception(error) from error
+            raise to_waiting_exception(error) from None
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Take over from the triggerer."""
@@ -98,7 +98,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
             VertexJobLink.persist(context, self._monitor.url)
             return self._monitor.result(context, self._monitor.read())
         except KedroVertexError as error:
-            raise to_waiting_exception(error) from error
+            raise to_waiting_exception(error) from None
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """End the job, if that was asked for, before Airflow fails a deferred task whose time is over."""

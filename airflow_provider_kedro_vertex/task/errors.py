@@ -57,7 +57,10 @@ def node_error(hook: KedroVertexHook, client: VertexClient, job: Job, task: outc
 
 
 def to_airflow_exception(error: KedroVertexError) -> AirflowException:
-    """Let Airflow retry what may go better next time; a wrong setting or a missing permission stays wrong."""
+    """Let Airflow retry what may go better next time; a wrong setting or a missing permission stays wrong.
+
+    Raise it ``from None``: its text says all, and Airflow would print a chain of tracebacks over it.
+    """
     if isinstance(error, JobError):
         final = error.failure_class in ("request", "permission")
     else:
