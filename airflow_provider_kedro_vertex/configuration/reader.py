@@ -88,5 +88,6 @@ def _beside(loader: AbstractConfigLoader, key: str) -> Any:
         base_env=BASE_ENV,
         default_run_env=DEFAULT_RUN_ENV,
         config_patterns={key: list(PATTERNS[key])},
+        runtime_params=loader.runtime_params,
     )
     return beside[key]

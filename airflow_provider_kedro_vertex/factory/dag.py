@@ -184,6 +184,8 @@ def kedro_vertex_task_group(
         read = source.read(Path(file).parent)
         asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, arguments)
         own = {"params": params, "runtime_params": runtime_params}
+        for argument, values in own.items():
+            asked.check_names(argument, values)
         group = KedroVertexTaskGroup(group_id=group_id or asked.default_id.replace(".", "_"), **asked.airflow_arguments)
         group.tasks_map = asked.tasks(group, {name: value for name, value in own.items() if value})
     except KedroVertexError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -90,8 +90,28 @@ class PipelineTasks:
         own = _JOB_ARGUMENTS | _OWN_JOB_ARGUMENTS | _WAIT_ARGUMENTS
         return {name: value for name, value in self.arguments.items() if name not in own}
 
+    def check_names(self, argument: str, values: Any) -> None:
+        """Refuse runtime parameters that nothing in the project reads: most likely a name is misspelt.
+
+        :param values: names to values; anything else (the result of a task) is known when it runs.
+        :raises ConfigError: there is such a name.
+        """
+        if not isinstance(values, Mapping) or not values:
+            return
+        from airflow_provider_kedro_vertex.core.project.parameters import known_parameters, parameter_of
+
+        known = known_parameters(self.read)
+        for name in _names(values):
+            try:
+                if name != FORCE_FULL_RUN:
+                    parameter_of(name, known)
+            except ConfigError as error:
+                fix = f"{error.fix} If a hook of the project reads it, write it into its parameters.yml too."
+                raise ConfigError(f"{argument}: {error.message}", fix) from None
+
     def dag(self, file: str, dag_id: str | None) -> KedroVertexDag:
         """Make a DAG."""
+        self.check_names("params", self.airflow_arguments.get("params"))
         nodes = str(len(self._nodes))
         if self._selection is not None:
             nodes += f" of {len(self.manifest.pipeline(self.name).nodes)}"
@@ -223,6 +243,14 @@ class PipelineTasks:
         return build_plan(
             self.manifest, self.name, self._config, self._selection, shares_data="data_scope" in self.arguments
         )
+
+
+def _names(values: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from (f"{name}.{inner}" for inner in _names(value))
+        else:
+            yield name
 
 
 def _force_full_run() -> Param:

@@ -21,6 +21,7 @@ from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.jobs.request import JobRequest
 from airflow_provider_kedro_vertex.core.plan.plan import EXIT_TASK_ID, NodeGroup, Plan, build_plan
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest
+from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.readers import boolean
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
@@ -58,7 +59,7 @@ def pipeline_job(
     task = task_try(operator, context, plan.config)
     if asked_by:
         task = task.for_another_task()
-    values = run.runtime_params(operator, context, operator.runtime_params)
+    values = run.runtime_params(operator, context, operator.runtime_params, known_parameters(manifest))
     title = operator.display_name or _title(operator, context, plan)
     made = _submission(operator, context, connect(operator, plan.config), plan, task, values, title)
     full_run = read_at(parameters.FORCE_FULL_RUN, boolean, force_full_run)
@@ -83,7 +84,7 @@ def custom_job(
     group = _find_group(plan, group_name)
     task = task_try(operator, context, plan.config)
     client = connect(operator, plan.config)
-    values = run.runtime_params(operator, context, operator.runtime_params)
+    values = run.runtime_params(operator, context, operator.runtime_params, known_parameters(manifest))
     if more_params is not None:
         values |= more_params(client)
     title = operator.display_name or f"{_title(operator, context, plan)} {group.name}"

@@ -28,6 +28,9 @@ from airflow_provider_kedro_vertex.configuration.reader import (
 )
 from airflow_provider_kedro_vertex.core.errors import ConfigError, ProjectError, did_you_mean
 
+_SUFFIXES = (".yml", ".yaml", ".json")
+_RUNTIME_PARAM = re.compile(r"\$\{\s*runtime_params\s*:\s*([\w.]+)\s*([,}])")
+
 # OmegaConf's variable, which its message names when a file is longer.
 _LIMIT = "OMEGACONF_MAX_YAML_EXPANDED_NODES"
 #: Longer files hold data; reading them once more would take as long as all the rest.
@@ -83,6 +86,15 @@ class Conf:
             env = next(folder.name for folder in self._folders if file.is_relative_to(folder))
             yield env, _content(file)
 
+    def runtime_params(self) -> dict[str, bool]:
+        """The names that local files read as ``${runtime_params:NAME}``, and whether one reads it without a default."""
+        found: dict[str, bool] = {}
+        for folder in self._folders:
+            for file in sorted(folder.rglob("*")):
+                for name, separator in _RUNTIME_PARAM.findall(_text(file)):
+                    found[name] = found.get(name, False) or separator != ","
+        return dict(sorted(found.items()))
+
     def locate(self, key: str, path: Sequence[str | int]) -> str:
         """Say where a key of a configuration stands: ``conf/base/vertexai.yml, line 3``.
 
@@ -111,7 +123,7 @@ class Conf:
             file
             for folder in reversed(self._folders)
             for file in sorted({file for pattern in patterns for file in folder.glob(pattern)})
-            if file.is_file() and file.suffix in (".yml", ".yaml", ".json")
+            if file.is_file() and file.suffix in _SUFFIXES
         ]
 
     def _tree(self, file: Path) -> yaml.Node | None:
@@ -124,6 +136,17 @@ class Conf:
 
     def _file_names(self, key: str) -> str:
         return ", ".join(_relative(file, self._project_path) for file in self._files(key)) or f"The {key} configuration"
+
+
+def _text(file: Path) -> str:
+    """The lines of a configuration's file that are no comments; none of another file, or of one that is too long."""
+    try:
+        if file.suffix not in _SUFFIXES or not file.is_file() or file.stat().st_size > _MAX_WRITTEN:
+            return ""
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
 
 
 def _content(file: Path) -> Any:
@@ -151,10 +174,11 @@ def _endless_numbers(content: Any, path: tuple[str | int, ...] = ()) -> Iterator
             yield path
 
 
-def open_conf(project_path: Path, env: str | None) -> Conf:
+def open_conf(project_path: Path, env: str | None, runtime_params: Mapping[str, Any] | None = None) -> Conf:
     """Open a bootstrapped project's configuration with the loader that its ``settings.py`` names.
 
     :param env: the Kedro environment; None takes the project's default one (``local``).
+    :param runtime_params: nested, as ``kedro run --params`` would give them.
     :raises ProjectError: there is no ``conf`` folder, or none for this environment.
     :raises ConfigError: the loader cannot be made, since ``globals.yml`` is damaged.
     """
@@ -163,7 +187,7 @@ def open_conf(project_path: Path, env: str | None) -> Conf:
     templates.register_resolver("airflow", _of_a_later_airflow_run)
     try:
         with _of_a_later_run():
-            loader = open_loader(source, env, {})
+            loader = open_loader(source, env, dict(runtime_params or {}))
     except Exception as error:  # a project's own loader or resolver may raise anything
         fault = _first_fault(sorted(source.glob("*/globals.yml")), project_path)
         said = _unresolved(error) if isinstance(error, OmegaConfBaseException) else _first_line(error)

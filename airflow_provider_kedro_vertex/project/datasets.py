@@ -6,7 +6,8 @@ resolved, and nothing of them gets into a description.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from kedro.io import DatasetError
 from kedro.io.catalog_config_resolver import CatalogConfigResolver
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.project.locations import Location, parse_location
+from airflow_provider_kedro_vertex.core.project.locations import Location, parse_location, placeholders
 from airflow_provider_kedro_vertex.core.project.manifest import UNDECLARED, Dataset, Scope
 from airflow_provider_kedro_vertex.project.vertexai_yml import Locate
 
@@ -57,6 +58,22 @@ def resolve_datasets(
     except (DatasetError, LookupError, ValueError) as error:
         raise ConfigError(f"The catalog is wrong: {' '.join(str(error).split())}") from error
     return {name: _dataset(name, config, project_path, credentials or {}) for name, config in configs.items()}
+
+
+def with_runtime_params(
+    datasets: Mapping[str, Dataset], names: Collection[str], catalog: Mapping[str, Any], project_path: Path
+) -> dict[str, Dataset]:
+    """Tell of datasets which runtime parameters say where they are.
+
+    :param names: the runtime parameters that the configuration reads.
+    :param catalog: with a placeholder for each of them; see :func:`.locations.placeholder`.
+    :raises ConfigError: see :func:`resolve_datasets`.
+    """
+    open_ones = resolve_datasets(datasets, catalog, project_path, lambda path: "The catalog")
+    return {
+        name: replace(dataset, runtime_params=placeholders(open_ones[name].location, names))
+        for name, dataset in datasets.items()
+    }
 
 
 def _without_credentials(config: Any) -> Any:

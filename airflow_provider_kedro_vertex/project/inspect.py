@@ -14,7 +14,7 @@ import sys
 import traceback
 import warnings
 from collections import ChainMap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,12 @@ from kedro.framework.startup import ProjectMetadata, bootstrap_project
 from kedro.pipeline import Pipeline as KedroPipeline
 
 from airflow_provider_kedro_vertex.configuration.reader import VERTEXAI
-from airflow_provider_kedro_vertex.core.errors import KedroVertexError, ProjectError
+from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, ProjectError
+from airflow_provider_kedro_vertex.core.jobs.parameters import merge, nested
+from airflow_provider_kedro_vertex.core.project.locations import placeholder
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.project.conf import open_conf
-from airflow_provider_kedro_vertex.project.datasets import resolve_datasets
+from airflow_provider_kedro_vertex.project.datasets import resolve_datasets, with_runtime_params
 from airflow_provider_kedro_vertex.project.environment import forwarded, variables_read
 from airflow_provider_kedro_vertex.project.mlflow_yml import with_tracking_uri
 from airflow_provider_kedro_vertex.project.node_groups import with_groups
@@ -38,7 +40,7 @@ from airflow_provider_kedro_vertex.project.vertexai_yml import read_run_config
 _IMPORT_FAILED = IMPORT_ERROR_MESSAGE.partition("{module}")[0]
 
 
-def inspect_project(path: Path, env: str | None = None) -> Manifest:
+def inspect_project(path: Path, env: str | None = None, runtime_params: Mapping[str, Any] | None = None) -> Manifest:
     """Inspect a Kedro project: every registered pipeline, the datasets they use, parameters and ``vertexai.yml``.
 
     Kedro keeps one project for each process; inspecting configures it, and one process can inspect one project of a
@@ -46,16 +48,22 @@ def inspect_project(path: Path, env: str | None = None) -> Manifest:
 
     :param path: the project's root, the folder of its ``pyproject.toml``.
     :param env: the Kedro environment; None takes the project's default one (``local``).
+    :param runtime_params: nested, as ``kedro run --params`` would give them. What the configuration reads as
+        ``${runtime_params:NAME}`` without a default is left open if it is not among them: ``<NAME>`` in its place.
     :raises ProjectError: this is no Kedro project, or its code cannot be imported; the message has file and line.
     :raises ConfigError: the configuration is wrong; the message has the key, and file and line where known.
     """
     with _quiet():
         metadata = _bootstrap(path)
-        conf = open_conf(metadata.project_path, env)
+        conf = open_conf(metadata.project_path, env, runtime_params)
+        read = conf.runtime_params()
+        left_open = [name for name, required in read.items() if required and not _has(runtime_params or {}, name)]
+        if left_open:
+            conf = open_conf(metadata.project_path, env, _filled(runtime_params or {}, left_open, read))
         config = read_run_config(conf.load(VERTEXAI), partial(conf.locate, VERTEXAI))
         config = forwarded(with_tracking_uri(config, conf), os.environ)
         variables = variables_read(conf, config, os.environ)
-        parameters = describe_parameters(conf.load("parameters"), conf.written("parameters"))
+        parameters = describe_parameters(conf.load("parameters"), conf.written("parameters"), left_open)
         catalog = conf.load("catalog", required=True)
         pipelines = {name: _pipeline(name, value) for name, value in _registered(metadata).items()}
         datasets = resolve_datasets(
@@ -65,6 +73,8 @@ def inspect_project(path: Path, env: str | None = None) -> Manifest:
             partial(conf.locate, "catalog"),
             ChainMap(*(content for _, content in conf.written("credentials") if content)),
         )
+        if open_catalog := _catalog_left_open(metadata.project_path, env, runtime_params or {}, read):
+            datasets = with_runtime_params(datasets, read, open_catalog, metadata.project_path)
         if config.grouping is not None and config.grouping.kind == "callable":
             with _project_code(f"The grouping function {config.grouping.callable}", metadata.project_path):
                 pipelines = with_groups(pipelines, config.grouping)
@@ -76,7 +86,36 @@ def inspect_project(path: Path, env: str | None = None) -> Manifest:
         datasets=datasets,
         pipelines=pipelines,
         variables=variables,
+        runtime_params={name: name in left_open for name in read},
     )
+
+
+def _catalog_left_open(
+    project_path: Path, env: str | None, runtime_params: Mapping[str, Any], read: Iterable[str]
+) -> Mapping[str, Any] | None:
+    """The catalog with ``<NAME>`` for each runtime parameter that it reads; None if it reads none, or needs a value."""
+    names = [name for name in read if not _has(runtime_params, name)]
+    if not names:
+        return None
+    try:
+        return open_conf(project_path, env, _filled(runtime_params, names, names)).load("catalog")
+    except ConfigError:
+        return None  # a resolver of the project cannot work with what is left open
+
+
+def _has(params: Mapping[str, Any], name: str) -> bool:
+    at: Any = params
+    for part in name.split("."):
+        if not isinstance(at, Mapping) or part not in at:
+            return False
+        at = at[part]
+    return True
+
+
+def _filled(params: Mapping[str, Any], names: Iterable[str], read: Iterable[str]) -> dict[str, Any]:
+    """Runtime parameters with ``<NAME>`` for some more, but for those in which others are."""
+    alone = [name for name in names if not any(other.startswith(f"{name}.") for other in read)]
+    return merge(nested({name: placeholder(name) for name in alone}), params)
 
 
 @contextlib.contextmanager

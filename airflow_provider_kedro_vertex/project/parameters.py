@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.checks.container import may_be_secret
-from airflow_provider_kedro_vertex.core.project.locations import without_secrets
+from airflow_provider_kedro_vertex.core.project.locations import placeholder, without_secrets
 from airflow_provider_kedro_vertex.core.project.manifest import Parameter
+from airflow_provider_kedro_vertex.core.project.parameters import ANY
 
 #: Kedro's template keeps this environment out of the repository: what stands there is a person's own.
 PRIVATE_ENV = "local"
@@ -28,18 +29,26 @@ _LIMITS = (MAX_NAMES, 100, 10, 0)
 Path = tuple[Any, ...]
 
 
-def describe_parameters(values: Mapping[Any, Any], written: Iterable[tuple[str, Any]]) -> dict[str, Parameter]:
+def describe_parameters(
+    values: Mapping[Any, Any], written: Iterable[tuple[str, Any]], left_open: Iterable[str] = ()
+) -> dict[str, Parameter]:
     """Describe parameters by their dotted names. A mapping is there by what is in it, unless that is nothing or much.
 
     :param values: the parameters as the project's config loader gives them, of any type.
     :param written: each file's environment and its content before interpolations are resolved, the strongest first.
+    :param left_open: runtime parameters of which the values have the placeholder; they are of any type.
     """
-    files = tuple(written)
+    files, unknown = tuple(written), {placeholder(name) for name in left_open}
     for limit in _LIMITS:
         found = [leaf for key, value in values.items() for leaf in _leaves(value, (key,), limit)]
         if len(found) <= max(MAX_NAMES, len(values)):
             break
-    return {".".join(map(str, path)): Parameter(_type_of(value), _default(path, value, files)) for path, value in found}
+    return {
+        ".".join(map(str, path)): Parameter(ANY)
+        if isinstance(value, str) and value in unknown
+        else Parameter(_type_of(value), _default(path, value, files))
+        for path, value in found
+    }
 
 
 def _leaves(value: Any, path: Path, limit: int) -> Iterator[tuple[Path, Any]]:

@@ -15,6 +15,8 @@ from airflow_provider_kedro_vertex.core.jobs import identity, parameters
 from airflow_provider_kedro_vertex.core.jobs.attempts import TaskTry
 from airflow_provider_kedro_vertex.core.jobs.identity import DataScope
 from airflow_provider_kedro_vertex.core.jobs.request import Run
+from airflow_provider_kedro_vertex.core.project.manifest import Parameter
+from airflow_provider_kedro_vertex.core.project.parameters import from_data, from_template, parameter_of
 
 Operator = TypeVar("Operator", bound=BaseOperator)
 
@@ -71,21 +73,33 @@ def asked_by_label(context: Context) -> dict[str, str]:
     return {"kedro-asked-by": text.digest(ti.task_id, str(ti.map_index), str(ti.try_number))[:32]}
 
 
-def runtime_params(operator: BaseOperator, context: Context, own: Any) -> dict[str, Any]:
+def runtime_params(
+    operator: BaseOperator, context: Context, own: Any, project: Mapping[str, Parameter]
+) -> dict[str, Any]:
     """Kedro's runtime parameters: the operator's params, templates rendered, and its ``runtime_params`` over them.
 
-    A value from ``dag_run.conf`` is data and never a template.
+    They get the types of the project's parameters. A param without a value (None) is left to the project: the trigger
+    form gives it for a field that stays empty. A value from ``dag_run.conf`` is data and never a template.
 
     :param own: the operator's ``runtime_params``, rendered; None if it has none.
-    :raises ConfigError: two names contradict each other, or ``runtime_params`` is no mapping.
+    :param project: see :func:`.project.parameters.known_parameters`.
+    :raises ConfigError: two names contradict each other, a template fails or gives a value of another type than the
+        project's parameter, or ``runtime_params`` is no mapping.
     """
     given = context["dag_run"].conf or {}
     values = dict(context["params"])
     # Those of the task that runs, which is not always the operator's own.
     values |= {name: value for name, value in dict(operator.params).items() if name not in given}
     values.pop(parameters.FORCE_FULL_RUN, None)
-    templates = {name: value for name, value in values.items() if name not in given}
-    base = parameters.nested({**values, **operator.render_template(templates, context)})
+    base: dict[str, Any] = {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        if name in given:
+            base[name] = _typed(name, value, project)
+        else:
+            base[name] = _typed(name, _rendered(operator, context, name, value), project, template=value)
+    base = parameters.nested(base)
     if own is None:
         return base
     if not isinstance(own, Mapping):
@@ -93,7 +107,38 @@ def runtime_params(operator: BaseOperator, context: Context, own: Any) -> dict[s
             f"Task {operator.task_id!r}: runtime_params must be a dict of names and values, not {own!r}.",
             "When they are mapped, each item of the list is such a dict.",
         )
+    # Airflow has rendered them: any text may be what a template gave.
+    own = {name: _typed(name, value, project, template="{{ }}") for name, value in own.items()}
     return parameters.merge(base, parameters.nested(own))
+
+
+def _rendered(operator: BaseOperator, context: Context, name: str, value: Any) -> Any:
+    try:
+        return operator.render_template(value, context)
+    except Exception as error:  # a template may call anything
+        fix = ""
+        if context.get("logical_date") is None:
+            fix = (
+                "This DAG run has no logical date, so that ds, ts and the like do not exist. What exists in each run: "
+                "{{ (dag_run.logical_date or dag_run.run_after) | ds }}."
+            )
+        raise ConfigError(f"Parameter {name!r}: its template {value!r:.200} fails: {error}.", fix) from error
+
+
+def _typed(name: str, value: Any, project: Mapping[str, Parameter], template: Any = None) -> Any:
+    """A value of the project's type, at every depth.
+
+    :param template: what the value was made of, if it is no data.
+    """
+    if isinstance(value, Mapping):
+        inside = template if isinstance(template, Mapping) else dict.fromkeys(value, template)
+        return {key: _typed(f"{name}.{key}", item, project, inside.get(key)) for key, item in value.items()}
+    try:
+        parameter = parameter_of(name, project)
+    except ConfigError:  # a param of the DAG that is not for Kedro
+        return value
+    rendered = isinstance(template, str) and ("{{" in template or "{%" in template)
+    return (from_template if rendered else from_data)(name, value, parameter)
 
 
 def map_index(context: Context) -> int:

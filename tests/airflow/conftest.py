@@ -131,4 +131,5 @@ def _manifest() -> Manifest:
             "first": Pipeline("first", (node,)),
             "tell": Pipeline("tell", (Node("tell", ("params:run_outcome",), ("told",)),)),
         },
+        runtime_params={"country": False},
     )

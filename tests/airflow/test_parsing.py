@@ -98,6 +98,7 @@ def test_a_dag_file_costs_little_more_than_bare_dags(tmp_path: Path) -> None:
             "core.jobs.parameters",
             "core.project",
             "core.project.manifest",
+            "core.project.parameters",
             "core.settings",
             "core.settings.quantities",
             "core.settings.run_config",

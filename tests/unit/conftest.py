@@ -28,6 +28,7 @@ def small_manifest(**config: object) -> Manifest:
         parameters={"rows": Parameter("integer", 3)},
         datasets={name: Dataset(name, "MemoryDataset") for name in ("table", "rows", "result")},
         pipelines={"__default__": Pipeline("__default__", nodes), "first": Pipeline("first", nodes[:1])},
+        runtime_params={"run_date": False},
     )
 
 

@@ -170,6 +170,7 @@ def nodes_manifest(folder: Path, **config: Any) -> Path:
         parameters={},
         datasets=datasets,
         pipelines={"__default__": Pipeline("__default__", nodes), "tidy": tidy},
+        runtime_params={"day": False},
     )
     manifests.write(manifest, path)
     return path

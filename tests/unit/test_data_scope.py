@@ -16,6 +16,7 @@ from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator
 from airflow_provider_kedro_vertex.operators.base import VertexJobOperator
 from airflow_provider_kedro_vertex.operators.data_scope import data_scope, title_among_others
 from airflow_provider_kedro_vertex.task.run import runtime_params
+from tests.unit.conftest import small_manifest
 
 
 def context(map_index: int | None = -1, conf: Any = None, **params: Any) -> Any:
@@ -91,7 +92,7 @@ def test_runtime_params_are_laid_over_params_and_what_a_person_typed() -> None:
             runtime_params={"model": {"depth": 4}, "typed": 2, "new.one": []},
         )
     given = context(conf={"typed": 1}, **task.params.dump())
-    assert runtime_params(task, given, task.runtime_params) == {
+    assert runtime_params(task, given, task.runtime_params, small_manifest().parameters) == {
         "from_dag": 1,
         "model": {"depth": 4, "kind": "2024-01-01"},
         "day": "2024-01-01",
@@ -101,10 +102,10 @@ def test_runtime_params_are_laid_over_params_and_what_a_person_typed() -> None:
 
     task.runtime_params = {"a": 1, "a.b": 2}
     with pytest.raises(ConfigError, match="contradicts"):
-        runtime_params(task, given, task.runtime_params)
+        runtime_params(task, given, task.runtime_params, small_manifest().parameters)
     task.runtime_params = ["country"]  # type: ignore[assignment]
     with pytest.raises(ConfigError, match=r"Task 'run': runtime_params must be a dict .+ not \['country'\]"):
-        runtime_params(task, given, task.runtime_params)
+        runtime_params(task, given, task.runtime_params, small_manifest().parameters)
 
 
 def test_results_of_other_tasks_make_them_come_first() -> None:

@@ -51,9 +51,9 @@ def _crossing(item: Dataset, maker: str | None, taker: str) -> Iterator[Finding]
     if item.scope == "local" and not _is_shared(item):
         yield Finding(
             "KV001",
-            "error",
+            "warning" if item.runtime_params else "error",
             f"Dataset {item.name!r} {_place(item)} {between}.",
-            _SHARE if not _is_server(item) else _REACH,
+            _set_by(item) or (_REACH if _is_server(item) else _SHARE),
         )
     elif item.scope == "memory" and item.location is not None:
         yield Finding(
@@ -147,6 +147,12 @@ def _transcoding(node: Node, manifest: Manifest, made_as: Mapping[str, str]) -> 
 
 def _is_shared(item: Dataset) -> bool:
     return (item.location or "").startswith(_SHARED_FOLDERS)
+
+
+def _set_by(item: Dataset) -> str:
+    """What to do about a place that runtime parameters say."""
+    names = " and ".join(item.runtime_params)
+    return names and f"Runtime parameters say where it is ({names}): give each run a place that all containers reach."
 
 
 def _is_server(item: Dataset) -> bool:

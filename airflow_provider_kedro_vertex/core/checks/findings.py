@@ -25,6 +25,7 @@ CODES: Mapping[str, str] = {
     "KV010": "A label is illegal",
     "KV011": "No machine has these resources",
     "KV012": "The spec is too large",
+    "KV013": "A value is known in a run alone",
     "KV014": "A selector matches nothing",
     "KV015": "Settings exclude one another",
     "KV016": "A setting has no effect in this mode",

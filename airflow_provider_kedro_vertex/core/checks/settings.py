@@ -32,6 +32,7 @@ def check_settings(manifest: Manifest, config: RunConfig) -> tuple[Finding, ...]
             _mlflow(config),
             _exclusive(config),
             _variables(manifest, config),
+            left_open(manifest),
         )
         for finding in found
     )
@@ -161,3 +162,17 @@ def _variables(manifest: Manifest, config: RunConfig) -> Iterator[Finding]:
                 f"The configuration reads the environment variable {name}, which no container has.",
                 f"Set run_config.nodes.{DEFAULT}.env.{name}, or secret_env if it is a secret, or keep it in the image.",
             )
+
+
+def left_open(manifest: Manifest) -> Iterator[Finding]:
+    """Tell which values only a run gives."""
+    names = [name for name, required in manifest.runtime_params.items() if required]
+    if names:
+        options = " ".join(f"--param {name}=VALUE" for name in names)
+        yield Finding(
+            "KV013",
+            "note",
+            f"The configuration reads {', '.join(names)} as runtime parameters without a default: what depends on "
+            "them is left open here, and each run must give them.",
+            f"Give {options} to check a run, or write a default: ${{runtime_params:NAME,default}}.",
+        )

@@ -7,6 +7,7 @@ shown. A text of no known form is not shown at all. Nothing here opens a file or
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +63,7 @@ _SECRET = re.compile(
     r"|private_?key)s?\s*[=:]",
     re.IGNORECASE,
 )
+_PLACEHOLDER = re.compile(r"<([\w.]+)>")
 _URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?:[\w.+-]+:)*//[^\s\"'<>]+")
 
 
@@ -87,6 +89,16 @@ def parse_location(text: str, may_be_path: bool = True) -> Location:
     if rest.startswith("//"):
         return _url(scheme, rest.removeprefix("//"), base)
     return _IN_MEMORY if base in _MEMORY else _UNKNOWN
+
+
+def placeholder(name: str) -> str:
+    """What stands in a location for a runtime parameter whose value is not known."""
+    return f"<{name}>"
+
+
+def placeholders(location: str | None, names: Collection[str]) -> tuple[str, ...]:
+    """Those of some runtime parameters that a location has placeholders of."""
+    return tuple(dict.fromkeys(name for name in _PLACEHOLDER.findall(location or "") if name in names))
 
 
 def without_secrets(message: str) -> str:

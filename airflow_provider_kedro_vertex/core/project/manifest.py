@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -49,6 +49,7 @@ class Dataset:
     ``location`` is the file path or URL of the catalog, as far as it may be shown (see :mod:`.locations`) and relative
     to the project for local files, or None. ``scope`` tells where the data lives: ``memory`` (nothing declared, or a
     memory dataset), ``local`` (the container's own disk, or a server on its machine) or ``remote`` (shared storage).
+    ``runtime_params`` are those that set the location when a run gives them.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Dataset:
     location: str | None = None
     scope: Scope = "memory"
     versioned: bool = False
+    runtime_params: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,12 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Every registered pipeline of one project in one Kedro environment; ``parameters`` go by their dotted names.
+    """Every registered pipeline of one project in one Kedro environment.
 
-    ``variables`` are the environment variables that the configuration read when it was inspected, so that the
-    containers need them; their values are in no manifest.
+    ``parameters`` go by their dotted names. ``variables`` are the environment variables that the configuration read
+    when it was inspected, so that the containers need them; their values are in no manifest. ``runtime_params`` are the
+    names that the configuration reads as ``${runtime_params:NAME}``, and whether it reads them without a default; those
+    that were given count as having one.
     """
 
     project: Project
@@ -108,6 +112,7 @@ class Manifest:
     datasets: Mapping[str, Dataset]
     pipelines: Mapping[str, Pipeline]
     variables: tuple[str, ...] = ()
+    runtime_params: Mapping[str, bool] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def pipeline(self, name: str) -> Pipeline:
@@ -204,12 +209,14 @@ def _content(manifest: Manifest) -> dict[str, Any]:
             name: {"type": parameter.type, **({} if parameter.default is None else {"default": parameter.default})}
             for name, parameter in manifest.parameters.items()
         },
+        "runtime_params": {name: {"required": required} for name, required in manifest.runtime_params.items()},
         "datasets": {
             name: {
                 "type": dataset.type,
                 "location": dataset.location,
                 "scope": dataset.scope,
                 "versioned": dataset.versioned,
+                **({"runtime_params": list(dataset.runtime_params)} if dataset.runtime_params else {}),
             }
             for name, dataset in manifest.datasets.items()
         },
@@ -265,6 +272,7 @@ def _manifest(value: Any) -> Manifest:
         parameters={name: _parameter(name, item) for name, item in _items(value, "parameters")},
         datasets={name: _dataset(name, item) for name, item in _items(value, "datasets")},
         pipelines={name: _pipeline(name, item) for name, item in _items(value, "pipelines")},
+        runtime_params={name: item.get("required") is True for name, item in _items(value, "runtime_params")},
     )
     # Over what is written and not over what it means: settings that are new since then change no old digest.
     digest = _digest({key: item for key, item in value.items() if key != "digest"})
@@ -284,7 +292,8 @@ def _dataset(name: str, value: Mapping[str, Any]) -> Dataset:
         raise _ShapeError(f"at {where}.location: it must be a string or null")
     if not isinstance(versioned, bool):
         raise _ShapeError(f"at {where}.versioned: it must be true or false")
-    return Dataset(name, _string(value, "type", where), location, scope, versioned)
+    set_by = _strings(value, "runtime_params", where) if "runtime_params" in value else ()
+    return Dataset(name, _string(value, "type", where), location, scope, versioned, set_by)
 
 
 def _parameter(name: str, value: Mapping[str, Any]) -> Parameter:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.command(name="check")
 @click.option("--pipeline", "-p", "pipelines", multiple=True, help="Registered pipeline; all of them by default.")
 @options.image
+@options.params
 @click.option(
     "--mode",
     type=click.Choice(["pipeline_job", "custom_job"]),
@@ -36,6 +37,7 @@ def command(
     context: click.Context,
     pipelines: tuple[str, ...],
     image: str | None,
+    params: tuple[str, ...],
     mode: Mode,
     strict: bool,
     form: str,
@@ -48,7 +50,7 @@ def command(
     """
     from airflow_provider_kedro_vertex.core.checks.findings import errors
 
-    found = _found(context.obj, pipelines, image, mode, env)
+    found = _found(context.obj, pipelines, image, params, mode, env)
     wrong = errors(found, strict)
     if form == "json":
         report = {"ok": not wrong, "strict": strict, "findings": [finding.to_dict() for finding in found]}
@@ -66,13 +68,18 @@ def _count(findings: tuple[Finding, ...], level: str) -> int:
 
 
 def _found(
-    metadata: Any, pipelines: tuple[str, ...], image: str | None, mode: Mode, env: str | None
+    metadata: Any,
+    pipelines: tuple[str, ...],
+    image: str | None,
+    params: tuple[str, ...],
+    mode: Mode,
+    env: str | None,
 ) -> tuple[Finding, ...]:
     from airflow_provider_kedro_vertex.core.checks.check import check_pipelines
     from airflow_provider_kedro_vertex.core.checks.findings import Finding
 
     try:
-        manifest = inspected(metadata.project_path, env)
+        manifest = inspected(metadata.project_path, env, params)
         config = manifest.config.overridden({"image": image})
     except KedroVertexError as error:
         return tuple(map(Finding.of, error.each()))

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @options.pipeline
 @options.image
 @options.output(f"File to write, .json or .yaml; {STDOUT_HELP}", default="pipeline.yaml")
-@click.option("--params", metavar="NAME:TYPE,...", help="kedro-vertexai's option. Not needed: see below.")
+@options.params
+@click.option("--params", "types", metavar="NAME:TYPE,...", help="kedro-vertexai's option. Not needed: see below.")
 @options.slices
 @options.env
 @click.pass_obj
@@ -36,7 +37,8 @@ def command(
     pipeline: str,
     image: str | None,
     output: Path,
-    params: str | None,
+    params: tuple[str, ...],
+    types: str | None,
     selection: Selection | None,
     env: str | None,
 ) -> None:
@@ -53,32 +55,38 @@ def command(
     if output != STDOUT and output.suffix not in SUFFIXES:
         raise click.BadParameter(f"{output} must end in {', '.join(SUFFIXES)}.", param_hint="--output")
     with problems_as_lines():
-        if params:
-            _answer(params)
-        plan, digest = checked_plan(metadata.project_path, env, pipeline, image, selection)
+        if types:
+            _answer(types)
+        plan, digest = checked_plan(metadata.project_path, env, pipeline, image, selection, params)
         text = spec_text(pipeline_spec(plan), output)
         write(output, text, f"pipeline {pipeline!r} with {len(plan.groups)} tasks, from manifest {digest[:19]}")
 
 
 def checked_plan(
-    project: Path, env: str | None, pipeline: str, image: str | None, selection: Selection | None
+    project: Path,
+    env: str | None,
+    pipeline: str,
+    image: str | None,
+    selection: Selection | None,
+    params: tuple[str, ...] = (),
 ) -> tuple[Plan, str]:
     """Inspect, plan and check a pipeline; warnings and notes become lines on stderr.
 
     :param image: in place of the configured one.
+    :param params: runtime parameters with which the configuration is read.
     :return: the plan, and the manifest's digest.
     :raises KedroVertexError: it cannot be inspected or planned, or a check found an error.
     """
     from airflow_provider_kedro_vertex.core.plan.plan import build_plan
 
-    manifest = inspected(project, env)
+    manifest = inspected(project, env, params)
     plan = build_plan(manifest, pipeline, manifest.config.overridden({"image": image}), selection)
     refuse_errors(manifest, plan)
     return plan, manifest.digest
 
 
-def _answer(params: str) -> None:
-    for item in params.split(","):
+def _answer(types: str) -> None:
+    for item in types.split(","):
         name, separator, kind = item.strip().partition(":")
         if not (name and separator and kind):
             raise click.BadParameter(f"{item!r} must be NAME:TYPE.", param_hint="--params")

@@ -13,15 +13,16 @@ from airflow_provider_kedro_vertex.project.cli.output import STDOUT_HELP, inspec
 
 @click.command(name="manifest")
 @options.output(f"File to write, such as flights.manifest.json; {STDOUT_HELP}")
+@options.params
 @options.env
 @click.pass_obj
-def command(metadata: Any, output: Path, env: str | None) -> None:
+def command(metadata: Any, output: Path, params: tuple[str, ...], env: str | None) -> None:
     """Inspect the project and write its manifest, which Airflow reads."""
     with problems_as_lines():
-        write_manifest(metadata.project_path, env, output)
+        write_manifest(metadata.project_path, env, output, params)
 
 
-def write_manifest(project: Path, env: str | None, output: Path) -> None:
+def write_manifest(project: Path, env: str | None, output: Path, params: tuple[str, ...] = ()) -> None:
     """Inspect a project and write its manifest to a file, or to stdout for ``-``.
 
     :raises KedroVertexError: the project cannot be inspected, or the file cannot be written.
@@ -29,7 +30,7 @@ def write_manifest(project: Path, env: str | None, output: Path) -> None:
     from airflow_provider_kedro_vertex.core.checks.settings import check_settings
     from airflow_provider_kedro_vertex.core.project import manifest as manifests
 
-    found = inspected(project, env)
+    found = inspected(project, env, params)
     show(check_settings(found, found.config))
     nodes = {node.name for pipeline in found.pipelines.values() for node in pipeline.nodes}
     write(output, manifests.dumps(found), f"{len(found.pipelines)} pipelines, {len(nodes)} nodes, {found.digest[:19]}")

@@ -48,6 +48,11 @@ api_endpoint = click.option(
 )
 
 
+params = click.option(
+    "--param", "params", multiple=True, metavar="KEY=VALUE", help="Runtime parameter, typed as the project's own is."
+)
+
+
 def output(text: str, default: str | None = None) -> Callable[[Function], Function]:
     """The ``--output`` option of a command that writes one file.
 

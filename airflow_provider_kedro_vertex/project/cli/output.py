@@ -23,12 +23,15 @@ STDOUT_HELP = "- is stdout, where Kedro may log before (KEDRO_LOGGING_CONFIG)."
 _COLORS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-def inspected(project: Path, env: str | None) -> Manifest:
+def inspected(project: Path, env: str | None, params: Iterable[str] = ()) -> Manifest:
     """Inspect a project; what its configuration is warned of becomes lines on stderr.
 
-    :raises KedroVertexError: it cannot be inspected.
+    :param params: runtime parameters with which its configuration is read, each ``key=value``.
+    :raises KedroVertexError: it cannot be inspected, or a parameter is wrong.
     """
     try:
+        from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
+        from airflow_provider_kedro_vertex.project.cli.parameters import typed
         from airflow_provider_kedro_vertex.project.inspect import inspect_project
         from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
     except ModuleNotFoundError as error:
@@ -36,7 +39,11 @@ def inspected(project: Path, env: str | None) -> Manifest:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConfigWarning)
         try:
-            return inspect_project(project, env)
+            manifest = inspect_project(project, env)
+            if given := typed(params, known_parameters(manifest)):
+                caught.clear()  # the same is said once more
+                manifest = inspect_project(project, env, given)
+            return manifest
         finally:
             for item in caught:
                 warn(" ".join(str(item.message).split()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines
+from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines, show
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.settings.filters import Selection
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
 )
+@options.params
 @options.slices
 @options.env
 @click.pass_obj
@@ -30,6 +31,7 @@ def command(
     image: str | None,
     grouping: str | None,
     form: str,
+    params: tuple[str, ...],
     selection: Selection | None,
     env: str | None,
 ) -> None:
@@ -37,15 +39,17 @@ def command(
 
     Needs no credentials and no network. With a grouping, what it saves against a container for each node is shown too.
     """
+    from airflow_provider_kedro_vertex.core.checks.settings import left_open
     from airflow_provider_kedro_vertex.core.plan.plan import build_plan
     from airflow_provider_kedro_vertex.core.plan.plan_table import plan_table
 
     with problems_as_lines():
-        manifest = inspected(metadata.project_path, env)
+        manifest = inspected(metadata.project_path, env, params)
         config = manifest.config.overridden({"image": image, "grouping": grouping})
         plan, alone = (
             build_plan(manifest, pipeline, each, selection)
             for each in (config, config.overridden({"grouping": "none"}))
         )
         table = plan_table(plan, alone)
+        show(left_open(manifest))
     click.echo(json.dumps(table.to_dict(), indent=1) if form == "json" else table.to_text(), nl=form == "json")

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 @click.command(name="run-once")
 @options.pipeline
 @options.image
-@click.option(
-    "--param", "params", multiple=True, metavar="KEY=VALUE", help="Runtime parameter, typed as the project's own is."
-)
+@options.params
 @click.option(
     "--wait", "--wait-for-completion", "wait", is_flag=True, help="Show the nodes' states until the job ends."
 )
@@ -58,6 +56,7 @@ def command(
     from airflow_provider_kedro_vertex.core.jobs.parameters import is_long, to_json
     from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
     from airflow_provider_kedro_vertex.core.plan.plan import build_plan
+    from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
     from airflow_provider_kedro_vertex.project.cli.connection import connect, storage_endpoint
     from airflow_provider_kedro_vertex.project.cli.parameters import typed
     from airflow_provider_kedro_vertex.project.cli.submission import submit
@@ -69,10 +68,10 @@ def command(
             "docker build --platform linux/amd64 -t IMAGE . and docker push IMAGE."
         )
     with problems_as_lines():
-        manifest = inspected(context.obj.project_path, env)
+        manifest = inspected(context.obj.project_path, env, params)
         config = manifest.config.overridden({"image": image, "project_id": project_id, "region": region})
         plan = build_plan(manifest, pipeline, config, selection)
-        runtime_params = to_json(typed(params, manifest.parameters))
+        runtime_params = to_json(typed(params, known_parameters(manifest)))
         spec = pipeline_spec(plan)
         refuse_errors(manifest, plan, spec)
         client = connect(config, api_endpoint, storage=storage_endpoint() if is_long(runtime_params) else None)

@@ -76,6 +76,7 @@ def command(
     pipelines in it, and what you added, stay.
     """
     from airflow_provider_kedro_vertex.core.project import manifest as manifests
+    from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
     from airflow_provider_kedro_vertex.project import dag_file
     from airflow_provider_kedro_vertex.project.cli.parameters import typed
 
@@ -96,7 +97,7 @@ def command(
             warn("--allow-queueing is ignored: Airflow always queues a run that may not start yet.")
         text = _text(target) if not force else None
         before = {} if text is None else {entry.pipeline: entry for entry in dag_file.entries_of(text, str(target))}
-        runtime_params = typed(params, manifest.parameters)
+        runtime_params = typed(params, known_parameters(manifest))
         for name in _pipelines(manifest, pipelines):
             schedule = _schedule(manifest, name, {key: value for key, value in given.items() if value is not None})
             before[name] = _entry(name, schedule, runtime_params, before.get(name))

@@ -64,6 +64,7 @@ def manifest_values(draw: st.DrawFn) -> Manifest:
                 location=optional,
                 scope=st.sampled_from(["memory", "local", "remote"]),
                 versioned=st.booleans(),
+                runtime_params=st.lists(names, max_size=2).map(tuple),
             ),
             max_size=3,
         )
@@ -76,6 +77,7 @@ def manifest_values(draw: st.DrawFn) -> Manifest:
         parameters=draw(st.dictionaries(names, st.builds(Parameter, names, json_values), max_size=3)),
         datasets={dataset.name: dataset for dataset in datasets},
         pipelines={name: Pipeline(name, value) for name, value in pipelines.items()},
+        runtime_params=draw(st.dictionaries(names, st.booleans(), max_size=2)),
     )
 
 
@@ -98,7 +100,7 @@ def test_a_manifest_that_is_cut_short_is_refused(value: Manifest, data: st.DataO
         manifests.loads(text[:cut], "x.json")
 
 
-KEYS = ["schema_version", "project", "env", "config", "parameters", "datasets", "pipelines", "digest"]
+KEYS = ["schema_version", "project", "env", "config", "parameters", "datasets", "pipelines", "runtime_params", "digest"]
 
 
 @given(

@@ -178,7 +178,7 @@ def test_no_command_tells_a_secret(
     for file, content in {
         "base/catalog.yml": catalog,
         "base/parameters.yml": {"anchor": "${oc.env:PLANTED}", **base},
-        "local/parameters.yml": {**local, "literal": secret},
+        "local/parameters.yml": {"anchor": "${oc.env:PLANTED}", **local, "literal": secret},
         "base/globals.yml": {"planted": secret, "tree": {"a": secret, "b": [secret]}},
         "local/credentials.yml": {"planted": {"con": planted, "password": secret}},
     }.items():
