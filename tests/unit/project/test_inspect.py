@@ -292,8 +292,8 @@ def test_a_folder_that_is_no_project(tmp_path: Path) -> None:
 
 
 BROKEN_PARAMETERS = {
-    "day: ${runtime_params:day}\n": (
-        "conf/base/parameters.yml, line 1: day cannot be resolved: Runtime parameter 'day' not found and no default "
+    "day: ${runtime_params:${name}}\nname: x\n": (
+        "conf/base/parameters.yml, line 1: day cannot be resolved: Runtime parameter 'x' not found and no default "
         "value provided. Write a default: ${runtime_params:NAME,default}."
     ),
 }

@@ -32,7 +32,7 @@ def register_pipelines():
     "conf/base/vertexai.yml": """
 project_id: shop-project
 region: europe-west1
-run_config: {image: 'r.test/shop:1', root: b, service_account: a@b.iam.gserviceaccount.com}
+run_config: {image: 'r.test/shop:1', root: shop/runs, service_account: a@b.iam.gserviceaccount.com}
 """,
     "conf/base/parameters.yml": "day: ${runtime_params:day}\nweeks: 4\n",
     "conf/base/catalog.yml": """
