@@ -14,7 +14,7 @@ from airflow_provider_kedro_vertex.core.project.parameters import from_text, par
 def typed(given: Iterable[str], project: Mapping[str, Parameter]) -> dict[str, Any]:
     """Read parameters, by dotted names, each ``key=value`` (or ``key:value``, kedro-vertexai's older form).
 
-    :param project: the project's parameters, which say how a value is read; see :func:`.project_parameters.from_text`.
+    :param project: the project's parameters, which say how a value is read; see :func:`.project.parameters.from_text`.
     :return: nested parameters, as :func:`.parameters.nested`.
     :raises ConfigError: no separator, a name that the project does not have, or a value of another type.
     """
