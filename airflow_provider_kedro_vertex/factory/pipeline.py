@@ -100,7 +100,7 @@ class PipelineTasks:
             return
         from airflow_provider_kedro_vertex.core.project.parameters import known_parameters, parameter_of
 
-        known = known_parameters(self.read)
+        known = known_parameters(self.manifest)
         for name in _names(values):
             try:
                 if name != FORCE_FULL_RUN:
