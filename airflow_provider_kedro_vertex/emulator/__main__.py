@@ -20,13 +20,20 @@ if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.emulator.server import VertexEmulator
 
 
+DATA = ".vertex-emulator"
+"""The data folder, if none is given."""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM, or print the environment for clients if the first word is ``env``.
 
     :return: the exit code: 0 after a signal, 2 if a flag cannot be used.
     """
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["env"]:
+        return _print_environment(given[1:])
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given[1:] if given[:1] == ["start"] else given)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _allow_many_connections()
     # Only now: this import takes about a second, and a bad flag has been refused before.
@@ -68,6 +75,31 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _print_environment(arguments: list[str]) -> int:
+    """Print the variables that lead Google's clients to an emulator that serves, as lines for a shell's ``eval``.
+
+    :return: the exit code: 0, or 1 if none serves.
+    """
+    parser = _Parser(
+        prog="vertex-emulator env",
+        description="Print shell lines after which google-cloud-aiplatform, kfp's client, Airflow's Google operators "
+        'and gcloud reach the emulator: eval "$(vertex-emulator env)". The emulator must run with --tls.',
+    )
+    parser.add_argument("--data", default=DATA, metavar="DIR", help="its data folder (default: %(default)s)")
+    parser.add_argument("--project", default="", help="the default project")
+    parser.add_argument("--storage", default="", metavar="URL", help="the address of a storage emulator")
+    options = parser.parse_args(arguments)
+    from airflow_provider_kedro_vertex.emulator.api.client_environment import NotServedError, as_shell, variables
+
+    try:
+        found = variables(Path(options.data).resolve(), options.project, options.storage)
+    except NotServedError as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 1
+    print(as_shell(found), end="")
+    return 0
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, without the usage before it."""
 
@@ -91,10 +123,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--tls", action="store_true",
-        help="serve both protocols with TLS; clients must trust the data folder's `ca.pem`",
+        help="serve both protocols with TLS, and a proxy for Google's own clients; see `vertex-emulator env`",
     )  # fmt: skip
     parser.add_argument(
-        "--data", default=".vertex-emulator", metavar="DIR",
+        "--data", default=DATA, metavar="DIR",
         help="folder for jobs and logs; its file `url` says where it serves (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(

@@ -17,14 +17,17 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
 
+from airflow_provider_kedro_vertex.emulator.api import client_environment
 from airflow_provider_kedro_vertex.emulator.api.connections import TrackedProtocol
 from airflow_provider_kedro_vertex.emulator.api.control import METHOD_NAMES, Control
 from airflow_provider_kedro_vertex.emulator.api.grpc_server import start_server
 from airflow_provider_kedro_vertex.emulator.api.log_entries import LogEntries
+from airflow_provider_kedro_vertex.emulator.api.proxy import Proxy
 from airflow_provider_kedro_vertex.emulator.api.rest import application
 from airflow_provider_kedro_vertex.emulator.api.service import Service
 from airflow_provider_kedro_vertex.emulator.api.tls import Certificates, certificates
@@ -213,10 +216,12 @@ class VertexEmulator:
     def _config(self, store: Store, tls: Certificates | None, runtime: Runtime | None) -> uvicorn.Config:
         projects = {name: image for name, image in self._images.items() if isinstance(image, Image)}
         places = asyncio.Semaphore(self._max_parallel)
-        executor: Executor = ProcessExecutor(projects, self.data, self._env, places, self._grace)
+        # What leads Google's clients here is known when all is served.
+        env = dict(self._env)
+        executor: Executor = ProcessExecutor(projects, self.data, env, places, self._grace)
         if runtime is not None:
             executor = ContainerExecutor(
-                runtime, self._images, self._containers, self.data, self._env, places, self._grace, executor
+                runtime, self._images, self._containers, self.data, env, places, self._grace, executor
             )
         executor = NoopExecutor(self._images, self._noop, executor)
         custom_jobs = CustomJobs(store, executor, self._faults)
@@ -244,6 +249,7 @@ class VertexEmulator:
 
         @asynccontextmanager
         async def lifespan(app: Starlette) -> AsyncIterator[None]:
+            proxy = None if tls is None else await self._serve_proxy(tls, env)
             orphans = end_orphans(self.data / "work")
             if orphans:
                 logger.warning("Ended %d processes that the last emulator had left running", len(orphans))
@@ -257,9 +263,15 @@ class VertexEmulator:
             engine.recover()
             server, port = await start_server(service, self._faults, f"{self._address}:{self._grpc_port}", keys)
             self.grpc_target = f"{self._address}:{port}"
+            if proxy is not None:
+                proxy.grpc_port = port
             try:
                 yield
             finally:
+                if proxy is not None:
+                    await proxy.close()
+                    for path in client_environment.files(self.data):
+                        path.unlink(missing_ok=True)
                 await server.stop(GRPC_GRACE_SECONDS)
                 await close()
                 store.close()
@@ -288,6 +300,27 @@ class VertexEmulator:
             server_header=False,
             timeout_graceful_shutdown=3,
         )
+
+    async def _serve_proxy(self, tls: Certificates, env: dict[str, str]) -> Proxy:
+        """Serve the proxy for Google's clients, and lead those in containers to it.
+
+        :param env: the variables of every container; those that were given stay.
+        """
+        address = urlsplit(self.url)
+        proxy = Proxy(self._host, address.port or 0)
+        client_environment.write_files(self.data, tls.authority, self.url)
+        client_environment.write_proxy(self.data, await proxy.start())
+        env |= {**client_environment.variables(self.data), **env}
+        return proxy
+
+    def client_environment(self, project: str = "", storage: str = "") -> dict[str, str]:
+        """The variables of a process whose Google clients, unmodified, end up here. It takes ``tls``.
+
+        :param project: the default project; empty for none.
+        :param storage: the address of a storage emulator; empty for none.
+        :raises NotServedError: if it is not served with TLS.
+        """
+        return client_environment.variables(self.data, project, storage)
 
     def _serve(self, server: _Server, listening: socket.socket, lock: IO[str]) -> None:
         try:

@@ -88,3 +88,54 @@ def test_pipeline_jobs_and_custom_jobs_from_submit_to_delete(tmp_path: Path) -> 
     (job,) = left["pipelineJobs"]
     assert job["serviceAccount"] == "runner@demo-project.iam.gserviceaccount.com"
     assert job["labels"]["team"] == "sdk"
+
+
+PLAIN = """
+import faulthandler, json, sys
+import google.auth
+from google.auth.transport.requests import AuthorizedSession
+from google.cloud import aiplatform
+faulthandler.dump_traceback_later(240, exit=True)
+aiplatform.init(project="demo-project", location="europe-west1")
+# The first one makes the bucket, and the second one finds it and asks whose it is.
+for name in ("first", "second"):
+    job = aiplatform.PipelineJob(display_name=name, template_path=sys.argv[1], enable_caching=False)
+    job.submit()
+    job.wait()
+    assert job.state.name == "PIPELINE_STATE_SUCCEEDED", job.state
+aiplatform.init(project="demo-project", location="europe-west1", api_transport="rest")
+assert [job.display_name for job in aiplatform.PipelineJob.list(order_by="create_time")] == ["first", "second"]
+credentials, project = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+assert project == "demo-project", project
+session = AuthorizedSession(credentials)
+listed = session.get("https://europe-west1-aiplatform.googleapis.com/v1/projects/demo-project/locations/europe-west1"
+                     "/pipelineJobs").json()
+assert len(listed["pipelineJobs"]) == 2, listed
+asked = session.get("https://cloudresourcemanager.googleapis.com/v3/projects/demo-project").json()
+assert asked["projectId"] == "demo-project", asked
+try:
+    session.get("https://storage.googleapis.com/storage/v1/b/bucket")
+except OSError as error:
+    assert "403" in str(error), error
+else:
+    raise AssertionError("the real Cloud Storage was reached")
+print("done")
+"""
+
+
+def test_a_pipeline_job_runs_with_nothing_special(tmp_path: Path) -> None:
+    (tmp_path / "quick.json").write_text(json.dumps(container_spec({"a": []}, image="quick")))
+    with (
+        VertexEmulator({"quick": Noop(0)}, data=tmp_path / "data", tls=True) as emulator,
+        google_environment(emulator) as environment,
+    ):
+        ended = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", PLAIN, str(tmp_path / "quick.json")],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=300,
+        )
+        assert (ended.returncode, ended.stdout.splitlines()[-1:]) == (0, ["done"]), ended.stderr
+    # Of no use, and no secret, when the emulator has ended.
+    assert not (tmp_path / "data" / "credentials.json").exists()

@@ -41,6 +41,7 @@ _PACKAGES = {
     "PipelineService": "google.cloud.aiplatform.v1",
     "JobService": "google.cloud.aiplatform.v1",
     "Operations": "google.longrunning",
+    "Projects": "google.cloud.resourcemanager.v3",
 }
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _METHODS = {f"/{_PACKAGES[m.name.partition('.')[0]]}.{m.name.replace('.', '/')}": m for m in METHODS}

@@ -32,8 +32,6 @@ def check(job: Message) -> None:
     ]
     if not job.display_name:
         faults.append(Violation("custom_job.display_name", "is required."))
-    if names.BILLING_LABEL in job.labels:
-        faults.append(Violation("custom_job.labels", f'The label "{names.BILLING_LABEL}" is set by Vertex AI.'))
     if faults:
         raise invalid_argument(*faults)
     pools = job.job_spec.worker_pool_specs

@@ -2,7 +2,7 @@
 
 :data:`SERVED` has those that are served; the others are known by name, so that they answer UNIMPLEMENTED and not
 NOT_FOUND. The tables know no protocol: gRPC finds its methods here too. With them go those of
-``google.longrunning.Operations``.
+``google.longrunning.Operations``, and the one method of Resource Manager that the SDK calls.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from airflow_provider_kedro_vertex.emulator.api import projects
 from airflow_provider_kedro_vertex.emulator.api.service import Service
 from airflow_provider_kedro_vertex.emulator.resources import protos
 from airflow_provider_kedro_vertex.emulator.resources.errors import unimplemented
@@ -93,6 +94,7 @@ SERVED: Mapping[str, Served] = {
     "JobService.CancelCustomJob": Served(protos.CancelCustomJobRequest, Service.cancel_custom_job),
     "Operations.GetOperation": Served(protos.GetOperationRequest, Service.get_operation),
     "Operations.WaitOperation": Served(protos.WaitOperationRequest, Service.wait_operation),
+    "Projects.GetProject": Served(projects.request, lambda service, request: projects.get_project(request)),
 }
 """The RPCs that are served, by :attr:`Method.name`."""
 
@@ -167,4 +169,5 @@ METHODS: tuple[Method, ...] = (
     *_operations(f"{_LOCATION}/pipelineJobs/*"),
     *_operations(f"{_LOCATION}/customJobs/*"),
     *_operations(_LOCATION),
+    Method("Projects.GetProject", "GET", "/v3/{name=projects/*}"),
 )  # fmt: skip

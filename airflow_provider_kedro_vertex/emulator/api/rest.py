@@ -25,6 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+from airflow_provider_kedro_vertex.emulator.api.client_environment import TOKEN_PATH
 from airflow_provider_kedro_vertex.emulator.api.connections import NoAnswer
 from airflow_provider_kedro_vertex.emulator.api.log_entries import LIST_LOG_ENTRIES, LogEntries
 from airflow_provider_kedro_vertex.emulator.api.methods import METHODS, Method
@@ -93,10 +94,15 @@ def application(
         body = await read_body(request)
         return answer(await faults.around(LIST_LOG_ENTRIES, lambda: log_entries.list(parse_body(body))))
 
+    async def token(request: Request) -> Response:
+        # Any credentials will do: this API asks for none.
+        return answer({"access_token": "emulator", "token_type": "Bearer", "expires_in": 3600})
+
     app = Starlette(
         routes=[
             *own_routes,
             Route("/v2/entries:list", entries, methods=["POST"]),
+            Route(TOKEN_PATH, token, methods=["POST"]),
             Route("/{path:path}", api, methods=_VERBS),
         ],
         exception_handlers={

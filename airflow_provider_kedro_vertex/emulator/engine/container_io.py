@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_kedro_vertex.emulator.engine.outputs import Outputs
-from airflow_provider_kedro_vertex.emulator.engine.runs import Artifacts, Inputs, Node, Run, run_names
+from airflow_provider_kedro_vertex.emulator.engine.runs import Artifacts, Inputs, Node, Run, fill_run_names, run_names
 from airflow_provider_kedro_vertex.emulator.executors.base import Limits
 from airflow_provider_kedro_vertex.emulator.resources import names, quantities
 from airflow_provider_kedro_vertex.emulator.resources.protos import Artifact, Message, parse_json, to_json
@@ -35,6 +35,7 @@ from airflow_provider_kedro_vertex.emulator.spec.placeholders import (
     as_text,
     parse,
     render,
+    render_some,
     render_word,
 )
 from airflow_provider_kedro_vertex.emulator.storage.buckets import MOUNT, Buckets
@@ -128,9 +129,10 @@ class ContainerIO:
         if source is Source.RUN:
             return self.run[name]
         if source is Source.INPUT:
-            declared = self.component.parameters.get(name)
-            # One without a value is null, as in kfp's local runner: in the JSON of a request it means not given.
-            return as_text(self.inputs.parameters.get(name), "STRING" if declared is None else declared.type)
+            text = self._input_text(name)
+            # A default is part of the spec, so what stands in it is filled; what a client gives is not. Google's custom
+            # job components keep the executor input in there.
+            return render_some(text, self._text_in_default) if self._is_default(name) else text
         if source in (Source.INPUT_URI, Source.INPUT_PATH, Source.INPUT_METADATA):
             artifacts = self.inputs.artifacts.get(name)
             if not artifacts:
@@ -144,6 +146,18 @@ class ContainerIO:
             return json.dumps(self.executor_input(), ensure_ascii=False)
         uri = f"{self.root}/{name or _EXECUTOR_OUTPUT}"
         return uri if source is Source.OUTPUT_URI else self._path(uri)
+
+    def _input_text(self, name: str) -> str:
+        declared = self.component.parameters.get(name)
+        # One without a value is null, as in kfp's local runner: in the JSON of a request it means not given.
+        return as_text(self.inputs.parameters.get(name), "STRING" if declared is None else declared.type)
+
+    def _is_default(self, name: str) -> bool:
+        declared, value = self.component.parameters.get(name), self.inputs.parameters.get(name)
+        return declared is not None and value is not None and value == fill_run_names(declared.default, self.run)
+
+    def _text_in_default(self, ref: Ref) -> str:
+        return self._input_text(ref.name) if ref.source is Source.INPUT else self.text(ref)
 
     def executor_input(self) -> dict[str, Any]:
         """``ExecutorInput`` in JSON, with the paths of this machine."""
@@ -204,8 +218,8 @@ class ContainerIO:
         """
         (kind,) = self.component.output_artifacts.values()
         artifact = self._new_artifact(kind)
-        uri = self.inputs.parameters.get(importer.parameter) if not importer.uri else render(importer.uri, self.text)
-        if not isinstance(uri, str) or not uri:
+        uri = self.inputs.parameters.get(importer.parameter) if importer.parameter else render(importer.uri, self.text)
+        if not isinstance(uri, str):
             raise ContainerError(f'The importer\'s URI, the input "{importer.parameter}", has no value.')
         artifact.uri = uri
         artifact.metadata.update(self._filled(importer.metadata))

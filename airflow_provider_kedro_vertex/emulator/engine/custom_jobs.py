@@ -44,6 +44,7 @@ class _Running:
     job: Message
     name: str
     limits: Limits
+    cluster: bool
     task: asyncio.Task[Outcome] | None = None
     container: asyncio.Task[Outcome] | None = None
     stopped: Outcome | None = None
@@ -65,7 +66,11 @@ class CustomJobs:
         """
         _move(job, JobState.JOB_STATE_PENDING)
         self._store.add_custom_job(job)
-        self.start(job, job.display_name, lambda: None)
+        self._start_alone(job)
+
+    def _start_alone(self, job: Message) -> None:
+        """Run a job that a client created: its containers are told of their cluster."""
+        self.start(job, job.display_name, lambda: None, cluster=True)
 
     def cancel(self, name: str) -> None:
         """Cancel a job that has not ended: its container is ended, or does not start."""
@@ -83,13 +88,17 @@ class CustomJobs:
                 task.cancel()
             await asyncio.wait(tasks)
 
-    def add(self, parent: str, display_name: str, labels: Mapping[str, str], work: Work) -> Message:
+    def add(self, pipeline_job: str, task: str, labels: Mapping[str, str], work: Work) -> Message:
         """Store a new CustomJob for a pipeline's container task; :meth:`start` runs it.
 
+        :param pipeline_job: the PipelineJob's name.
+        :param task: the task's name.
         :param work: what to run; its number becomes the job's id.
         """
+        pipeline = names.resource(pipeline_job, names.PIPELINE_JOBS)
         job = CustomJob(
-            name=f"{parent}/{names.CUSTOM_JOBS}/{work.number}", display_name=display_name[: names.DISPLAY_NAME_LENGTH]
+            name=f"{pipeline.parent}/{names.CUSTOM_JOBS}/{work.number}",
+            display_name=f"{pipeline.id}-{task}"[: names.DISPLAY_NAME_LENGTH],
         )
         job.labels.update(labels)
         job.job_spec.scheduling.disable_retries = True
@@ -101,7 +110,7 @@ class CustomJobs:
         for name, value in work.env:
             container.env.add(name=name, value=value)
         _move(job, JobState.JOB_STATE_PENDING)
-        self._store.add_custom_job(job)
+        self._store.add_custom_job(job, pipeline_job)
         return job
 
     def start(
@@ -110,16 +119,18 @@ class CustomJobs:
         task: str,
         started: Callable[[], None],
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        cluster: bool = False,
     ) -> asyncio.Task[Outcome]:
         """Run a pending job to its end.
 
         :param task: the name by which a fault knows it.
         :param limits: those of its containers.
+        :param cluster: whether they are told of their cluster.
         :param started: called when it is running, within the transaction that says so.
         :return: what runs it. If that is cancelled its container has ended when it is done, and the job's state is
             left to :meth:`cancelled`.
         """
-        self._running[job.name] = running = _Running(job, task, limits)
+        self._running[job.name] = running = _Running(job, task, limits, cluster)
         running.task = asyncio.get_running_loop().create_task(self._run(running, started))
         running.task.add_done_callback(lambda _: self._running.pop(job.name, None))
         return running.task
@@ -154,8 +165,7 @@ class CustomJobs:
 
         if running.stopped is not None:
             return running.stopped
-        # A pipeline's task has one container, and no cluster.
-        replicas = works(job, running.limits, cluster=names.BILLING_LABEL not in job.labels)
+        replicas = works(job, running.limits, running.cluster)
         running.container = loop.create_task(run_replicas(self._executor, replicas, on_start))
         try:
             return await running.container
@@ -193,9 +203,9 @@ class CustomJobs:
                 self._finish(job, Outcome(Code.INTERNAL, INTERRUPTED))
             elif job.state == JobState.JOB_STATE_CANCELLING:
                 self.cancelled(job)
-            elif names.BILLING_LABEL not in job.labels:
+            elif not self._store.is_task(name):
                 # A pipeline's job is started by the engine.
-                self.start(job, job.display_name, lambda: None)
+                self._start_alone(job)
 
     def _finish(self, job: Message, outcome: Outcome) -> None:
         if outcome.code is None:

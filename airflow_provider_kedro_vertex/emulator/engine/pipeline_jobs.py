@@ -278,9 +278,8 @@ class Engine:
         # kfp knows by this variable that it runs on Vertex AI, and leaves the naming of artifacts to it.
         own = (RUN_LABELS, json.dumps(dict(run.job.labels), sort_keys=True))
         work = Work(names.generated_number(), rendered.image, rendered.command, rendered.args, (own, *rendered.env))
-        job = names.resource(run.job.name, names.PIPELINE_JOBS)
         labels = {names.BILLING_LABEL: run.job.labels[names.BILLING_LABEL]}
-        custom_job = self._custom_jobs.add(job.parent, f"{job.id}-{node.detail.task_name}", labels, work)
+        custom_job = self._custom_jobs.add(run.job.name, node.detail.task_name, labels, work)
         node.detail.executor_detail.container_detail.main_job = custom_job.name
         run.changed[node.detail.task_id] = node.detail
         self._attempt(run, node, custom_job)

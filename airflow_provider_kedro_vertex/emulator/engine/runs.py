@@ -28,6 +28,7 @@ from airflow_provider_kedro_vertex.emulator.resources.states import (
 )
 from airflow_provider_kedro_vertex.emulator.spec import placeholders
 from airflow_provider_kedro_vertex.emulator.spec.graph import NO_RETRY, Component, Dag, Pipeline, Task, bind
+from airflow_provider_kedro_vertex.emulator.spec.placeholders import Source
 
 FAIL_FAST = 2
 """PIPELINE_FAILURE_POLICY_FAIL_FAST."""
@@ -186,7 +187,7 @@ def run_names(job: Message, detail: Message, root: int, workspace: str) -> dict[
 def fill_run_names(value: Any, texts: Mapping[str, str]) -> Any:
     """Fill the placeholders of source RUN in a default value; all other text in it stays as it is."""
     if isinstance(value, str) and "{{$" in value:
-        return placeholders.render_some(value, texts)
+        return placeholders.render_some(value, lambda ref: texts.get(ref.name) if ref.source is Source.RUN else None)
     if isinstance(value, list):
         return [fill_run_names(item, texts) for item in value]
     if isinstance(value, dict):

@@ -211,6 +211,10 @@ class ContainerExecutor:
         # The second mount is for kfp's workspace, whose path is filled in before the image is known.
         arguments = ["run", "--name", name, "--label", f"{_LABEL}={self._data}", "--network", "host"]
         arguments += ["--volume", f"{gcs}:{MOUNT.folder}", "--volume", f"{gcs}:{gcs}"]
+        for file in (self._data / "roots.pem", self._data / "credentials.json"):
+            # The variables for Google's clients name them.
+            if file.exists():
+                arguments += ["--volume", f"{file}:{file}:ro"]
         for variable, value in env.items():
             arguments += ["--env", f"{variable}={value}"]
         if work.limits.cpus:

@@ -116,7 +116,7 @@ def _importer(data: Mapping[str, Any], interface: Component, path: str, findings
     source = data.get("artifactUri", {})
     parameter = source.get("runtimeParameter", "")
     uri = source.get("constant", source.get("constantValue", {}).get("stringValue"))
-    if not isinstance(uri, str) or not uri:
+    if not isinstance(uri, str):
         uri = ""
         if parameter not in interface.parameters:
             findings.wrong(f"{path}.artifact_uri", "must be a text, or the name of an input parameter.")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -170,15 +170,19 @@ def render(template: Template, resolve: Resolve) -> str:
     )
 
 
-def render_some(text: str, texts: Mapping[str, str]) -> str:
-    """Fill those placeholders of source RUN that have a text; everything else stays as it is."""
+def render_some(text: str, resolve: Callable[[Ref], str | None]) -> str:
+    """Fill the placeholders of a text that is no template; what is none stays as it is.
+
+    :param resolve: gives the text that a placeholder stands for; None leaves it.
+    """
 
     def fill(match: re.Match[str]) -> str:
         try:
             ref = _read(match[1], match[0])
         except PlaceholderError:
             return match[0]
-        return _escaped(texts[ref.name], ref.escaped) if ref.source is Source.RUN and ref.name in texts else match[0]
+        found = resolve(ref)
+        return match[0] if found is None else _escaped(found, ref.escaped)
 
     return _PLACEHOLDER.sub(fill, text)
 

@@ -131,12 +131,18 @@ class Store:
             self._db.execute("INSERT OR IGNORE INTO specs VALUES (?, ?)", (digest, spec))
             self._add(rest, names.PIPELINE_JOBS, PipelineState(job.state).name, digest, pipeline_name)
 
-    def add_custom_job(self, job: Message) -> None:
+    def add_custom_job(self, job: Message, pipeline_job: str = "") -> None:
         """Store a new CustomJob.
 
+        :param pipeline_job: the PipelineJob whose task it is; empty for one that a client created.
         :raises KeyError: if the name is taken.
         """
-        self._add(job, names.CUSTOM_JOBS, JobState(job.state).name, None, "")
+        self._add(job, names.CUSTOM_JOBS, JobState(job.state).name, None, pipeline_job)
+
+    def is_task(self, custom_job: str) -> bool:
+        """True for a CustomJob that is a PipelineJob's task."""
+        row = self._db.execute("SELECT pipeline_name FROM jobs WHERE name = ?", (custom_job,)).fetchone()
+        return row is not None and bool(row["pipeline_name"])
 
     def save(self, job: Message, details: Iterable[Message] = (), removed: Iterable[int] = ()) -> None:
         """Store what changed in a job: a CustomJob, or a PipelineJob without its spec.

@@ -25,6 +25,7 @@ from google.protobuf import json_format
 from google.rpc import status_pb2
 
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from airflow_provider_kedro_vertex.emulator.api import projects
 from airflow_provider_kedro_vertex.emulator.api.methods import METHODS, SERVED, Method
 from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 from tests.unit.emulator.fuzzing import CUSTOM_JOB, IDS, PARENTS, as_json, changed, noise, pipeline_jobs, words
@@ -163,7 +164,8 @@ TYPES: dict[str, Any] = {
     for name, wrapper in vars(module).items()
     if name.endswith("Request")
 } | {name: getattr(operations_pb2, name) for name in dir(operations_pb2) if name.endswith("Request")}
-PACKAGES = {"Operations": "google.longrunning"}
+TYPES["GetProjectRequest"] = type(projects.request())
+PACKAGES = {"Operations": "google.longrunning", "Projects": "google.cloud.resourcemanager.v3"}
 
 
 def grpc_request(chance: random.Random) -> tuple[str, bytes]:

@@ -179,7 +179,7 @@ def test_both_protocols_with_tls(tmp_path: Path) -> None:
     with VertexEmulator({"image": Noop(0)}, data=tmp_path / "data", tls=True) as emulator:
         assert emulator.ca is not None
         assert stat.S_IMODE((tmp_path / "data" / "server.key").stat().st_mode) == 0o600
-        assert sorted(path.name for path in (tmp_path / "data").glob("*.pem")) == ["ca.pem", "server.pem"]
+        assert sorted(path.name for path in (tmp_path / "data").glob("*.pem")) == ["ca.pem", "roots.pem", "server.pem"]
         context = ssl.create_default_context(cafile=emulator.ca)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         for host in ("127.0.0.1", "localhost"):

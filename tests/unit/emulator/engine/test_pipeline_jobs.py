@@ -255,6 +255,32 @@ def test_an_optional_input_without_a_value_is_null(emulator: Emulator) -> None:
     assert json.loads(emulator.script.works[0].argv[2]) == {"labels": None, "n": 1}
 
 
+def test_the_executor_input_in_a_default_is_filled(emulator: Emulator) -> None:
+    """As Google's ``create_custom_training_job_from_component`` has it: escaped, in a list that becomes JSON."""
+    words = ["{{$.json_escape[1]}}", "{{$.inputs.parameters['r']}}", "{{$.other}}"]
+    parameters = {
+        "pools": {"parameterType": "LIST", "defaultValue": [{"args": words}]},
+        "r": {"parameterType": "STRING"},
+    }
+    made = spec({"a": []}, parameters=parameters)
+    args = made["deploymentSpec"]["executors"]["exec-a"]["container"]["args"]
+    args += ["{{$.inputs.parameters['pools']}}", "{{$.inputs.parameters['r']}}"]
+    del made["root"]["dag"]["tasks"]["a"]["inputs"]["parameters"]["pools"]
+
+    async def scenario() -> None:
+        emulator.create(made, {"r": "{{$}}"})
+        await emulator.until("a")
+        await emulator.end("a")
+        await emulator.done()
+
+    run(scenario())
+    pools, given = emulator.script.works[0].argv[2:]
+    ((executor_input, *rest),) = (pool["args"] for pool in json.loads(pools))
+    assert json.loads(executor_input)["inputs"]["parameterValues"]["r"] == "{{$}}"
+    # What a client gives passes through untouched.
+    assert (rest, given) == (["{{$}}", "{{$.other}}"], "{{$}}")
+
+
 def test_the_jobs_own_names_are_filled_in_arguments_and_defaults_and_not_in_values(emulator: Emulator) -> None:
     names_ = ("google_cloud_project_id", "google_cloud_location", "service_account", "network")
     text = " ".join(f"{{{{$.pipeline_{name}}}}}" for name in names_)
