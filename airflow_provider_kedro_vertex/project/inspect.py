@@ -41,7 +41,7 @@ _IMPORT_FAILED = IMPORT_ERROR_MESSAGE.partition("{module}")[0]
 
 
 def inspect_project(path: Path, env: str | None = None, runtime_params: Mapping[str, Any] | None = None) -> Manifest:
-    """Inspect a Kedro project: every registered pipeline, the datasets they use, parameters and ``vertexai.yml``.
+    """Inspect a Kedro project: every registered pipeline that has nodes, their datasets, parameters, ``vertexai.yml``.
 
     Kedro keeps one project for each process; inspecting configures it, and one process can inspect one project of a
     package name. What the project prints or logs goes to stderr or nowhere, never to stdout.
@@ -65,7 +65,8 @@ def inspect_project(path: Path, env: str | None = None, runtime_params: Mapping[
         variables = variables_read(conf, config, os.environ)
         parameters = describe_parameters(conf.load("parameters"), conf.written("parameters"), left_open)
         catalog = conf.load("catalog", required=True)
-        pipelines = {name: _pipeline(name, value) for name, value in _registered(metadata).items()}
+        described = (_pipeline(name, value) for name, value in _registered(metadata).items())
+        pipelines = {pipeline.name: pipeline for pipeline in described if pipeline.nodes}
         datasets = resolve_datasets(
             _dataset_names(pipelines.values()),
             catalog,
@@ -116,6 +117,11 @@ def _filled(params: Mapping[str, Any], names: Iterable[str], read: Iterable[str]
     """Runtime parameters with ``<NAME>`` for some more, but for those in which others are."""
     alone = [name for name in names if not any(other.startswith(f"{name}.") for other in read)]
     return merge(nested({name: placeholder(name) for name in alone}), params)
+
+
+def pipelines_without_nodes() -> tuple[str, ...]:
+    """The pipelines that the inspected project registers and that its manifest leaves out, since they have no nodes."""
+    return tuple(name for name, pipeline in registered_pipelines.items() if pipeline is not None and not pipeline.nodes)
 
 
 @contextlib.contextmanager

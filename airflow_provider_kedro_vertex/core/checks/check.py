@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.checks.container import GROUP, Mode, check_container
 from airflow_provider_kedro_vertex.core.checks.data import check_data
-from airflow_provider_kedro_vertex.core.checks.findings import Finding
+from airflow_provider_kedro_vertex.core.checks.findings import Finding, Level, Summary, first_and_more, some
 from airflow_provider_kedro_vertex.core.checks.settings import check_settings, missing
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
-from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan, build_plan
+from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan, build_plan, makers
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.machines import choose
@@ -29,8 +29,20 @@ MAX_SPEC_BYTES = 10 * 1024 * 1024 - 256 * 1024
 #: What gRPC clients accept for one message by default: above it, other tools cannot read the job back.
 LARGE_SPEC_BYTES = 4 * 1024 * 1024
 
-#: A finding, and the group that it is about.
-Found = tuple[Finding, "str | None"]
+_LEVELS: Sequence[Level] = ("error", "warning", "note")
+_ALONE = Summary(
+    "{count} registered pipelines cannot run alone, since others make in memory what they take: {names}.",
+    "Run them as part of a pipeline that makes all of it, or declare those datasets in the catalog.",
+)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A finding, and what it was found in: None for the whole project, or the whole pipeline."""
+
+    finding: Finding
+    pipeline: str | None = None
+    group: NodeGroup | None = None
 
 
 def check(
@@ -43,8 +55,7 @@ def check(
     :param spec: the plan, compiled, if it is at hand.
     :return: in the order of the codes.
     """
-    settings = check_settings(manifest, plan.config)
-    return _merged([*((finding, None) for finding in settings), *_in_plan(manifest, plan, mode, spec)])
+    return _merged([*map(_Found, check_settings(manifest, plan.config)), *_in_plan(manifest, plan, mode, spec)])
 
 
 def check_pipelines(
@@ -56,39 +67,97 @@ def check_pipelines(
 ) -> tuple[Finding, ...]:
     """As :func:`check`, for pipelines that perhaps cannot be planned: then that is a finding too."""
     config = config or manifest.config
-    found: list[Found] = [(finding, None) for finding in (*missing(config), *check_settings(manifest, config))]
-    if config.root:
-        for pipeline in pipelines:
-            try:
-                found += _in_plan(manifest, build_plan(manifest, pipeline, config, selection), mode)
-            except KedroVertexError as error:
-                found += [(Finding.of(each), None) for each in error.each()]
-    return _merged(found)
+    return _merged(_in_pipelines(manifest, dict.fromkeys(pipelines, True), config, selection, mode))
 
 
-def _in_plan(manifest: Manifest, plan: Plan, mode: Mode, spec: Mapping[str, Any] | None = None) -> Iterator[Found]:
+def check_project(
+    manifest: Manifest, config: RunConfig | None = None, mode: Mode = "pipeline_job"
+) -> tuple[Finding, ...]:
+    """As :func:`check_pipelines`, for each registered pipeline that has nodes, ``__default__`` first.
+
+    A pipeline that takes what another one makes in memory gets one warning that it cannot run alone, unless
+    ``schedules`` names it.
+    """
+    config = config or manifest.config
+    names = [name for name, pipeline in manifest.pipelines.items() if pipeline.nodes]
+    meant = {name: name == DEFAULT_PIPELINE or name in config.schedules for name in names}
+    ordered = dict(sorted(meant.items(), key=lambda item: item[0] != DEFAULT_PIPELINE))
+    return _merged(_in_pipelines(manifest, ordered, config, None, mode))
+
+
+def _in_pipelines(
+    manifest: Manifest, pipelines: Mapping[str, bool], config: RunConfig, selection: Selection | None, mode: Mode
+) -> Iterator[_Found]:
+    """Check pipelines.
+
+    :param pipelines: by name, and whether each is meant to run alone.
+    """
+    yield from (_Found(finding) for finding in (*missing(config), *check_settings(manifest, config)))
+    made = makers(manifest)
+    for pipeline, alone in pipelines.items() if config.root else ():
+        try:
+            plan = build_plan(manifest, pipeline, config, selection)
+        except KedroVertexError as error:
+            yield from (_Found(Finding.of(each), pipeline) for each in error.each())
+            continue
+        found = [*_in_plan(manifest, plan, mode)]
+        taken = {} if alone else {each.finding.dataset: each.finding for each in found if _is_made(each.finding, made)}
+        yield from (each for each in found if each.finding not in taken.values())
+        if taken:
+            yield _Found(_not_alone(pipeline, list(taken.values()), made), pipeline)
+
+
+def _is_made(finding: Finding, made: Mapping[str, str]) -> bool:
+    return finding.code == "KV003" and finding.dataset in made
+
+
+def _not_alone(pipeline: str, taken: Sequence[Finding], made: Mapping[str, str]) -> Finding:
+    names = [finding.dataset or "" for finding in taken]
+    others = list(dict.fromkeys(made[name] for name in names))
+    return Finding(
+        "KV027",
+        "warning",
+        f"Pipeline {pipeline!r} cannot run alone: it takes {some(names)}, which other pipelines make in memory (node "
+        f"{some(others)}).",
+        "Run it as part of a pipeline that makes them too, or declare them in the catalog.",
+        nodes=tuple(dict.fromkeys(node for finding in taken for node in finding.nodes)),
+        summary=_ALONE,
+    )
+
+
+def _in_plan(manifest: Manifest, plan: Plan, mode: Mode, spec: Mapping[str, Any] | None = None) -> Iterator[_Found]:
     groups = [*plan.groups, *([plan.exit_group] if plan.exit_group else [])]
     for group in groups:
-        yield from ((finding, group.name) for finding in check_container(group, mode))
+        yield from (_Found(finding, plan.pipeline, group) for finding in check_container(group, mode))
     rest = [_machines(groups, plan.config.region), check_data(manifest, plan, groups)]
     rest.append(_size(plan, spec) if mode == "pipeline_job" else _account(plan.config))
-    yield from ((finding, None) for findings in rest for finding in findings)
+    yield from (_Found(finding, plan.pipeline) for findings in rest for finding in findings)
 
 
-def _merged(found: Iterable[Found]) -> tuple[Finding, ...]:
-    """Make one finding of what several groups have in common; it names the first of them and how many more."""
-    owners: dict[Finding, dict[str, None]] = defaultdict(dict)
-    for finding, group in found:
-        owners[finding].update({} if group is None else {group: None})
-    named = [
-        replace(finding, message=finding.message.replace(GROUP, _first(list(groups))))
-        for finding, groups in owners.items()
-    ]
-    return tuple(sorted(named, key=lambda finding: (finding.code, finding.message)))
+def _merged(found: Iterable[_Found]) -> tuple[Finding, ...]:
+    """Make one finding of what is said of one dataset, or of several groups or pipelines, in the order of the codes.
+
+    Of a dataset the gravest is told: where a part of a pipeline runs alone, it may look like an input or a result.
+    """
+    same: dict[object, list[_Found]] = defaultdict(list)
+    for each in found:
+        finding = each.finding
+        same[("dataset", finding.dataset) if finding.dataset else finding].append(each)
+    return tuple(sorted(map(_together, same.values()), key=lambda finding: (finding.code, finding.message)))
 
 
-def _first(groups: list[str]) -> str:
-    return f"{groups[0]!r} and {len(groups) - 1} more" if len(groups) > 1 else f"{''.join(groups)!r}"
+def _together(found: Sequence[_Found]) -> Finding:
+    level, code = min((_LEVELS.index(each.finding.level), each.finding.code) for each in found)
+    gravest = [each for each in found if (_LEVELS.index(each.finding.level), each.finding.code) == (level, code)]
+    told = max(gravest, key=lambda each: len(each.finding.nodes)).finding
+    groups = dict.fromkeys(each.group.name for each in gravest if each.group)
+    nodes = [node for each in gravest for node in (each.group.nodes if each.group else each.finding.nodes)]
+    return replace(
+        told,
+        message=told.message.replace(GROUP, first_and_more(list(groups))),
+        nodes=tuple(dict.fromkeys(nodes)),
+        pipelines=tuple(dict.fromkeys(each.pipeline for each in gravest if each.pipeline)),
+    )
 
 
 def _account(config: RunConfig) -> Iterator[Finding]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
 
-from airflow_provider_kedro_vertex.core.checks.findings import Finding
+from airflow_provider_kedro_vertex.core.checks.findings import Finding, Level, Summary, first_and_more, some
 from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan, makers
 from airflow_provider_kedro_vertex.core.project.graph import dataset
 from airflow_provider_kedro_vertex.core.project.manifest import UNDECLARED, Dataset, Manifest, Node
@@ -15,28 +16,82 @@ from airflow_provider_kedro_vertex.core.project.selection import pipeline_names
 _SHARED_FOLDERS = ("/gcs/", "/mnt/nfs/", "/mnt/lustre/")
 #: What to do about data that does not leave its container.
 _SHARE = "Give it a gs:// path, take it out of the catalog so that it is handed on below root, or group these nodes."
+_SHARE_ALL = "Give them a gs:// path, take them out of the catalog, or group these nodes."
 
 #: What to do about a server that no container reaches.
 _REACH = "Give it the address of a server that the containers reach."
 
+#: How findings read that are made for many datasets.
+_LOCAL = Summary("{count} datasets{below} are written and read by containers of their own: {names}.", _SHARE_ALL)
+_PICKLED = Summary(
+    "{count} memory datasets of the catalog are pickled to storage between containers: {names}.",
+    "If one cannot be pickled, group its nodes.",
+)
+_NOWHERE = Summary(
+    "{count} inputs are kept nowhere, and no node of the run makes them: {names}.",
+    "Declare them in the catalog, or select the nodes that make them.",
+)
+_LOST = Summary(
+    "{count} results{below} are local files, which are lost with the container: {names}.", "Give them a gs:// path."
+)
+_IN_IMAGE = Summary(
+    "{count} inputs{below} are local files, which must be in the image: {names}.",
+    "Give those a gs:// path that change more often than the image.",
+)
+
+
+@dataclass
+class _Use:
+    """One dataset of a plan: who writes and who reads it, under whatever transcoding.
+
+    :param items: as the catalog describes it, once for each name that nodes call it by; those that write come first.
+    :param written_as: the name that it is written by, with its transcoding; None if it is an input of the run.
+    :param writer: the name of the group that writes it.
+    :param writers: the nodes that write it.
+    :param readers: the nodes that read it, with the names that they read it by.
+    :param elsewhere: the groups that read it in other containers than the one that wrote it.
+    """
+
+    items: dict[str, Dataset] = field(default_factory=dict)
+    written_as: str | None = None
+    writer: str | None = None
+    writers: list[str] = field(default_factory=list)
+    readers: dict[str, str] = field(default_factory=dict)
+    elsewhere: dict[str, None] = field(default_factory=dict)
+
 
 def check_data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> Iterator[Finding]:
-    """Check the datasets of a plan."""
-    described: dict[str, list[Dataset]] = defaultdict(list)
-    for name, item in manifest.datasets.items():
-        described[dataset(name)].append(item)
+    """Check the datasets of a plan: what is found of one has all nodes that read or write it."""
+    made_elsewhere = makers(manifest) if plan.shares_data else ()
+    for name, use in _uses(manifest, plan, groups).items():
+        yield from _transcoding(name, use)
+        if use.writer is None:
+            yield from _input(name, use, made_elsewhere)
+        elif use.elsewhere:
+            yield from _crossing(name, use)
+        elif not use.readers:
+            yield from _result(name, use)
+
+
+def _uses(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> dict[str, _Use]:
     nodes = _nodes(manifest, plan)
-    maker = {dataset(output): group.name for group in groups for name in group.nodes for output in nodes[name].outputs}
-    made_as = {dataset(output): output for group in groups for name in group.nodes for output in nodes[name].outputs}
-    elsewhere = makers(manifest) if plan.shares_data else ()
-    taken = {dataset(name) for group in groups for node in group.nodes for name in nodes[node].inputs}
-    for group in groups:
-        for name in group.inputs:
-            for item in described[name]:
-                yield from _crossing(item, maker.get(name), group.name)
-        for name in group.nodes:
-            yield from _ends(nodes[name], described, maker, taken, elsewhere)
-            yield from _transcoding(nodes[name], manifest, made_as)
+    members = [(group, nodes[name]) for group in groups for name in group.nodes]
+    uses: dict[str, _Use] = {}
+    for group, node in members:
+        for output in node.outputs:
+            use = uses.setdefault(dataset(output), _Use())
+            use.items[output] = manifest.datasets[output]
+            use.written_as, use.writer = output, group.name
+            use.writers.append(node.name)
+    for group, node in members:
+        for taken in node.inputs:
+            if taken in manifest.datasets:
+                use = uses.setdefault(dataset(taken), _Use())
+                use.items.setdefault(taken, manifest.datasets[taken])
+                use.readers.setdefault(node.name, taken)
+                if dataset(taken) in group.inputs:
+                    use.elsewhere[group.name] = None
+    return uses
 
 
 def _nodes(manifest: Manifest, plan: Plan) -> dict[str, Node]:
@@ -46,107 +101,107 @@ def _nodes(manifest: Manifest, plan: Plan) -> dict[str, Node]:
     return {node.name: node for pipeline in pipelines for node in pipeline.nodes}
 
 
-def _crossing(item: Dataset, maker: str | None, taker: str) -> Iterator[Finding]:
-    between = f"is written by {maker!r} and read by {taker!r}, which run in containers of their own"
-    if item.scope == "local" and not _is_shared(item):
-        yield Finding(
-            "KV001",
-            "warning" if item.runtime_params else "error",
-            f"Dataset {item.name!r} {_place(item)} {between}.",
-            _set_by(item) or (_REACH if _is_server(item) else _SHARE),
-        )
-    elif item.scope == "memory" and item.location is not None:
-        yield Finding(
-            "KV002",
-            "error",
-            f"Dataset {item.name!r} at {item.location!r}, in memory, {between}.",
-            _SHARE,
-        )
-    elif item.scope == "memory" and item.type != UNDECLARED:
-        yield Finding(
-            "KV002",
-            "note",
-            f"Dataset {item.name!r}, a {item.type} of the catalog, {between}: it is pickled to storage between them.",
-            "If it cannot be pickled, group these nodes.",
-        )
+def _crossing(name: str, use: _Use) -> Iterator[Finding]:
+    between = (
+        f"is written by {use.writer!r} and read by {some(list(use.elsewhere))}, which run in containers of their own"
+    )
+    for item in use.items.values():
+        if _is_own_disk(item):
+            message = f"Dataset {name!r} {_place(item)} {between}."
+            fix = _set_by(item) or (_REACH if _is_server(item) else _SHARE)
+            level: Level = "warning" if item.runtime_params else "error"
+            yield _finding("KV001", level, message, fix, name, use, item, None if item.runtime_params else _LOCAL)
+            return
+        if item.scope == "memory" and item.location is not None:
+            message = f"Dataset {name!r} at {item.location!r}, in memory, {between}."
+            yield _finding("KV002", "error", message, _SHARE, name, use, item, _LOCAL)
+            return
+        if item.scope == "memory" and item.type != UNDECLARED:
+            message = (
+                f"Dataset {name!r}, a {item.type} of the catalog, {between}: it is pickled to storage between them."
+            )
+            fix = "If it cannot be pickled, group these nodes."
+            yield _finding("KV002", "note", message, fix, name, use, item, _PICKLED)
+            return
 
 
-def _ends(
-    node: Node,
-    described: Mapping[str, list[Dataset]],
-    maker: Collection[str],
-    taken: Collection[str],
-    elsewhere: Collection[str],
-) -> Iterator[Finding]:
-    """Check a node's inputs from outside of the run, and its outputs that nobody in the run takes.
+def _input(name: str, use: _Use, made_elsewhere: Collection[str]) -> Iterator[Finding]:
+    """Check a dataset from outside of the run.
 
-    :param elsewhere: what other jobs, which share their data with this run, may make in memory.
+    :param made_elsewhere: what other jobs, which share their data with this run, may make in memory.
     """
-    for name in map(dataset, node.inputs):
-        for item in described[name] if name not in maker else ():
-            if _is_server(item):
-                yield Finding(
-                    "KV005",
-                    "warning",
-                    f"Dataset {name!r}, an input of node {node.name!r}, is {_server(item)}.",
-                    _REACH,
-                )
-            elif item.scope == "memory" and name not in elsewhere:
-                yield Finding(
+    what = f"Dataset {name!r}, an input of node {first_and_more([*use.readers])}, is"
+    for item in use.items.values():
+        if _is_server(item):
+            yield _finding("KV005", "warning", f"{what} {_server(item)}.", _REACH, name, use, item)
+            return
+        if item.scope == "memory" and name not in made_elsewhere:
+            message = f"{what} kept nowhere, and no node of the run makes it."
+            fix = "Declare it in the catalog, or select the node that makes it."
+            yield _finding("KV003", "error", message, fix, name, use, item, _NOWHERE)
+            return
+        if _is_own_disk(item):
+            fix = "Give it a gs:// path if it changes more often than the image."
+            message = f"{what} {_file(item)}: it must be in the image."
+            yield _finding("KV005", "note", message, fix, name, use, item, _IN_IMAGE)
+            return
+
+
+def _result(name: str, use: _Use) -> Iterator[Finding]:
+    """Check a dataset that nobody in the run reads."""
+    what = f"Dataset {name!r}, an output of node {first_and_more(use.writers)}, is"
+    for item in use.items.values():
+        if _is_server(item):
+            yield _finding("KV004", "warning", f"{what} {_server(item)}.", _REACH, name, use, item)
+        elif _is_own_disk(item):
+            message = f"{what} {_file(item)}: it is lost with the container."
+            yield _finding("KV004", "warning", message, "Give it a gs:// path.", name, use, item, _LOST)
+
+
+def _transcoding(name: str, use: _Use) -> Iterator[Finding]:
+    """Check that a dataset which is loaded under another name than it was made with is kept where both names say."""
+    made = use.written_as
+    for node, loaded in use.readers.items():
+        for each in (loaded, made) if made not in (None, loaded) else ():
+            item = use.items[each or ""]
+            if item.scope == "memory":
+                yield _finding(
                     "KV003",
                     "error",
-                    f"Dataset {name!r}, an input of node {node.name!r}, is kept nowhere, and no node of the run "
-                    "makes it.",
-                    "Declare it in the catalog, or select the node that makes it.",
-                )
-            elif item.scope == "local" and not _is_shared(item):
-                yield Finding(
-                    "KV005",
-                    "note",
-                    f"Dataset {name!r}, an input of node {node.name!r}, is {_file(item)}: it must be in the image.",
-                    "Give it a gs:// path if it changes more often than the image.",
-                )
-    for name in map(dataset, node.outputs):
-        for item in described[name] if name not in taken else ():
-            if _is_server(item):
-                yield Finding(
-                    "KV004",
-                    "warning",
-                    f"Dataset {name!r}, an output of node {node.name!r}, is {_server(item)}.",
-                    _REACH,
-                )
-            elif item.scope == "local" and not _is_shared(item):
-                yield Finding(
-                    "KV004",
-                    "warning",
-                    f"Dataset {name!r}, an output of node {node.name!r}, is {_file(item)}: it is lost with the "
-                    "container.",
-                    "Give it a gs:// path.",
-                )
-
-
-def _transcoding(node: Node, manifest: Manifest, made_as: Mapping[str, str]) -> Iterator[Finding]:
-    """Check that a dataset which is loaded under another name than it was made with is kept where both names say.
-
-    :param made_as: how the run's nodes name what they make, by the name without transcoding.
-    """
-    for name in node.inputs:
-        made = made_as.get(dataset(name), name)
-        for each in (name, made) if made != name else ():
-            item = manifest.datasets.get(each)
-            if item is None or item.scope == "memory":
-                yield Finding(
-                    "KV003",
-                    "error",
-                    f"Dataset {dataset(name)!r} is made as {made!r} and loaded as {name!r}, by node {node.name!r}, but "
+                    f"Dataset {name!r} is made as {made!r} and loaded as {loaded!r}, by node {node!r}, but "
                     f"{each!r} is kept in memory alone: nothing is there to be loaded under the other name.",
-                    f"Declare {made!r} and {name!r} in the catalog with one filepath.",
+                    f"Declare {made!r} and {loaded!r} in the catalog with one filepath.",
+                    name,
+                    use,
+                    item,
                 )
-                break
+                return
 
 
-def _is_shared(item: Dataset) -> bool:
-    return (item.location or "").startswith(_SHARED_FOLDERS)
+def _finding(
+    code: Literal["KV001", "KV002", "KV003", "KV004", "KV005"],
+    level: Level,
+    message: str,
+    fix: str,
+    name: str,
+    use: _Use,
+    item: Dataset,
+    summary: Summary | None = None,
+) -> Finding:
+    return Finding(
+        code,
+        level,
+        message,
+        fix,
+        dataset=name,
+        nodes=tuple(dict.fromkeys((*use.writers, *use.readers))),
+        location=item.location,
+        summary=None if _is_server(item) else summary,
+    )
+
+
+def _is_own_disk(item: Dataset) -> bool:
+    return item.scope == "local" and not (item.location or "").startswith(_SHARED_FOLDERS)
 
 
 def _set_by(item: Dataset) -> str:

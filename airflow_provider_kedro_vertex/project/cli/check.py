@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import inspected, show
+from airflow_provider_kedro_vertex.project.cli.output import STDOUT, inspected, lines, problems_as_lines, write_file
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.checks.container import Mode
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
 )
+@options.output("File to write the report to; - is the terminal.", default="-")
 @options.env
 @click.pass_context
 def command(
@@ -41,6 +43,7 @@ def command(
     mode: Mode,
     strict: bool,
     form: str,
+    output: Path,
     env: str | None,
 ) -> None:
     """Find what would fail on Vertex AI before it costs money.
@@ -52,15 +55,27 @@ def command(
 
     found = _found(context.obj, pipelines, image, params, mode, env)
     wrong = errors(found, strict)
-    if form == "json":
-        report = {"ok": not wrong, "strict": strict, "findings": [finding.to_dict() for finding in found]}
+    told = [*lines(found, with_pipelines=len(pipelines) != 1)]
+    report = {"ok": not wrong, "strict": strict, "findings": [finding.to_dict() for finding in found]}
+    if output != STDOUT:
+        with problems_as_lines():
+            text = (
+                json.dumps(report, indent=1) if form == "json" else "\n".join([*map(click.unstyle, told), _sum(found)])
+            )
+            write_file(output, f"{text}\n")
+    elif form == "json":
         click.echo(json.dumps(report, indent=1))
-    else:
-        show(found)
-        counts = [f"{_count(found, level)} {level}s" for level in ("error", "warning", "note")]
-        advice = f" To understand one: kedro vertex explain {found[0].code}" if found else ""
-        click.echo(f"{'Failed' if wrong else 'Passed'}: {', '.join(counts)}.{advice}", err=bool(wrong))
+    if output != STDOUT or form == "text":
+        for line in told:
+            click.echo(line, err=True)
+        click.echo(f"{'Failed' if wrong else 'Passed'}: {_sum(found)}", err=bool(wrong))
     context.exit(1 if wrong else 0)
+
+
+def _sum(found: tuple[Finding, ...]) -> str:
+    counts = [f"{_count(found, level)} {level}s" for level in ("error", "warning", "note")]
+    advice = f" To understand one: kedro vertex explain {found[0].code}" if found else ""
+    return f"{', '.join(counts)}.{advice}"
 
 
 def _count(findings: tuple[Finding, ...], level: str) -> int:
@@ -75,13 +90,23 @@ def _found(
     mode: Mode,
     env: str | None,
 ) -> tuple[Finding, ...]:
-    from airflow_provider_kedro_vertex.core.checks.check import check_pipelines
+    from airflow_provider_kedro_vertex.core.checks.check import check_pipelines, check_project
     from airflow_provider_kedro_vertex.core.checks.findings import Finding
 
     try:
+        from airflow_provider_kedro_vertex.project.inspect import pipelines_without_nodes
+
         manifest = inspected(metadata.project_path, env, params)
         config = manifest.config.overridden({"image": image})
     except KedroVertexError as error:
         return tuple(map(Finding.of, error.each()))
-    names = pipelines or tuple(name for name, each in manifest.pipelines.items() if each.nodes)
-    return check_pipelines(manifest, names, config, mode=mode)
+    if pipelines:
+        return check_pipelines(manifest, pipelines, config, mode=mode)
+    return (*check_project(manifest, config, mode), *map(_left_out, pipelines_without_nodes()))
+
+
+def _left_out(pipeline: str) -> Finding:
+    from airflow_provider_kedro_vertex.core.checks.findings import Finding
+
+    message = f"Pipeline {pipeline!r} has no nodes, so it is left out."
+    return Finding("KV021", "note", message, "Give it some, or do not register it.", pipelines=(pipeline,))

@@ -92,11 +92,23 @@ def make_folder_of(target: Path) -> None:
 
 
 def show(findings: Iterable[Finding]) -> None:
-    """Say what the checks found on stderr, a line for each; colours on a terminal."""
-    for finding in findings:
+    """Say what the checks found on stderr, a line for each, and for many of one kind; colours on a terminal."""
+    for line in lines(findings):
+        click.echo(line, err=True)
+
+
+def lines(findings: Iterable[Finding], with_pipelines: bool = False) -> Iterator[str]:
+    """Put findings into words, a line for each, and for many of one kind.
+
+    :param with_pipelines: name the pipelines in which each was found.
+    """
+    from airflow_provider_kedro_vertex.core.checks.findings import some, summarized
+
+    for finding in summarized(findings):
         level = click.style(f"{finding.code} {finding.level}", fg=_COLORS[finding.level], bold=True)
-        said = f"{finding.message} {finding.fix}".strip()
-        click.echo(f"{level}: {said}", err=True)
+        named = not finding.pipelines or repr(finding.pipelines[0]) in finding.message
+        found_in = f"In {some(finding.pipelines)}." if with_pipelines and not named else ""
+        yield " ".join(part for part in (f"{level}:", finding.message, finding.fix, found_in) if part)
 
 
 def refuse_errors(manifest: Manifest, plan: Plan, spec: Mapping[str, Any] | None = None) -> None:

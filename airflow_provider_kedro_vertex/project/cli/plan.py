@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines, show
+from airflow_provider_kedro_vertex.project.cli.output import STDOUT, inspected, problems_as_lines, show, write_file
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.settings.filters import Selection
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
 )
 @options.params
+@options.output("File to write; - is stdout.", default="-")
 @options.slices
 @options.env
 @click.pass_obj
@@ -32,6 +34,7 @@ def command(
     grouping: str | None,
     form: str,
     params: tuple[str, ...],
+    output: Path,
     selection: Selection | None,
     env: str | None,
 ) -> None:
@@ -52,4 +55,7 @@ def command(
         )
         table = plan_table(plan, alone)
         show(left_open(manifest))
-    click.echo(json.dumps(table.to_dict(), indent=1) if form == "json" else table.to_text(), nl=form == "json")
+        text = json.dumps(table.to_dict(), indent=1) + "\n" if form == "json" else table.to_text()
+        if output != STDOUT:
+            write_file(output, text)
+    click.echo(text if output == STDOUT else f"Wrote {output}: {len(plan.groups)} node groups\n", nl=False)

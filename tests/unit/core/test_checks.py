@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex.core.checks.check import MAX_SPEC_BYTES, check, check_pipelines
+from airflow_provider_kedro_vertex.core.checks.check import MAX_SPEC_BYTES, check, check_pipelines, check_project
 from airflow_provider_kedro_vertex.core.checks.container import Mode, may_be_secret
-from airflow_provider_kedro_vertex.core.checks.findings import CODES, Finding, errors, refuse
+from airflow_provider_kedro_vertex.core.checks.findings import CODES, Finding, errors, refuse, summarized
 from airflow_provider_kedro_vertex.core.checks.settings import check_settings
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.plan.plan import build_plan
@@ -69,7 +69,10 @@ def test_a_local_file_between_two_containers() -> None:
 
 def test_a_transcoded_local_file_between_two_containers() -> None:
     nodes = Node("make", (), ("rows@a",)), Node("take", ("rows@b",), ())
-    assert [line[:5] for line in found(*nodes, datasets={"rows@a": LOCAL, "rows@b": LOCAL})] == ["KV001", "KV001"]
+    assert found(*nodes, datasets={"rows@a": LOCAL, "rows@b": LOCAL}) == [
+        "KV001 error: Dataset 'rows' at the local path 'data/rows.csv' is written by 'make' and read by 'take', "
+        "which run in containers of their own."
+    ]
 
 
 def test_a_transcoded_dataset_that_is_kept_in_memory() -> None:
@@ -127,6 +130,85 @@ def test_files_of_the_container_and_of_the_image() -> None:
         "KV005 note: Dataset 'rows', an input of node 'take', is the local file 'data/rows.csv': it must be in "
         "the image."
     ]
+
+
+def of_pipelines(manifest: Manifest, **pipelines: tuple[Node, ...]) -> Manifest:
+    made = {name: Pipeline(name, nodes) for name, nodes in pipelines.items()}
+    return dataclasses.replace(manifest, pipelines={**made, **manifest.pipelines})
+
+
+def test_one_finding_for_a_dataset_with_its_nodes_and_pipelines() -> None:
+    readers = [Node(f"take_{number}", ("rows",), ()) for number in range(5)]
+    manifest = manifest_of(MAKE, *readers, datasets={"rows": LOCAL})
+    # Alone, the parts would lose the dataset with the container, and look for it in the image.
+    manifest = of_pipelines(manifest, all=(MAKE, *readers[:2]), making=(MAKE,), taking=(readers[0],))
+    (finding,) = check_project(manifest)
+    assert (finding.code, finding.dataset, finding.location) == ("KV001", "rows", "data/rows.csv")
+    assert "written by 'make' and read by 'take_0', 'take_1', 'take_2' and 2 more" in finding.message
+    assert finding.nodes == ("make", *(node.name for node in readers))
+    assert finding.pipelines == ("__default__", "all")
+    assert [(each.code, each.pipelines) for each in check_pipelines(manifest, ["taking"])] == [("KV005", ("taking",))]
+
+
+def test_a_pipeline_that_takes_what_another_one_makes_in_memory() -> None:
+    manifest = of_pipelines(manifest_of(MAKE, TAKE), empty=(), part=(TAKE, Node("score", ("rows", "nowhere"), ())))
+    manifest = dataclasses.replace(manifest, datasets={**manifest.datasets, "nowhere": Dataset("nowhere", "x")})
+    alone, nowhere = sorted(check_project(manifest), key=lambda finding: finding.level, reverse=True)
+    assert (alone.code, alone.level, alone.pipelines, alone.nodes) == ("KV027", "warning", ("part",), ("take", "score"))
+    assert alone.message == (
+        "Pipeline 'part' cannot run alone: it takes 'rows', which other pipelines make in memory (node 'make')."
+    )
+    # What no pipeline makes is wrong wherever it is taken.
+    assert (nowhere.code, nowhere.level, nowhere.dataset) == ("KV003", "error", "nowhere")
+    asked = check_pipelines(manifest, ["part"])
+    assert [(each.code, each.level, each.dataset) for each in asked] == [
+        ("KV003", "error", "nowhere"),
+        ("KV003", "error", "rows"),
+    ]
+    scheduled = RunConfig.from_dict({**SETTINGS, "schedules": {"part": {"cron_expression": "0 4 * * *"}}})
+    assert [each.code for each in check_project(manifest, scheduled)] == ["KV003", "KV003"]
+
+
+def test_many_findings_of_one_kind_are_told_as_one() -> None:
+    nodes = [Node(f"make_{number}", (), (f"rows_{number}",)) for number in range(30)]
+    nodes += [Node(f"take_{number}", (f"rows_{number}",), ()) for number in range(26)]
+    places = {f"rows_{number}": f"data/0{number % 2}_raw/{number}.csv" for number in range(28)}
+    places |= {"rows_28": "out/28.csv", "rows_29": "out/29.csv"}
+    manifest = manifest_of(*nodes, datasets={name: ("x.Rows", place, "local") for name, place in places.items()})
+    findings = check_project(manifest)
+    assert len(findings) == 30
+    told = [f"{finding.code}: {finding.message} {finding.fix}" for finding in summarized(findings)]
+    assert told[0] == (
+        "KV001: 26 datasets below data/ are written and read by containers of their own: 'rows_0', 'rows_1', 'rows_10' "
+        "and 23 more. Give them a gs:// path, take them out of the catalog, or group these nodes."
+    )
+    # Two below a folder are told one by one.
+    assert [line[:25] for line in told[1:]] == [f"KV004: Dataset 'rows_{number}'," for number in (26, 27, 28, 29)]
+    assert len(summarized(findings)[0].nodes) == 52
+    with pytest.raises(ConfigError, match="26 datasets below data/") as refused:
+        refuse(findings)
+    assert len(refused.value.each()) == 1
+
+
+def test_a_project_of_hundreds_of_nodes_fits_on_two_screens() -> None:
+    pipelines: dict[str, tuple[Node, ...]] = {}
+    for part in range(30):
+        names = [f"p{part}_{number}" for number in range(28)]
+        pipelines[f"part_{part}"] = tuple(
+            Node(f"n_{name}", (names[at - 1],) if at else (f"p{part - 1}_27",) if part else (), (name,))
+            for at, name in enumerate(names)
+        )
+    nodes = tuple(node for each in pipelines.values() for node in each)
+    kinds = (("x.Rows", "data/{}.csv", "local"), ("MemoryDataset", None, "memory"), ("x.Rows", "out/{}.csv", "local"))
+    datasets = {}
+    for at, node in enumerate(nodes):
+        kind, place, scope = kinds[at % 3]
+        datasets[node.outputs[0]] = (kind, place and place.format(at), scope)
+    manifest = of_pipelines(manifest_of(*nodes, datasets=datasets), **pipelines)
+    findings = check_project(manifest)
+    assert len(nodes) == 840
+    assert len(findings) > 800
+    assert len(summarized(findings)) <= 10
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "file:///mlruns", "sqlite:///x.db", "http://localhost:5000"])
@@ -336,6 +418,9 @@ def test_a_finding_as_json() -> None:
         "level": "error",
         "message": "A.",
         "fix": "B.",
+        "dataset": None,
+        "nodes": [],
+        "pipelines": [],
         "page": "https://airflow-provider-kedro-vertex.readthedocs.io/en/stable/checks/#kv001",
     }
 

@@ -46,6 +46,7 @@ PROJECT = {
     "conf/base/parameters.yml": "ratio: 0.25\ncount: 3\nmode: fast\nnested: {deep: [1], flag: true}\nnothing: null\n",
 }
 VERTEXAI = "conf/base/vertexai.yml"
+LEFT_OUT = "KV021 note: Pipeline 'empty' has no nodes, so it is left out. Give it some, or do not register it."
 CONFIGURED = {
     **PROJECT,
     VERTEXAI: "project_id: shop-project\nregion: europe-west1\nrun_config:\n  image: r.test/shop:1\n  root: shop\n",
@@ -71,7 +72,7 @@ def test_init_check_and_compile_pass_without_an_edit(make_project: MakeProject, 
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == f"Wrote {VERTEXAI}\nSet the image, then: kedro vertex check\n"
     done = vertex(project, "check", "--strict")
-    assert (done.exit_code, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr) == (0, f"{LEFT_OUT}\n")
     assert done.stdout == "Passed: 0 errors, 0 warnings, 0 notes.\n"
     done = vertex(project, "compile", "-o", str(tmp_path / "p.yaml"))
     assert (done.exit_code, done.stderr) == (0, "")
@@ -148,7 +149,7 @@ def test_explain_names_the_closest_code(make_project: MakeProject, vertex: Verte
     assert (done.exit_code, "There is no code 'KV07'. Did you mean 'KV" in done.stderr) == (2, True)
 
 
-COUNTS = "0 errors, 2 warnings, 0 notes. To understand one: kedro vertex explain KV007"
+COUNTS = "0 errors, 2 warnings, 1 notes. To understand one: kedro vertex explain KV007"
 
 
 def test_check_tells_levels_by_lines_json_and_exit_codes(make_project: MakeProject, vertex: Vertex) -> None:
@@ -158,7 +159,8 @@ def test_check_tells_levels_by_lines_json_and_exit_codes(make_project: MakeProje
         0,
         f"Passed: {COUNTS}\n",
     )
-    image, selector = done.stderr.splitlines()
+    image, selector, left_out = done.stderr.splitlines()
+    assert left_out == LEFT_OUT
     assert image.startswith("KV007 warning: The image 'r.test/shop' of 'clean_up'")
     assert selector == (
         "KV014 warning: resources.clean_pu matches no node and no tag of any registered pipeline. Did you mean "
@@ -173,7 +175,7 @@ def test_check_tells_levels_by_lines_json_and_exit_codes(make_project: MakeProje
     done = vertex(project, "check", "--strict", "--format", "json", "--image", "r.test/shop:1")
     report = json.loads(done.stdout)
     assert (done.exit_code, report["ok"], report["strict"]) == (1, False, True)
-    assert [finding["code"] for finding in report["findings"]] == ["KV014"]
+    assert [finding["code"] for finding in report["findings"]] == ["KV014", "KV021"]
     assert (
         report["findings"][0]["page"] == "https://airflow-provider-kedro-vertex.readthedocs.io/en/stable/checks/#kv014"
     )
@@ -181,6 +183,52 @@ def test_check_tells_levels_by_lines_json_and_exit_codes(make_project: MakeProje
     # The manifest is written all the same, and warns.
     done = vertex(project, "manifest", "-o", str(project / "m.json"))
     assert (done.exit_code, done.stderr.splitlines()) == (0, [selector])
+
+
+PARTS = """
+from kedro.pipeline import node, pipeline
+
+def copy(*values):
+    return values
+
+def register_pipelines():
+    load = pipeline([node(copy, "raw", "rows", name="load"), node(copy, "rows", "table", name="tabulate")])
+    train = pipeline([node(copy, ["table", "rows"], "model", name="train")])
+    return {"train": train, "__default__": load + train, "unfinished": pipeline([])}
+"""
+
+
+def test_check_groups_what_pipelines_have_in_common(make_project: MakeProject, vertex: Vertex, tmp_path: Path) -> None:
+    catalog = "".join(f"{name}: {{type: pandas.CSVDataset, filepath: data/{name}.csv}}\n" for name in ("raw", "rows"))
+    parts = {"src/{package}/pipeline_registry.py": PARTS, "conf/base/catalog.yml": catalog}
+    project, file = make_project({**CONFIGURED, **parts}), tmp_path / "check.json"
+    done = vertex(project, "check", "--format", "json", "-o", str(file))
+    assert (done.exit_code, done.stdout) == (1, "")
+    found = json.loads(file.read_text(encoding="utf-8"))["findings"]
+    assert [(each["code"], each["level"], each["dataset"], each["nodes"], each["pipelines"]) for each in found] == [
+        ("KV001", "error", "rows", ["load", "tabulate", "train"], ["__default__"]),
+        ("KV005", "note", "raw", ["load"], ["__default__"]),
+        ("KV027", "warning", None, ["train"], ["train"]),
+        ("KV021", "note", None, [], ["unfinished"]),
+    ]
+    lines = done.stderr.splitlines()
+    assert len(lines) == 5
+    assert lines[0].endswith("or group these nodes. In '__default__'.")
+    assert "'unfinished' has no nodes" in lines[3]
+    done = vertex(project, "check", "-p", "train")
+    assert [line[:11] for line in done.stderr.splitlines()] == ["KV003 error", "KV005 note:", "Failed: 1 e"]
+    done = vertex(project, "check", "-o", str(tmp_path / "none" / "x"))
+    assert (done.exit_code, "Cannot write" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
+def test_a_plan_may_go_to_a_file(make_project: MakeProject, vertex: Vertex, tmp_path: Path) -> None:
+    project, file = make_project(CONFIGURED), tmp_path / "plan.json"
+    done = vertex(project, "plan", "--format", "json", "-o", str(file))
+    assert (done.exit_code, done.stdout) == (
+        0,
+        f"Wrote {file}: {len(json.loads(file.read_text())['groups'])} node groups\n",
+    )
+    assert vertex(project, "plan", "--format", "json").stdout == file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, Pr
 from airflow_provider_kedro_vertex.core.plan.plan import build_plan
 from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.core.project.manifest import Dataset, Node, Parameter, Project
-from airflow_provider_kedro_vertex.project.inspect import inspect_project
+from airflow_provider_kedro_vertex.project.inspect import inspect_project, pipelines_without_nodes
 from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
 
 MakeProject = Callable[..., Path]
@@ -31,8 +31,7 @@ def test_everything_of_a_project_is_in_its_manifest(shop: Path) -> None:
     assert manifest.project == Project("Small Shop", shop.name, "1.0.0")
     assert manifest.env is None
 
-    assert sorted(manifest.pipelines) == ["__default__", "empty", "nowhere", "training"]
-    assert manifest.pipelines["empty"].nodes == ()
+    assert sorted(manifest.pipelines) == ["__default__", "nowhere", "training"]
     assert manifest.pipelines["__default__"].nodes == (
         Node(
             "features.daily.join",
@@ -135,7 +134,7 @@ def test_no_network_is_used(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     for name in ("connect", "connect_ex", "sendto"):
         monkeypatch.setattr(socket.socket, name, refuse)
-    assert len(inspect_project(shop).pipelines) == 4
+    assert len(inspect_project(shop).pipelines) == 3
 
 
 def test_a_project_without_configuration_of_ours(make_project: MakeProject) -> None:
@@ -175,7 +174,8 @@ def register_pipelines():
 def test_a_subpackage_without_pipelines_stays_a_warning(make_project: MakeProject) -> None:
     project = make_project({REGISTRY: FIND % "", "src/{package}/pipelines/common/__init__.py": ""})
     with pytest.warns(UserWarning, match="does not expose a 'create_pipeline' function"):
-        assert set(inspect_project(project).pipelines) == {"__default__"}
+        assert set(inspect_project(project).pipelines) == set()
+    assert pipelines_without_nodes() == ("__default__",)
 
 
 def test_names_that_collide_are_told_when_they_are_planned(make_project: MakeProject) -> None:

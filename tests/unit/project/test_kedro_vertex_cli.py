@@ -31,7 +31,7 @@ def test_the_commands_of_kedros_own_command_line(shop: Path, run: Run, tmp_path:
     done = run("-m", "kedro", "vertex", "manifest", "-o", str(file), cwd=shop)
     assert (done.returncode, done.stderr.splitlines()[-1:]) == (0, ["a project may print when it is imported"])
     manifest = manifests.read(file)
-    assert done.stdout == f"Wrote {file}: 4 pipelines, 6 nodes, {manifest.digest[:19]}\n"
+    assert done.stdout == f"Wrote {file}: 3 pipelines, 6 nodes, {manifest.digest[:19]}\n"
 
     done = run("-m", "kedro", "vertex", "compile", "-p", "training", "-o", str(spec_file), cwd=shop)
     assert done.returncode == 0
@@ -93,7 +93,7 @@ def test_stdout_holds_the_file_and_nothing_else(shop: Path, run: Run, vertex: Ve
     result = vertex(shop, "manifest", "-o", "-")
     assert result.exit_code == 0
     manifest = manifests.loads(result.stdout, "stdout")
-    assert result.stderr.splitlines()[-1] == f"Wrote stdout: 4 pipelines, 6 nodes, {manifest.digest[:19]}"
+    assert result.stderr.splitlines()[-1] == f"Wrote stdout: 3 pipelines, 6 nodes, {manifest.digest[:19]}"
     assert json.loads(vertex(shop, "compile", "-o", "-").stdout) == pipeline_spec(build_plan(manifest))
 
     done = run(*INSPECT, str(shop), "-o", "-", cwd=shop.parent, KEDRO_LOGGING_CONFIG="")
@@ -215,7 +215,7 @@ def test_a_missing_option_is_a_wrong_use(shop: Path, tmp_path: Path, run: Run, v
 def test_the_folder_to_inspect_may_be_anywhere(shop: Path, tmp_path: Path, run: Run) -> None:
     done = run(*INSPECT, shop.name, "-o", "m.json", cwd=shop.parent)
     assert done.returncode == 0
-    assert done.stdout.startswith(f"Wrote {tmp_path}/m.json: 4 pipelines, 6 nodes, sha256:")
+    assert done.stdout.startswith(f"Wrote {tmp_path}/m.json: 3 pipelines, 6 nodes, sha256:")
     assert manifests.read(tmp_path / "m.json").project.name == "Small Shop"
 
 
