@@ -73,7 +73,7 @@ def test_init_check_and_compile_pass_without_an_edit(make_project: MakeProject, 
     assert done.stdout == f"Wrote {VERTEXAI}\nSet the image, then: kedro vertex check\n"
     done = vertex(project, "check", "--strict")
     assert (done.exit_code, done.stderr) == (0, f"{LEFT_OUT}\n")
-    assert done.stdout == "Passed: 0 errors, 0 warnings, 0 notes.\n"
+    assert done.stdout == "Passed: 0 errors, 0 warnings, 1 notes. To understand one: kedro vertex explain KV021\n"
     done = vertex(project, "compile", "-o", str(tmp_path / "p.yaml"))
     assert (done.exit_code, done.stderr) == (0, "")
     spec = yaml.safe_load((tmp_path / "p.yaml").read_text())
