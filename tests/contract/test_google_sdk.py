@@ -99,7 +99,8 @@ faulthandler.dump_traceback_later(240, exit=True)
 aiplatform.init(project="demo-project", location="europe-west1")
 # The first one makes the bucket, and the second one finds it and asks whose it is.
 for name in ("first", "second"):
-    job = aiplatform.PipelineJob(display_name=name, template_path=sys.argv[1], enable_caching=False)
+    # By itself the SDK names jobs by the second.
+    job = aiplatform.PipelineJob(display_name=name, template_path=sys.argv[1], job_id=name, enable_caching=False)
     job.submit()
     job.wait()
     assert job.state.name == "PIPELINE_STATE_SUCCEEDED", job.state

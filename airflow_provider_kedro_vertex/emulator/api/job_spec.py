@@ -13,14 +13,18 @@ from airflow_provider_kedro_vertex.emulator.resources.protos import Message
 
 _SPEC = "custom_job.job_spec"
 
+BOOT_DISK_TYPES = ("pd-ssd", "pd-standard", "hyperdisk-balanced")
+"""The values that DiskSpec.boot_disk_type documents."""
 MOST_POOLS = 4
 """The worker pools that a job may have: primary, workers, parameter servers and evaluators."""
 MOST_REPLICAS = 100
 """The replicas of one job, which all run on this machine."""
 
 
-def check(job: Message) -> None:
+def check(job: Message, location: str) -> None:
     """Check a CustomJob as a client sent it.
+
+    :param location: the one in which it is created.
 
     :raises ApiError: INVALID_ARGUMENT with every field that is wrong; UNIMPLEMENTED for what is not run here.
     """
@@ -28,6 +32,7 @@ def check(job: Message) -> None:
         *names.display_name_faults(job.display_name, "custom_job.display_name"),
         *names.label_faults(job.labels, "custom_job.labels"),
         *names.form_faults(job.job_spec.service_account, job.job_spec.network, _SPEC),
+        *names.encryption_faults(job, location, "custom_job"),
         *_spec_faults(job.job_spec),
     ]
     if not job.display_name:
@@ -81,6 +86,12 @@ def _pool_faults(pool: Message, persistent: bool, path: str) -> list[Violation]:
         faults.append(Violation(f"{path}.machine_spec.machine_type", "is required."))
     if bool(machine.accelerator_type) != (machine.accelerator_count > 0):
         faults.append(Violation(f"{path}.machine_spec", "accelerator_type and accelerator_count go together."))
+    disk = pool.disk_spec
+    if disk.boot_disk_type and disk.boot_disk_type not in BOOT_DISK_TYPES:
+        allowed = ", ".join(BOOT_DISK_TYPES)
+        faults.append(
+            Violation(f"{path}.disk_spec.boot_disk_type", f'"{disk.boot_disk_type[:50]}" is none of {allowed}.')
+        )
     if pool.HasField("container_spec"):
         faults += _container_faults(pool.container_spec, path)
     elif not pool.HasField("python_package_spec"):

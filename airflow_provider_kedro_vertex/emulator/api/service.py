@@ -102,7 +102,7 @@ class Service:
 
     def create_pipeline_job(self, request: Message) -> Message:
         """``PipelineService.CreatePipelineJob``."""
-        names.location(request.parent)
+        _, location = names.location(request.parent)
         job = without(request.pipeline_job, *_OUTPUT_ONLY)
         if not job.HasField("pipeline_spec") and job.template_uri:
             raise unimplemented("Downloading a template_uri (send its pipeline_spec)")
@@ -111,6 +111,7 @@ class Service:
             *names.display_name_faults(job.display_name, "pipeline_job.display_name"),
             *names.label_faults(job.labels, "pipeline_job.labels"),
             *names.form_faults(job.service_account, job.network, "pipeline_job"),
+            *names.encryption_faults(job, location, "pipeline_job"),
         ]
         if not job.HasField("pipeline_spec"):
             faults.append(Violation(SPEC_PATH, "is required."))
@@ -219,9 +220,9 @@ class Service:
 
     def create_custom_job(self, request: Message) -> Message:
         """``JobService.CreateCustomJob``: its worker pools are run; see :mod:`.job_spec`."""
-        names.location(request.parent)
+        _, location = names.location(request.parent)
         job = without(request.custom_job, *_CUSTOM_JOB_OUTPUT_ONLY)
-        job_spec.check(job)
+        job_spec.check(job, location)
         job.name = f"{request.parent}/{names.CUSTOM_JOBS}/{names.generated_number()}"
         self._custom_jobs.submit(job)
         return self._custom_job(job.name)

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, invalid_argument
 
@@ -17,7 +18,9 @@ _NUMBER = re.compile(r"[0-9]{1,19}")
 _PARENT = re.compile(
     r"projects/(?P<project>[a-z0-9][-a-z0-9.:]{0,61}[a-z0-9])/locations/(?P<location>[a-z][-a-z0-9]{1,61})"
 )
-_NETWORK = re.compile(r"projects/[^/]+/global/networks/[^/]+")
+# PipelineJob.network: "Where {project} is a project number, as in 12345, and {network} is a network name."
+_NETWORK = re.compile(r"projects/[0-9]+/global/networks/[^/]+")
+_KMS_KEY = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 _SERVICE_ACCOUNT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _BUCKET_PATH = re.compile(r"gs://[a-z0-9][-a-z0-9._]{1,220}[a-z0-9](/[^\s?#]*)?")
 
@@ -134,9 +137,23 @@ def form_faults(service_account: str, network: str, field: str) -> list[Violatio
     if service_account and not _SERVICE_ACCOUNT.fullmatch(service_account):
         faults.append(Violation(f"{field}.service_account", f'"{_cut(service_account)}" is no service account email.'))
     if network and not _NETWORK.fullmatch(network):
-        form = "projects/{project}/global/networks/{network}"
+        form = "projects/{project number}/global/networks/{network}"
         faults.append(Violation(f"{field}.network", f'"{_cut(network)}" is not of the form {form}.'))
     return faults
+
+
+def encryption_faults(job: Any, location: str, field: str) -> list[Violation]:
+    """Check the key of a job's ``encryption_spec``, if it has one: its form, and that it is in the job's location."""
+    if not job.HasField("encryption_spec"):
+        return []
+    key, path = job.encryption_spec.kms_key_name, f"{field}.encryption_spec.kms_key_name"
+    match = _KMS_KEY.fullmatch(key)
+    if match is None:
+        form = "projects/{project}/locations/{location}/keyRings/{ring}/cryptoKeys/{key}"
+        return [Violation(path, f'"{_cut(key)}" is not of the form {form}.')]
+    if match["location"] != location:
+        return [Violation(path, f'The key is in "{_cut(match["location"])}", and the job in "{location}".')]
+    return []
 
 
 def is_bucket_path(uri: str) -> bool:

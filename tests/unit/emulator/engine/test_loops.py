@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.executors.base import Outcome
+from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 from airflow_provider_kedro_vertex.emulator.resources.errors import Code
 from tests.unit.emulator.engine.test_pipeline_jobs import FAILED, Crash, Emulator
 from tests.unit.emulator.engine.test_pipeline_jobs import emulator as emulator
 from tests.unit.emulator.scripted import run
-from tests.unit.emulator.specs import container_spec, nested_spec
+from tests.unit.emulator.specs import PARENT, body, container_spec, nested_spec
 
 
 def loop_spec(items: str = "[1, 2, 3]", limit: int = 0, retry: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -232,3 +237,20 @@ def test_a_dag_that_waits_for_another_try_gets_it_after_a_crash(tmp_path: Path) 
         assert after.state == "SUCCEEDED"
 
     run(scenario())
+
+
+def test_a_loop_over_a_thousand_items(tmp_path: Path) -> None:
+    with VertexEmulator(noop=Noop(0), data=tmp_path) as emulator:
+        made = body(loop_spec(json.dumps(list(range(1000)))))
+        name = requests.post(f"{emulator.url}/v1/{PARENT}/pipelineJobs", json=made, timeout=120).json()["name"]
+        deadline = time.monotonic() + 300
+        while (job := requests.get(f"{emulator.url}/v1/{name}", timeout=120).json())["state"] not in (
+            "PIPELINE_STATE_SUCCEEDED",
+            "PIPELINE_STATE_FAILED",
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+    assert job["state"] == "PIPELINE_STATE_SUCCEEDED"
+    tasks = job["jobDetail"]["taskDetails"]
+    assert len(tasks) == 1002
+    assert {task["state"] for task in tasks} == {"SUCCEEDED"}

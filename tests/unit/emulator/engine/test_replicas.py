@@ -132,6 +132,7 @@ PYTHON = {"machineSpec": {"machineType": "n"}, "replicaCount": 1, "pythonPackage
         ([pool("a"), pool("b", containerSpec={})], "[1].container_spec.image_uri", Code.INVALID_ARGUMENT),
         ([pool("a"), {}, {}, {}, {}], "worker_pool_specs", Code.INVALID_ARGUMENT),
         ([{}, pool("b")], "[0].replica_count", Code.INVALID_ARGUMENT),
+        ([pool("a", diskSpec={"bootDiskType": "floppy"})], "[0].disk_spec.boot_disk_type", Code.INVALID_ARGUMENT),
         ([pool("a"), pool("b", 100)], "", Code.UNIMPLEMENTED),
         ([pool("a"), PYTHON], "", Code.UNIMPLEMENTED),
     ],

@@ -6,6 +6,7 @@ import pytest
 
 from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError
+from airflow_provider_kedro_vertex.emulator.resources.protos import PipelineJob
 
 
 @pytest.mark.parametrize(
@@ -102,3 +103,32 @@ def test_no_labels(labels: dict[str, str]) -> None:
 )
 def test_bucket_paths(uri: str, right: bool) -> None:
     assert names.is_bucket_path(uri) is right
+
+
+@pytest.mark.parametrize(
+    ("network", "good"),
+    [
+        ("", True),
+        ("projects/12345/global/networks/vpc", True),
+        ("projects/my-project/global/networks/vpc", False),
+        ("vpc", False),
+    ],
+)
+def test_a_network_is_named_by_the_projects_number(network: str, good: bool) -> None:
+    assert (not names.form_faults("", network, "job")) == good
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k", ""),
+        ("my-key", "is not of the form"),
+        ("projects/p/locations/us-central1/keyRings/r/cryptoKeys/k", 'in "us-central1", and the job in "europe-west1"'),
+    ],
+)
+def test_a_key_is_in_the_jobs_location(key: str, said: str) -> None:
+    job = PipelineJob(encryption_spec={"kms_key_name": key})
+    faults = names.encryption_faults(job, "europe-west1", "pipeline_job")
+    assert [fault.field for fault in faults] == (["pipeline_job.encryption_spec.kms_key_name"] if said else [])
+    assert all(said in fault.description for fault in faults)
+    assert names.encryption_faults(PipelineJob(), "europe-west1", "pipeline_job") == []
