@@ -13,6 +13,7 @@ from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT
 from airflow_provider_kedro_vertex.project.conf import Conf
+from airflow_provider_kedro_vertex.project.parameters import PRIVATE_ENV
 from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
 
 
@@ -45,14 +46,16 @@ def forwarded(config: RunConfig, environment: Mapping[str, str]) -> RunConfig:
 def variables_read(conf: Conf, config: RunConfig, environment: Mapping[str, str]) -> tuple[str, ...]:
     """Find the environment variables that give a container's configuration its values.
 
-    Left out is a variable with a default that is not set here: the containers take the default too.
+    Left out is a variable with a default that is not set here, since the containers take the default too, and what
+    files of the environment ``local`` read, which Kedro's template keeps out of repositories and images.
     """
     return tuple(
         sorted(
             {
                 name
                 for key in _kinds_in_container(conf, config)
-                for _, content in conf.written(key)
+                for env, content in conf.written(key)
+                if env != PRIVATE_ENV
                 for name, has_default in variables_in(content)
                 if name in environment or not has_default
             }

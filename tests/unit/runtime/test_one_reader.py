@@ -219,6 +219,7 @@ def test_variables_that_the_containers_need(shop: Project) -> None:
     files = {
         "conf/base/catalog.yml": f"# ${{oc.env:OLD_PLACE}}\n{catalog}",
         "conf/base/credentials.yml": "db: {password: '${oc.env:DB_PASSWORD}'}\n",
+        "conf/local/credentials.yml": "mine: {password: '${oc.env:MY_PASSWORD}'}\n",
         "conf/base/vertexai.yml": "region: ${oc.env:REGION_OF_CI}\n",
     }
     project = with_files(shop, files).with_variables(PLACE="a", SET="b", REGION_OF_CI="r")
