@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-airflow2 coverage lint format docs bench prices pictures constraints clean
+.PHONY: help demo up test test-airflow2 test-matrix compatibility coverage lint format docs bench prices pictures constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ test: .venv/.ready .venv-mlflow/.ready ## Run every test on Airflow 3
 test-airflow2: .venv-airflow2/.ready ## Run the same tests on Airflow 2.11, but for those of MLflow, which know no Airflow
 	.venv-airflow2/bin/python -m pytest -n 2 tests/unit tests/contract
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target .venv-airflow2/tests/airflow .venv-airflow2/tests/e2e
+
+test-matrix: .venv/.ready ## Run what depends on versions on each pair of them in constraints/matrix
+	$(BIN)/python -m tools.matrix
+
+compatibility: .venv/.ready ## The same, and write the results into docs/compatibility.md
+	$(BIN)/python -m tools.matrix --write
 
 .venv/tests/% .venv-airflow2/tests/%:
 	$(firstword $(subst /, ,$@))/bin/python -m pytest $(addprefix tests/,$(subst +, ,$*))
@@ -68,7 +74,7 @@ prices: .venv/.ready ## Write the estimated prices of machines from tools/machin
 pictures: .venv/.ready ## Take the pictures in docs/images again (needs Chromium)
 	PICTURES=docs/images $(BIN)/python -m pytest tests/e2e -m browser
 
-constraints: .venv/.ready ## Pin today's newest releases that agree with constraints/*.in
+constraints: .venv/.ready ## Pin today's newest releases that agree with constraints/*.in and constraints/matrix/*.in
 	$(foreach airflow,airflow-2 airflow-3,$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal \
 	  --python-version 3.11 $(foreach extra,$(subst $(comma), ,$(EXTRAS)) mlflow,--extra $(extra)) \
 	  --constraint constraints/$(airflow).in --output-file constraints/$(airflow).txt \
@@ -77,6 +83,10 @@ constraints: .venv/.ready ## Pin today's newest releases that agree with constra
 	  --output-file constraints/docs.txt --no-header --no-annotate --no-emit-index-url
 	$(BIN)/uv pip compile constraints/kedro-vertexai.in --quiet --upgrade --universal --python-version 3.11 \
 	  --output-file constraints/kedro-vertexai.txt --no-header --no-annotate --no-emit-index-url
+	$(foreach pair,$(basename $(wildcard constraints/matrix/*.in)),$(BIN)/uv pip compile pyproject.toml --quiet --upgrade \
+	  --python-version $(lastword $(subst -, ,$(pair))) $(if $(findstring -floors-,$(pair)),--resolution lowest-direct) \
+	  $(foreach extra,$(if $(findstring /kedro-,$(pair)),kfp,airflow) kedro runtime emulator example test,--extra $(extra)) \
+	  --constraint $(pair).in --output-file $(pair).txt --no-header --no-annotate --no-emit-index-url &&) true
 
 clean: ## Remove the environments and everything that the other targets made
 	rm -rf .venv .venv-* .coverage .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

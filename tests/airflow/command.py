@@ -15,7 +15,7 @@ def airflow_command(environment: dict[str, str], *arguments: str, check: bool = 
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=600,
+        timeout=1800,
     )
     assert done.returncode == 0 or not check, done.stdout
     return done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -12,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import tomllib
 
 from airflow_provider_kedro_vertex import project as kedro_side
 
@@ -209,7 +209,7 @@ def vertex(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("KEDRO_ENV", raising=False)
 
     def command(project: Path, *arguments: str, **environment: str) -> Result:
-        package = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["kedro"]["package_name"]
+        (package,) = re.findall(r'^package_name = "(.+)"$', (project / "pyproject.toml").read_text(), re.MULTILINE)
         with monkeypatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
