@@ -208,6 +208,8 @@ def _pipeline(name: str, pipeline: Any) -> Pipeline:
             Node(node.name, tuple(node.inputs), tuple(node.outputs), tuple(sorted(node.tags)), node.namespace)
             for node in pipeline.nodes
         ),
+        # By its name: kedro-mlflow need not be installed.
+        logs_model=type(pipeline).__name__ == "PipelineML",
     )
 
 

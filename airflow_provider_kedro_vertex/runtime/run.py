@@ -31,7 +31,12 @@ from airflow_provider_kedro_vertex.core.settings.runtime_settings import Runtime
 from airflow_provider_kedro_vertex.runtime import resolver
 from airflow_provider_kedro_vertex.runtime.config.providers import generated_config
 from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import provide_kedro_vertexai_modules
-from airflow_provider_kedro_vertex.runtime.mlflow.plugin import PACKAGE, shared_mlflow_run, uses_mlflow
+from airflow_provider_kedro_vertex.runtime.mlflow.plugin import (
+    PACKAGE,
+    check_model_pipeline,
+    shared_mlflow_run,
+    uses_mlflow,
+)
 from airflow_provider_kedro_vertex.runtime.mlflow.status import last_nodes
 from airflow_provider_kedro_vertex.runtime.node_group.boundary import node_group
 from airflow_provider_kedro_vertex.runtime.node_group.hooks import GroupHooks
@@ -83,6 +88,7 @@ def run(request: Request, progress: Progress) -> None:
     """
     project = _bootstrap()
     pipeline, is_only_one_loaded = _find_pipeline(request.pipelines, request.nodes)
+    check_model_pipeline(pipeline, request.nodes)
     group = node_group(
         pipeline.nodes,
         request.nodes,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_kedro_vertex.core.jobs.identity import run_key
-from tests.mlflow.servers import Mlflow, Run
+from tests.mlflow.servers import PYTHON, Mlflow, Run
 from tests.unit.runtime.containers import Project, wait_for
 
 JUDGE = "judge.strict"
@@ -231,3 +231,35 @@ def test_the_runs_of_several_data_scopes_stand_below_one_that_shows_how_all_ende
     for node in ("train", JUDGE, "report"):
         second.succeed(node)
     assert statuses() == ("FINISHED", ["FINISHED", "FINISHED"])
+
+
+def test_processes_that_a_node_starts_log_into_the_run(server: Mlflow, tracked: Project) -> None:
+    tracked.succeed("log_apart", pipeline="apart", params={"size": 7})
+    run = the_run(server, tracked)
+    assert run.metrics["apart"] == 7
+    assert run.status == "FINISHED"
+    assert tracked.stored_value("apart") != run.id, "a run inside of the node is one of its own"
+
+
+def test_a_pipeline_that_logs_a_model_needs_one_container(server: Mlflow, tracked: Project) -> None:
+    inspected = (
+        "from pathlib import Path; from airflow_provider_kedro_vertex.project.inspect import inspect_project\n"
+        "print(sorted(name for name, each in inspect_project(Path()).pipelines.items() if each.logs_model))"
+    )
+    told = subprocess.check_output([PYTHON, "-c", inspected], cwd=tracked.path, text=True)
+    assert told.splitlines()[-1] == "['ml']"
+
+    part = tracked.run("instances", pipeline="ml")
+    assert part.code == 2
+    assert "pipeline_ml_factory" in part.last["error"]
+    assert "but fit run elsewhere. Set run_config.grouping to pipeline" in part.last["error"]
+    assert server.runs(tracked.context.run_key) == []
+
+    with (tracked.path / "conf/base/catalog.yml").open("a") as catalog:
+        for name in ("instances", "fitted"):
+            catalog.write(f"{name}:\n  type: json.JSONDataset\n  filepath: data/{name}.json\n")
+    tracked.succeed("instances", "fit", pipeline="ml")
+    run = the_run(server, tracked)
+    assert run.status == "FINISHED"
+    models = server.call("logged-models/search", {"experiment_ids": [run.body["info"]["experiment_id"]]})["models"]
+    assert ("tracked_model", run.id) in [(each["info"]["name"], each["info"]["source_run_id"]) for each in models]

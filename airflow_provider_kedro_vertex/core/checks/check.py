@@ -20,6 +20,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexEr
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan, build_plan, makers
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest
+from airflow_provider_kedro_vertex.core.project.selection import pipeline_names
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.machines import choose
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
@@ -129,7 +130,7 @@ def _in_plan(manifest: Manifest, plan: Plan, mode: Mode, spec: Mapping[str, Any]
     groups = [*plan.groups, *([plan.exit_group] if plan.exit_group else [])]
     for group in groups:
         yield from (_Found(finding, plan.pipeline, group) for finding in check_container(group, mode))
-    rest = [_machines(groups, plan.config.region), check_data(manifest, plan, groups)]
+    rest = [_machines(groups, plan.config.region), check_data(manifest, plan, groups), _models(manifest, plan)]
     rest.append(_size(plan, spec) if mode == "pipeline_job" else _account(plan.config))
     yield from (_Found(finding, plan.pipeline) for findings in rest for finding in findings)
 
@@ -169,6 +170,22 @@ def _account(config: RunConfig) -> Iterator[Finding]:
             "the Compute Engine default account.",
             "Set run_config.service_account.",
         )
+
+
+def _models(manifest: Manifest, plan: Plan) -> Iterator[Finding]:
+    names = pipeline_names(manifest, plan.pipeline)
+    for name in names if len(names) == 1 else ():  # Kedro makes a plain pipeline of several
+        pipeline = manifest.pipeline(name)
+        together = {node for group in plan.groups[:1] for node in group.nodes}
+        if pipeline.logs_model and not together >= {node.name for node in pipeline.nodes}:
+            yield Finding(
+                "KV015",
+                "error",
+                f"Pipeline {name!r} is made by kedro-mlflow's pipeline_ml_factory, which logs the model when one "
+                "process has run all of its nodes, but not all of them run in one container.",
+                "Set run_config.grouping to pipeline and run all of it, or register its training nodes as a plain "
+                "pipeline too and run that.",
+            )
 
 
 def _machines(groups: Iterable[NodeGroup], region: str | None) -> Iterator[Finding]:

@@ -89,10 +89,15 @@ class Node:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One registered pipeline, its nodes in Kedro's own topological order."""
+    """One registered pipeline, its nodes in Kedro's own topological order.
+
+    ``logs_model`` tells that it is made by kedro-mlflow's ``pipeline_ml_factory``, which logs a model when one process
+    has run all of its nodes.
+    """
 
     name: str
     nodes: tuple[Node, ...]
+    logs_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -232,7 +237,8 @@ def _content(manifest: Manifest) -> dict[str, Any]:
                         **({} if node.group is None else {"group": node.group}),
                     }
                     for node in pipeline.nodes
-                ]
+                ],
+                **({"logs_model": True} if pipeline.logs_model else {}),
             }
             for name, pipeline in manifest.pipelines.items()
         },
@@ -304,7 +310,11 @@ def _pipeline(name: str, value: Mapping[str, Any]) -> Pipeline:
     nodes = value.get("nodes")
     if not isinstance(nodes, list):
         raise _ShapeError(f"at pipelines.{name}.nodes: it must be a list")
-    return Pipeline(name, tuple(_node(f"pipelines.{name}.nodes[{i}]", node) for i, node in enumerate(nodes)))
+    logs_model = value.get("logs_model", False)
+    if not isinstance(logs_model, bool):
+        raise _ShapeError(f"at pipelines.{name}.logs_model: it must be true or false")
+    read = tuple(_node(f"pipelines.{name}.nodes[{i}]", node) for i, node in enumerate(nodes))
+    return Pipeline(name, read, logs_model)
 
 
 def _node(where: str, value: Any) -> Node:

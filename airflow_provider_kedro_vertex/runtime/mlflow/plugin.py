@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kedro.config import AbstractConfigLoader, MissingConfigException
 from kedro.framework.project import settings
+from kedro.pipeline import Pipeline
 
 from airflow_provider_kedro_vertex.configuration.reader import MLFLOW, load
+from airflow_provider_kedro_vertex.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.runtime.mlflow.run import MlflowRun
@@ -37,6 +39,25 @@ def shared_mlflow_run(used: bool, create: Callable[[], MlflowRun]) -> Iterator[l
         run.ended(error)
         raise
     run.ended(None)
+
+
+def check_model_pipeline(pipeline: Pipeline, nodes: Collection[str]) -> None:
+    """Refuse to run a part of a pipeline of kedro-mlflow's ``pipeline_ml_factory``.
+
+    It logs the model when one session has run all of its nodes, and cannot be made of a part of them.
+
+    :param pipeline: the pipeline as the project registers it.
+    :param nodes: the names of the nodes that this container runs.
+    :raises ConfigError: it runs not all of them.
+    """
+    others = {node.name for node in pipeline.nodes} - set(nodes)
+    if type(pipeline).__name__ == "PipelineML" and others:
+        raise ConfigError(
+            "This pipeline is made by kedro-mlflow's pipeline_ml_factory, which logs the model when one process ran "
+            f"all of its nodes, but {', '.join(sorted(others))} run elsewhere.",
+            "Set run_config.grouping to pipeline, so that all of its nodes share one container, or register its "
+            "training nodes as a plain pipeline beside it and run that.",
+        )
 
 
 def uses_mlflow(loader: Callable[[], AbstractConfigLoader]) -> bool:

@@ -192,6 +192,9 @@ class MlflowRun:
         # Its line with the run's address at each end of a run, of which there is one for each node here.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         mlflow.start_run(run_id=run_id)
+        # For processes that a node starts, which then log into this run. Not in os.environ, where it would turn the
+        # nested runs that a node itself starts into this one.
+        os.putenv("MLFLOW_RUN_ID", run_id)
         self._settle(client, run_id)
         line = {"mlflow_run_id": run_id, "mlflow_url": _url(experiment_id, run_id)}
         print(json.dumps(line), flush=True)

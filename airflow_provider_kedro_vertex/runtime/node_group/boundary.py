@@ -116,9 +116,9 @@ def node_group(
 
 
 def base_name(name: str) -> str:
-    """The dataset behind a transcoded name: Kedro takes ``table@pandas`` and ``table@spark`` for one dataset.
+    """Give the dataset behind a transcoded name: Kedro takes ``table@pandas`` and ``table@spark`` for one dataset.
 
-    ``core.graph.dataset`` says the same, and would bring the manifest's modules into each container's start.
+    ``core.project.graph.dataset`` says the same, and would bring the manifest's modules into each container's start.
     """
     return name.partition("@")[0]
 

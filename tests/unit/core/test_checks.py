@@ -88,6 +88,24 @@ def test_a_transcoded_dataset_that_is_kept_in_memory() -> None:
     assert found(Node("make", (), ("rows@a",)), Node("take", ("rows@a",), ())) == []
 
 
+def test_a_pipeline_that_logs_a_model_needs_one_container() -> None:
+    manifest = manifest_of(MAKE, TAKE)
+    logging = dataclasses.replace(
+        manifest, pipelines={"__default__": dataclasses.replace(manifest.pipelines["__default__"], logs_model=True)}
+    )
+
+    def lines(grouping: str, selection: Selection | None = None) -> list[str]:
+        config = RunConfig.from_dict({**SETTINGS, "grouping": grouping})
+        return [
+            f"{finding.code} {finding.level}"
+            for finding in check_pipelines(logging, config=config, selection=selection)
+        ]
+
+    assert lines("none") == ["KV015 error"]
+    assert lines("pipeline") == []
+    assert lines("pipeline", Selection(to_nodes=("make",))) == ["KV015 error"]
+
+
 def test_memory_between_two_containers() -> None:
     assert found(datasets={"rows": ("pandas.CSVDataset", "memory://rows.csv", "memory")}) == [
         "KV002 error: Dataset 'rows' at 'memory://rows.csv', in memory, is written by 'make' and read by 'take', which "
