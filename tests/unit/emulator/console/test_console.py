@@ -279,3 +279,24 @@ def test_the_page_is_usable_on_a_small_screen(browser: Chromium, failed: str) ->
     browser.wait_for("document.querySelector('.node.chosen')")
     assert browser.value("document.documentElement.scrollWidth") <= 420
     browser.send("Emulation.setDeviceMetricsOverride", width=1440, height=900, deviceScaleFactor=1, mobile=False)
+
+
+def test_a_loop_shows_its_iterations(emulator: VertexEmulator, browser: Chromium) -> None:
+    program = "import sys; sys.exit(sys.argv[1] == '1')"
+    spec = container_spec({"after": ["each"], "each": []}, command=["python", "-c"], args={"after": ["pass"]})
+    spec["deploymentSpec"]["executors"]["exec-each"]["container"]["args"] = [program, "{{$.inputs.parameters['x']}}"]
+    spec["components"]["comp-each"]["inputDefinitions"] = {"parameters": {"x": {"parameterType": "NUMBER_INTEGER"}}}
+    spec["root"]["dag"]["tasks"]["each"]["parameterIterator"] = {"itemInput": "x", "items": {"raw": "[0, 1, 2]"}}
+    url = create(emulator, "looping", "a loop", spec)
+    browser.open(url)
+    # They are drawn when the loop has started, in the page that is open already.
+    browser.wait_for("document.querySelectorAll('.node[data-task^=\"each.\"]').length === 3")
+    browser.wait_for("document.querySelector('.node.bad[data-task=\"each.1\"]')")
+    browser.wait_for(
+        "[...document.querySelectorAll('.node')].map((n) => n.getAttribute('aria-label')).sort().join()"
+        " === 'after: Not triggered,each-0: Succeeded,each-1: Failed,each-2: Succeeded,each: Failed'"
+    )
+    assert browser.faults() == []
+    browser.open(url)
+    browser.wait_for("document.querySelector('.node.chosen') && location.hash === '#each.1'")
+    assert browser.faults() == []
