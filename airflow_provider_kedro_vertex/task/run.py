@@ -113,9 +113,12 @@ def runtime_params(
 
 
 def _rendered(operator: BaseOperator, context: Context, name: str, value: Any) -> Any:
+    from jinja2 import TemplateError
+
     try:
         return operator.render_template(value, context)
-    except Exception as error:  # a template may call anything
+    # What another try would not mend; Airflow's own errors, such as an API server that does not answer, go on.
+    except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         fix = ""
         if context.get("logical_date") is None:
             fix = (

@@ -115,6 +115,14 @@ def test_a_template_that_fails_names_its_param_and_is_not_tried_again() -> None:
     assert isinstance(to_airflow_exception(caught.value), AirflowFailException)
 
 
+def test_a_template_that_could_not_be_rendered_now_is_tried_again() -> None:
+    def ask() -> str:
+        raise ConnectionError("the API server does not answer")
+
+    with pytest.raises(ConnectionError):
+        values({"title": "{{ ask() }}"}, ask=ask)
+
+
 def test_a_run_without_a_logical_date_is_told_what_exists_in_each_run() -> None:
     with pytest.raises(ConfigError) as caught:
         values({"title": "{{ ds }}"})
