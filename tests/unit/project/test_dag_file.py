@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import runpy
-import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.project.cron import five_fields
 from airflow_provider_kedro_vertex.project.dag_file import Entry, entries_of, new, updated
 
@@ -24,7 +24,8 @@ ORDERS = Entry("orders", "@daily", "Etc/UTC", "2026-01-01T05:00:00Z", "2027-01-0
 
 
 def test_airflow_reads_the_file(tmp_path: Path) -> None:
-    shutil.copy(GOLDEN, tmp_path / "m.json")
+    read_in_a_run = dict.fromkeys(DEFAULT.params, False)
+    manifests.write(replace(manifests.read(GOLDEN), runtime_params=read_in_a_run), tmp_path / "m.json")
     file = tmp_path / "shop.py"
     file.write_text(new('Small "Shop\\', "m.json", (DEFAULT, ORDERS)), encoding="utf-8")
     found: dict[str, Any] = runpy.run_path(str(file))
