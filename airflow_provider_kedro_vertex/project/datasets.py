@@ -28,7 +28,7 @@ _CONNECTION_KEYS = ("url", "con", "connection", "connection_string", "conn_str")
 _FILE_BACKENDS = frozenset({"duckdb", "sqlite"})
 
 # Stands in place of `credentials`, which the resolver would look up: their name, or the scope of those in the entry.
-_CREDENTIALS = "credentials of the entry"
+CREDENTIALS = "credentials of the entry"
 
 
 def resolve_datasets(
@@ -46,6 +46,17 @@ def resolve_datasets(
     :param credentials: the project's credentials as they are written; interpolations stay as they are.
     :raises ConfigError: an entry is no mapping or has no type, or a pattern is wrong.
     """
+    configs = resolve_configs(names, without_credentials(catalog), locate)
+    return {name: _dataset(name, config, project_path, credentials or {}) for name, config in configs.items()}
+
+
+def resolve_configs(names: Iterable[str], catalog: Mapping[str, Any], locate: Locate) -> dict[str, Mapping[str, Any]]:
+    """The catalog's entries of datasets by name, sorted, with Kedro's own rules for patterns.
+
+    :param catalog: without credentials, which would be looked up.
+    :param locate: says where an entry of the catalog stands.
+    :raises ConfigError: an entry is no mapping or has no type, or a pattern is wrong.
+    """
     for name, entry in catalog.items():
         if not isinstance(entry, Mapping) or not isinstance(entry.get("type"), str):
             raise ConfigError(
@@ -53,11 +64,10 @@ def resolve_datasets(
                 "{type: pandas.ParquetDataset, filepath: gs://bucket/name.parquet}."
             )
     try:
-        resolver = CatalogConfigResolver(_without_credentials(catalog), None, {"{default}": {"type": UNDECLARED}})
-        configs = {name: resolver.resolve_pattern(name) for name in sorted(names)}
+        resolver = CatalogConfigResolver(dict(catalog), None, {"{default}": {"type": UNDECLARED}})
+        return {name: resolver.resolve_pattern(name) for name in sorted(names)}
     except (DatasetError, LookupError, ValueError) as error:
         raise ConfigError(f"The catalog is wrong: {' '.join(str(error).split())}") from error
-    return {name: _dataset(name, config, project_path, credentials or {}) for name, config in configs.items()}
 
 
 def with_runtime_params(
@@ -76,15 +86,16 @@ def with_runtime_params(
     }
 
 
-def _without_credentials(config: Any) -> Any:
+def without_credentials(config: Any) -> Any:
+    """A catalog, or an entry of it, with a trace of its credentials in their place, which tells nothing of them."""
     if not isinstance(config, Mapping):
         return config
-    rest = {key: _without_credentials(value) for key, value in config.items() if key != "credentials"}
+    rest = {key: without_credentials(value) for key, value in config.items() if key != "credentials"}
     given = config.get("credentials")
     if isinstance(given, str):
-        rest[_CREDENTIALS] = {"name": given}
+        rest[CREDENTIALS] = {"name": given}
     elif location := _connection(given):
-        rest[_CREDENTIALS] = {"scope": location.scope}
+        rest[CREDENTIALS] = {"scope": location.scope}
     return rest
 
 
@@ -96,6 +107,7 @@ def _dataset(name: str, config: Mapping[str, Any], project_path: Path, credentia
         location=_from_project(location, project_path),
         scope="memory" if _in_memory(config) else location.scope,
         versioned=_versioned(config),
+        has_data=_in_memory(config) and config.get("data") is not None,
     )
 
 
@@ -114,7 +126,7 @@ def _location(config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Loca
             return parse_location(place)
         if location := _connection(at):
             return location
-        if scope := _scope_of_credentials(at.get(_CREDENTIALS), credentials):
+        if scope := _scope_of_credentials(at.get(CREDENTIALS), credentials):
             return Location(None, scope)
     # A dataset without a place is a table, an API or the like: its class knows where, and it is no file of ours.
     return Location(None, "remote")
@@ -125,7 +137,8 @@ def _nested(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     at: Any = config
     while isinstance(at, Mapping):
         yield at
-        at = at.get("dataset")
+        # KedroVertexAIMetadataDataset has the arguments of the dataset behind it apart.
+        at = at.get("base_dataset_args") or at.get("dataset")
 
 
 def _connection(config: Any) -> Location | None:

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import kedro
 from kedro.framework.project import IMPORT_ERROR_MESSAGE, settings, validate_settings
 from kedro.framework.project import pipelines as registered_pipelines
 from kedro.framework.startup import ProjectMetadata, bootstrap_project
@@ -30,13 +31,20 @@ from airflow_provider_kedro_vertex.core.jobs.parameters import merge, nested
 from airflow_provider_kedro_vertex.core.project.locations import placeholder
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.project.conf import open_conf
-from airflow_provider_kedro_vertex.project.datasets import resolve_datasets, with_runtime_params
+from airflow_provider_kedro_vertex.project.datasets import (
+    resolve_configs,
+    resolve_datasets,
+    with_runtime_params,
+    without_credentials,
+)
 from airflow_provider_kedro_vertex.project.environment import forwarded, variables_read
 from airflow_provider_kedro_vertex.project.mlflow_yml import with_tracking_uri
 from airflow_provider_kedro_vertex.project.node_groups import with_groups
 from airflow_provider_kedro_vertex.project.parameters import describe_parameters
 from airflow_provider_kedro_vertex.project.vertexai_yml import read_run_config
 
+#: Hooks that are handed the catalog before a run.
+_WITH_CATALOG = ("after_catalog_created", "before_pipeline_run")
 _IMPORT_FAILED = IMPORT_ERROR_MESSAGE.partition("{module}")[0]
 
 
@@ -80,13 +88,14 @@ def inspect_project(path: Path, env: str | None = None, runtime_params: Mapping[
             with _project_code(f"The grouping function {config.grouping.callable}", metadata.project_path):
                 pipelines = with_groups(pipelines, config.grouping)
     return Manifest(
-        project=Project(metadata.project_name, metadata.package_name, metadata.kedro_init_version),
+        project=Project(metadata.project_name, metadata.package_name, kedro.__version__),
         env=env,
         config=config,
         parameters=parameters,
         datasets=datasets,
         pipelines=pipelines,
         variables=variables,
+        hooks=_hooks_that_may_add_datasets(),
         runtime_params={name: name in left_open for name in read},
     )
 
@@ -117,6 +126,24 @@ def _filled(params: Mapping[str, Any], names: Iterable[str], read: Iterable[str]
     """Runtime parameters with ``<NAME>`` for some more, but for those in which others are."""
     alone = [name for name in names if not any(other.startswith(f"{name}.") for other in read)]
     return merge(nested({name: placeholder(name) for name in alone}), params)
+
+
+def _hooks_that_may_add_datasets() -> tuple[str, ...]:
+    hooks = [hook for hook in settings.HOOKS if any(hasattr(hook, name) for name in _WITH_CATALOG)]
+    return tuple(sorted({getattr(hook, "__name__", type(hook).__name__) for hook in hooks}))
+
+
+def dataset_configs(path: Path, env: str | None, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """The catalog's entries of some datasets, of a project that was inspected, without their credentials.
+
+    :raises ConfigError: the catalog cannot be read.
+    """
+    with _quiet():
+        conf = open_conf(path, env, {})
+        read = conf.runtime_params()
+        if read:  # their values are no part of what is looked at
+            conf = open_conf(path, env, _filled({}, read, read))
+        return resolve_configs(names, without_credentials(conf.load("catalog")), partial(conf.locate, "catalog"))
 
 
 def pipelines_without_nodes() -> tuple[str, ...]:
@@ -179,11 +206,21 @@ def _project_code(what: str, project_path: Path) -> Iterator[None]:
         if error.__cause__ is not None and str(error).startswith(_IMPORT_FAILED):
             error = error.__cause__  # find_pipelines(raise_errors=True) says only that something went wrong
         said = " ".join(str(error).split()).rstrip(".")
-        missing = isinstance(error, ModuleNotFoundError)
         raise ProjectError(
-            f"{what} cannot be loaded: {_place(error, project_path.resolve())}{type(error).__name__}: {said}."
-            f"{' Install what the project requires beside this command.' if missing else ''}"
+            f"{what} cannot be loaded: {_place(error, project_path.resolve())}{type(error).__name__}: {said}.",
+            _remedy(error),
         ) from raised
+
+
+def _remedy(error: BaseException) -> str:
+    module = (isinstance(error, ImportError) and error.name) or ""
+    if module == "kedro" or module.startswith("kedro."):
+        return (
+            f"Kedro {kedro.__version__} is installed, which does not have it (any more). Adapt the project: "
+            "https://docs.kedro.org/en/stable/about/migration/ tells what took the place of what."
+        )
+    installable = isinstance(error, ModuleNotFoundError)
+    return "Install what the project requires beside this command." if installable else ""
 
 
 def _place(error: BaseException, project_path: Path) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from airflow_provider_kedro_vertex.core.checks.container import GROUP, Mode, check_container
 from airflow_provider_kedro_vertex.core.checks.data import check_data
 from airflow_provider_kedro_vertex.core.checks.findings import Finding, Level, Summary, first_and_more, some
+from airflow_provider_kedro_vertex.core.checks.parameters import check_parameters
 from airflow_provider_kedro_vertex.core.checks.settings import check_settings, missing
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
@@ -130,7 +131,12 @@ def _in_plan(manifest: Manifest, plan: Plan, mode: Mode, spec: Mapping[str, Any]
     groups = [*plan.groups, *([plan.exit_group] if plan.exit_group else [])]
     for group in groups:
         yield from (_Found(finding, plan.pipeline, group) for finding in check_container(group, mode))
-    rest = [_machines(groups, plan.config.region), check_data(manifest, plan, groups), _models(manifest, plan)]
+    rest = [
+        _machines(groups, plan.config.region),
+        check_data(manifest, plan, groups),
+        check_parameters(manifest, plan),
+        _models(manifest, plan),
+    ]
     rest.append(_size(plan, spec) if mode == "pipeline_job" else _account(plan.config))
     yield from (_Found(finding, plan.pipeline) for findings in rest for finding in findings)
 

@@ -24,6 +24,8 @@ _SECRET_NAME = re.compile(
     r"(?:^|_)(?:TOKEN|SECRET|PASSWORD|PASSWD|API_KEY|ACCESS_KEY|PRIVATE_KEY|CREDENTIALS?)(?:_|$)", re.IGNORECASE
 )
 _USER_IN_URL = re.compile(r"://[^/@\s]+:[^/@\s]+@")
+#: What clients of storage take in place of a token: where to find one, or that there is none.
+_NO_SECRETS = frozenset({"anon", "anonymous", "browser", "cache", "cloud", "google_default", "none"})
 _TELEMETRY = ("DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY")
 #: Set by the containers themselves, so that a value of ``env`` would be lost.
 _OWN_VARIABLES = frozenset({"GCP_PROJECT_ID", "GCP_REGION", "KEDRO_CONFIG_JOB_NAME", "KEDRO_CONFIG_RUN_ID"})
@@ -90,7 +92,9 @@ def _secrets(group: NodeGroup) -> Iterator[Finding]:
 
 def may_be_secret(name: str, value: str) -> bool:
     """Tell whether an environment variable seems to hold a secret: by its name, or as a password inside a URL."""
-    return bool(value) and bool(_SECRET_NAME.search(name) or _USER_IN_URL.search(value))
+    if not value or value.lower() in _NO_SECRETS:
+        return False
+    return bool(_SECRET_NAME.search(name) or _USER_IN_URL.search(value))
 
 
 def _telemetry(group: NodeGroup) -> Iterator[Finding]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,6 +23,9 @@ _SHARE_ALL = "Give them a gs:// path, take them out of the catalog, or group the
 #: What to do about a server that no container reaches.
 _REACH = "Give it the address of a server that the containers reach."
 
+#: A file or folder, in a storage or on a disk; a database may rightly have several datasets.
+_FILE = re.compile(r"(?:(?:gs|gcs|s3a?|s3n|abfss?|adl|az|hdfs|file|oss|dbfs)://|[^:]*$).*")
+
 #: How findings read that are made for many datasets.
 _LOCAL = Summary("{count} datasets{below} are written and read by containers of their own: {names}.", _SHARE_ALL)
 _PICKLED = Summary(
@@ -30,6 +35,11 @@ _PICKLED = Summary(
 _NOWHERE = Summary(
     "{count} inputs are kept nowhere, and no node of the run makes them: {names}.",
     "Declare them in the catalog, or select the nodes that make them.",
+)
+_BY_HOOKS = Summary(
+    "{count} inputs are neither declared nor made by a node of the run: {names}. Hooks of the project may add them, "
+    "which cannot be seen from here.",
+    "If none does, declare them in the catalog, or select the nodes that make them.",
 )
 _LOST = Summary(
     "{count} results{below} are local files, which are lost with the container: {names}.", "Give them a gs:// path."
@@ -63,10 +73,12 @@ class _Use:
 def check_data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> Iterator[Finding]:
     """Check the datasets of a plan: what is found of one has all nodes that read or write it."""
     made_elsewhere = makers(manifest) if plan.shares_data else ()
-    for name, use in _uses(manifest, plan, groups).items():
+    uses = _uses(manifest, plan, groups)
+    yield from _one_file(uses)
+    for name, use in uses.items():
         yield from _transcoding(name, use)
         if use.writer is None:
-            yield from _input(name, use, made_elsewhere)
+            yield from _input(name, use, made_elsewhere, manifest.hooks)
         elif use.elsewhere:
             yield from _crossing(name, use)
         elif not use.readers:
@@ -125,17 +137,26 @@ def _crossing(name: str, use: _Use) -> Iterator[Finding]:
             return
 
 
-def _input(name: str, use: _Use, made_elsewhere: Collection[str]) -> Iterator[Finding]:
+def _input(name: str, use: _Use, made_elsewhere: Collection[str], hooks: Sequence[str]) -> Iterator[Finding]:
     """Check a dataset from outside of the run.
 
     :param made_elsewhere: what other jobs, which share their data with this run, may make in memory.
+    :param hooks: the project's hooks that may add it.
     """
     what = f"Dataset {name!r}, an input of node {first_and_more([*use.readers])}, is"
     for item in use.items.values():
         if _is_server(item):
             yield _finding("KV005", "warning", f"{what} {_server(item)}.", _REACH, name, use, item)
             return
-        if item.scope == "memory" and name not in made_elsewhere:
+        if item.scope == "memory" and item.type == UNDECLARED and hooks and name not in made_elsewhere:
+            message = (
+                f"{what} neither declared nor made by a node of the run. A hook may add it ({', '.join(hooks)}), which "
+                "cannot be seen from here."
+            )
+            fix = "If none does, declare it in the catalog, or select the node that makes it."
+            yield _finding("KV003", "warning", message, fix, name, use, item, _BY_HOOKS)
+            return
+        if item.scope == "memory" and not item.has_data and name not in made_elsewhere:
             message = f"{what} kept nowhere, and no node of the run makes it."
             fix = "Declare it in the catalog, or select the node that makes it."
             yield _finding("KV003", "error", message, fix, name, use, item, _NOWHERE)
@@ -156,6 +177,26 @@ def _result(name: str, use: _Use) -> Iterator[Finding]:
         elif _is_own_disk(item):
             message = f"{what} {_file(item)}: it is lost with the container."
             yield _finding("KV004", "warning", message, "Give it a gs:// path.", name, use, item, _LOST)
+
+
+def _one_file(uses: Mapping[str, _Use]) -> Iterator[Finding]:
+    """Find files that a node writes under one name and that have another name besides."""
+    files: dict[str, dict[str, _Use]] = defaultdict(dict)
+    for name, use in uses.items():
+        for item in use.items.values():
+            if item.scope != "memory" and _FILE.fullmatch(item.location or ""):
+                files[item.location or ""][name] = use
+    for location, named in files.items():
+        writers = [node for use in named.values() for node in use.writers]
+        if len(named) > 1 and writers:
+            yield Finding(
+                "KV029",
+                "warning",
+                f"{some(list(named))} are one file, {location!r}, which node {first_and_more(writers)} writes: Kedro "
+                "orders nodes by the names of datasets, so it may be read before it is written, or written twice.",
+                "Give the dataset one name; for two types of one file, transcode it: name@pandas, name@spark.",
+                nodes=tuple(dict.fromkeys(node for use in named.values() for node in (*use.writers, *use.readers))),
+            )
 
 
 def _transcoding(name: str, use: _Use) -> Iterator[Finding]:

@@ -47,6 +47,9 @@ CODES: Mapping[str, str] = {
     "KV025": "A job ended without success",
     "KV026": "Vertex AI refused, or did not answer",
     "KV027": "A pipeline cannot run alone",
+    "KV028": "A parameter of a node is not there",
+    "KV029": "One file has two names",
+    "KV030": "A dataset does not fit its class",
 }
 
 

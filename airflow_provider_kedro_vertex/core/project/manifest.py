@@ -49,7 +49,8 @@ class Dataset:
     ``location`` is the file path or URL of the catalog, as far as it may be shown (see :mod:`.locations`) and relative
     to the project for local files, or None. ``scope`` tells where the data lives: ``memory`` (nothing declared, or a
     memory dataset), ``local`` (the container's own disk, or a server on its machine) or ``remote`` (shared storage).
-    ``runtime_params`` are those that set the location when a run gives them.
+    ``runtime_params`` are those that set the location when a run gives them. ``has_data`` tells of a memory dataset
+    that the catalog itself gives its data.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Dataset:
     scope: Scope = "memory"
     versioned: bool = False
     runtime_params: tuple[str, ...] = ()
+    has_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ class Manifest:
     ``parameters`` go by their dotted names. ``variables`` are the environment variables that the configuration read
     when it was inspected, so that the containers need them; their values are in no manifest. ``runtime_params`` are the
     names that the configuration reads as ``${runtime_params:NAME}``, and whether it reads them without a default; those
-    that were given count as having one.
+    that were given count as having one. ``hooks`` are the names of the project's hooks that may add datasets to the
+    catalog of a run; nobody can see which before it runs.
     """
 
     project: Project
@@ -117,6 +120,7 @@ class Manifest:
     datasets: Mapping[str, Dataset]
     pipelines: Mapping[str, Pipeline]
     variables: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = ()
     runtime_params: Mapping[str, bool] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
@@ -210,6 +214,7 @@ def _content(manifest: Manifest) -> dict[str, Any]:
         "env": manifest.env,
         "config": manifest.config.to_dict(),
         **({"variables": list(manifest.variables)} if manifest.variables else {}),
+        **({"hooks": list(manifest.hooks)} if manifest.hooks else {}),
         "parameters": {
             name: {"type": parameter.type, **({} if parameter.default is None else {"default": parameter.default})}
             for name, parameter in manifest.parameters.items()
@@ -222,6 +227,7 @@ def _content(manifest: Manifest) -> dict[str, Any]:
                 "scope": dataset.scope,
                 "versioned": dataset.versioned,
                 **({"runtime_params": list(dataset.runtime_params)} if dataset.runtime_params else {}),
+                **({"has_data": True} if dataset.has_data else {}),
             }
             for name, dataset in manifest.datasets.items()
         },
@@ -275,6 +281,7 @@ def _manifest(value: Any) -> Manifest:
         env=env,
         config=RunConfig.from_dict(_object(value, "config")),
         variables=_strings({"variables": value.get("variables", [])}, "variables", "the top"),
+        hooks=_strings({"hooks": value.get("hooks", [])}, "hooks", "the top"),
         parameters={name: _parameter(name, item) for name, item in _items(value, "parameters")},
         datasets={name: _dataset(name, item) for name, item in _items(value, "datasets")},
         pipelines={name: _pipeline(name, item) for name, item in _items(value, "pipelines")},
@@ -299,7 +306,9 @@ def _dataset(name: str, value: Mapping[str, Any]) -> Dataset:
     if not isinstance(versioned, bool):
         raise _ShapeError(f"at {where}.versioned: it must be true or false")
     set_by = _strings(value, "runtime_params", where) if "runtime_params" in value else ()
-    return Dataset(name, _string(value, "type", where), location, scope, versioned, set_by)
+    return Dataset(
+        name, _string(value, "type", where), location, scope, versioned, set_by, value.get("has_data") is True
+    )
 
 
 def _parameter(name: str, value: Mapping[str, Any]) -> Parameter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from airflow_provider_kedro_vertex.project.cli.output import STDOUT, inspected, 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.checks.container import Mode
     from airflow_provider_kedro_vertex.core.checks.findings import Finding
+    from airflow_provider_kedro_vertex.core.project.manifest import Manifest
 
 
 @click.command(name="check")
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
 )
 @options.output("File to write the report to; - is the terminal.", default="-")
+@click.option(
+    "--deep", is_flag=True, help="Import the classes of the datasets, and hold the catalog's arguments against theirs."
+)
 @options.env
 @click.pass_context
 def command(
@@ -44,6 +49,7 @@ def command(
     strict: bool,
     form: str,
     output: Path,
+    deep: bool,
     env: str | None,
 ) -> None:
     """Find what would fail on Vertex AI before it costs money.
@@ -53,7 +59,7 @@ def command(
     """
     from airflow_provider_kedro_vertex.core.checks.findings import errors
 
-    found = _found(context.obj, pipelines, image, params, mode, env)
+    found = _found(context.obj, pipelines, image, params, mode, deep, env)
     wrong = errors(found, strict)
     told = [*lines(found, with_pipelines=len(pipelines) != 1)]
     report = {"ok": not wrong, "strict": strict, "findings": [finding.to_dict() for finding in found]}
@@ -88,25 +94,37 @@ def _found(
     image: str | None,
     params: tuple[str, ...],
     mode: Mode,
+    deep: bool,
     env: str | None,
 ) -> tuple[Finding, ...]:
     from airflow_provider_kedro_vertex.core.checks.check import check_pipelines, check_project
     from airflow_provider_kedro_vertex.core.checks.findings import Finding
+    from airflow_provider_kedro_vertex.core.project.selection import pipeline_names
 
     try:
-        from airflow_provider_kedro_vertex.project.inspect import pipelines_without_nodes
-
         manifest = inspected(metadata.project_path, env, params)
         config = manifest.config.overridden({"image": image})
+        in_catalog = [*_in_catalog(metadata.project_path, env, manifest, deep)]
     except KedroVertexError as error:
         return tuple(map(Finding.of, error.each()))
     if pipelines:
-        return check_pipelines(manifest, pipelines, config, mode=mode)
-    return (*check_project(manifest, config, mode), *map(_left_out, pipelines_without_nodes()))
+        asked = {name for given in pipelines for name in pipeline_names(manifest, given)}
+        in_catalog = [finding for finding in in_catalog if asked.intersection(finding.pipelines)]
+        return (*check_pipelines(manifest, pipelines, config, mode=mode), *in_catalog)
+    return (*check_project(manifest, config, mode), *in_catalog, *_left_out())
 
 
-def _left_out(pipeline: str) -> Finding:
+def _in_catalog(project: Path, env: str | None, manifest: Manifest, deep: bool) -> Iterator[Finding]:
+    from airflow_provider_kedro_vertex.project.catalog_check import check_catalog
+    from airflow_provider_kedro_vertex.project.inspect import dataset_configs
+
+    yield from check_catalog(manifest, dataset_configs(project, env, manifest.datasets), deep)
+
+
+def _left_out() -> Iterator[Finding]:
     from airflow_provider_kedro_vertex.core.checks.findings import Finding
+    from airflow_provider_kedro_vertex.project.inspect import pipelines_without_nodes
 
-    message = f"Pipeline {pipeline!r} has no nodes, so it is left out."
-    return Finding("KV021", "note", message, "Give it some, or do not register it.", pipelines=(pipeline,))
+    for pipeline in pipelines_without_nodes():
+        message = f"Pipeline {pipeline!r} has no nodes, so it is left out."
+        yield Finding("KV021", "note", message, "Give it some, or do not register it.", pipelines=(pipeline,))

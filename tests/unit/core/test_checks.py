@@ -13,7 +13,7 @@ from airflow_provider_kedro_vertex.core.checks.findings import CODES, Finding, e
 from airflow_provider_kedro_vertex.core.checks.settings import check_settings
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.plan.plan import build_plan
-from airflow_provider_kedro_vertex.core.project.manifest import Dataset, Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.project.manifest import Dataset, Manifest, Node, Parameter, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
@@ -122,7 +122,8 @@ def test_an_input_that_is_nowhere() -> None:
     assert found(TAKE) == [
         "KV003 error: Dataset 'rows', an input of node 'take', is kept nowhere, and no node of the run makes it."
     ]
-    assert found(Node("a", ("params:x", "parameters"), ("y",))) == []
+    takes = manifest_of(Node("a", ("params:x", "parameters"), ("y",)))
+    assert check_pipelines(dataclasses.replace(takes, parameters={"x": Parameter("integer", 1)})) == ()
 
 
 def test_an_input_that_another_job_of_the_same_data_may_make() -> None:
@@ -227,6 +228,52 @@ def test_a_project_of_hundreds_of_nodes_fits_on_two_screens() -> None:
     assert len(nodes) == 840
     assert len(findings) > 800
     assert len(summarized(findings)) <= 10
+
+
+def test_a_dataset_that_a_hook_may_add() -> None:
+    manifest = dataclasses.replace(manifest_of(TAKE), hooks=("AddRates",))
+    (finding,) = check_pipelines(manifest)
+    assert (finding.code, finding.level, finding.dataset) == ("KV003", "warning", "rows")
+    assert "A hook may add it (AddRates)" in finding.message
+    # One that the catalog declares is not added by a hook.
+    declared = {"rows": Dataset("rows", "MemoryDataset")}
+    assert [each.level for each in check_pipelines(dataclasses.replace(manifest, datasets=declared))] == ["error"]
+
+
+def test_a_memory_dataset_that_has_its_data() -> None:
+    assert found(TAKE, datasets={"rows": ("MemoryDataset", None, "memory", False, (), True)}) == []
+
+
+def test_a_parameter_that_is_not_there() -> None:
+    nodes = [Node(name, ("params:trainig.days", "params:training", "parameters"), (name,)) for name in "ab"]
+    manifest = dataclasses.replace(manifest_of(*nodes), parameters={"training.days": Parameter("integer", 3)})
+    (finding,) = check_pipelines(manifest)
+    assert str(finding).startswith(
+        "KV028 warning: Node 'a' and 1 more takes params:trainig.days, which the project's parameters do not have. "
+        "Did you mean 'training.days'?"
+    )
+    assert finding.nodes == ("a", "b")
+    assert check_pipelines(manifest, selection=Selection(node_names=("b",)))[0].nodes == ("b",)
+    # What each run gives, and what is in a mapping that is left open, is there.
+    given = dataclasses.replace(manifest, runtime_params={"trainig.days": True})
+    assert [each.code for each in check_pipelines(given)] == ["KV013"]
+    assert check_pipelines(dataclasses.replace(manifest, parameters={"trainig": Parameter("object"),
+                                                                     "training": Parameter("null")})) == ()  # fmt: skip
+
+
+def test_one_file_with_two_names() -> None:
+    def codes(*nodes: Node, place: str = "gs://shop/rows.csv") -> list[str]:
+        places = dict.fromkeys(("rows", "table", "rows@a", "rows@b"), ("pandas.CSVDataset", place, "remote"))
+        return [line[:14] for line in found(*nodes, datasets=places)]
+
+    other = Node("other", ("table",), ())
+    assert codes(MAKE, other) == ["KV029 warning:"]
+    assert codes(MAKE, Node("other", (), ("table",))) == ["KV029 warning:"]
+    assert codes(MAKE, TAKE) == []
+    assert codes(Node("make", (), ("rows@a",)), Node("take", ("rows@b",), ())) == []
+    # Nobody writes it; or it is a database, which has room for both.
+    assert codes(TAKE, other) == []
+    assert codes(MAKE, other, place="postgresql://db/shop") == []
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "file:///mlruns", "sqlite:///x.db", "http://localhost:5000"])
@@ -366,6 +413,8 @@ def test_a_variable_that_the_configuration_reads_and_no_container_has() -> None:
         ("DATABASE", "postgresql://clerk:hunter2@db/shop", True),
         ("DATABASE", "postgresql://db/shop", False),
         ("MONKEY", "x", False),
+        ("FSSPEC_GS_TOKEN", "anon", False),
+        ("FSSPEC_GS_TOKEN", "hunter2", True),
     ],
 )
 def test_what_may_be_secret(name: str, value: str, secret: bool) -> None:

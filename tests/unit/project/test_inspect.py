@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import kedro
 import pytest
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, ProjectError
@@ -28,7 +29,7 @@ def register_pipelines():
 
 def test_everything_of_a_project_is_in_its_manifest(shop: Path) -> None:
     manifest = inspect_project(shop)
-    assert manifest.project == Project("Small Shop", shop.name, "1.0.0")
+    assert manifest.project == Project("Small Shop", shop.name, kedro.__version__)
     assert manifest.env is None
 
     assert sorted(manifest.pipelines) == ["__default__", "nowhere", "training"]
@@ -169,6 +170,16 @@ def register_pipelines():
 """
     manifest = inspect_project(make_project({REGISTRY: registry, "conf/base/catalog.yml": catalog}))
     assert manifest.datasets["b"].location == "gs://shop/<run_id>/2013-01-01"
+
+
+@pytest.mark.parametrize(
+    "line", ["from kedro.extras.datasets.pandas import CSVDataSet", "from kedro.io import DataCatalogWithDefault"]
+)
+def test_what_kedro_removed_is_not_to_be_installed(make_project: MakeProject, line: str) -> None:
+    project = make_project({REGISTRY: line})
+    with pytest.raises(ProjectError, match=r"line 1: (ModuleNotFound|Import)Error") as caught:
+        inspect_project(project)
+    assert caught.value.fix.startswith(f"Kedro {kedro.__version__} is installed, which does not have it")
 
 
 def test_a_subpackage_without_pipelines_stays_a_warning(make_project: MakeProject) -> None:

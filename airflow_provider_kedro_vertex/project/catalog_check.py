@@ -1,0 +1,127 @@
+"""Checks of the catalog's entries against the classes of datasets, which a manifest knows by name alone."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kedro.io import AbstractDataset, DatasetError
+from kedro.io.core import parse_dataset_definition
+
+from airflow_provider_kedro_vertex.core.checks.findings import Finding, Level
+from airflow_provider_kedro_vertex.core.errors import did_you_mean
+from airflow_provider_kedro_vertex.core.project.graph import dataset
+from airflow_provider_kedro_vertex.core.project.manifest import Manifest
+from airflow_provider_kedro_vertex.project.datasets import CREDENTIALS
+
+#: Types that are Kedro's and not a project's own: the packages are those of kedro-datasets, now and before.
+_KEDROS = re.compile(
+    r"\w+|kedro(?:_datasets)?\..+|(?:api|biosequence|dask|databricks|email|geopandas|holoviews|huggingface|ibis|json"
+    r"|langchain|matlab|matplotlib|networkx|openxml|pandas|partitions|pickle|pillow|plotly|polars|redis|snowflake|spark"
+    r"|svmlight|tensorflow|text|tracking|video|yaml)\.\w+"
+)
+_OLD, _NEW = "DataSet", "Dataset"
+#: Keys of an entry that are Kedro's and no arguments of the class.
+_KEDROS_OWN = frozenset({"type", "versioned", "version", "validator"})
+
+
+def check_catalog(manifest: Manifest, configs: Mapping[str, Mapping[str, Any]], deep: bool) -> Iterator[Finding]:
+    """Check datasets that pipelines use.
+
+    :param configs: the catalog's entries by name; see :func:`.inspect.dataset_configs`.
+    :param deep: import the classes, and hold the arguments of the entries against theirs.
+    """
+    for name, config in configs.items():
+        for level, message, fix in _faults(config, deep):
+            users = {
+                pipeline.name: [node.name for node in pipeline.nodes if name in (*node.inputs, *node.outputs)]
+                for pipeline in manifest.pipelines.values()
+            }
+            yield Finding(
+                "KV030",
+                level,
+                f"Dataset {name!r}: {message}",
+                fix,
+                dataset=dataset(name),
+                nodes=tuple(dict.fromkeys(node for nodes in users.values() for node in nodes)),
+                pipelines=tuple(sorted((name for name, nodes in users.items() if nodes), key=_default_first)),
+            )
+
+
+def _default_first(pipeline: str) -> tuple[bool, str]:
+    return (pipeline != "__default__", pipeline)
+
+
+_Fault = tuple[Level, str, str]
+
+
+def _faults(config: Mapping[str, Any], deep: bool) -> Iterator[_Fault]:
+    kind = config["type"]
+    if _KEDROS.fullmatch(kind):
+        if kind.endswith(_OLD):
+            new = kind.removesuffix(_OLD) + _NEW
+            yield "error", f"{kind} is the name that the class had before kedro-datasets 2.0.", f"Write {new}."
+            return
+        if "layer" in config:
+            yield (
+                "error",
+                f"{kind} takes no layer; Kedro has handed it to the class since 0.19.",
+                f"Write metadata: {{kedro-viz: {{layer: {config['layer']}}}}}, or remove it.",
+            )
+            return
+    if deep:
+        yield from _against_class(config)
+    behind = config.get("dataset")
+    if isinstance(behind, str):
+        behind = {"type": behind}
+        deep = False  # the class around it knows the arguments
+    if isinstance(behind, Mapping) and isinstance(behind.get("type"), str):
+        # What is around a partition's dataset gives it its path.
+        yield from _faults(behind, deep and "path" not in config)
+
+
+def _against_class(config: Mapping[str, Any]) -> Iterator[_Fault]:
+    kind = config["type"]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            class_, _ = parse_dataset_definition({"type": kind})
+    except DatasetError as error:
+        said = " ".join(str(error).partition("\n")[0].split())
+        if error.__cause__ is not None:  # it is there, and cannot be imported
+            yield "warning", f"{kind} cannot be imported here: {said}", "Install what it needs, here and in the image."
+        else:
+            yield "error", f"there is no class {kind} here.", _other_classes(kind) or "Install its package, or mend it."
+        return
+    except Exception as error:  # a module of the project may raise anything
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        yield "error", f"{kind} cannot be imported: {said}.", "Mend its module, or install what it needs."
+        return
+    if class_.from_config.__func__ is not AbstractDataset.from_config.__func__:  # type: ignore[attr-defined]
+        return  # it reads its entry in its own way
+    given = {key: value for key, value in config.items() if key not in _KEDROS_OWN}
+    if given.pop(CREDENTIALS, None) is not None:
+        given["credentials"] = {}
+    if config.get("versioned"):
+        given["version"] = None
+    signature = inspect.signature(class_)
+    try:
+        signature.bind(**given)
+    except TypeError as error:
+        unknown = next((key for key in given if key not in signature.parameters), None)
+        fix = did_you_mean(unknown, signature.parameters).strip() if unknown else ""
+        yield "error", f"{kind} does not take these arguments: {error}.", fix or "See the class's own documentation."
+
+
+def _other_classes(kind: str) -> str:
+    """The closest class of kedro-datasets, if the type names one of its packages."""
+    group, _, _ = kind.removeprefix("kedro_datasets.").rpartition(".")
+    try:
+        package = importlib.import_module(f"kedro_datasets.{group}")
+    except ImportError:
+        return ""
+    return did_you_mean(kind, [f"{group}.{name}" for name in getattr(package, "__all__", ())]).strip()
