@@ -66,7 +66,7 @@ bench: .venv/.ready .venv-image/.ready .venv-kedro-vertexai/.ready ## Measure it
 
 docs: .venv/.ready .venv-docs/.ready ## Write the reference of the settings, and build the pages into build/site
 	$(BIN)/python -m tools.configuration_page
-	.venv-docs/bin/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict
 
 prices: .venv/.ready ## Write the estimated prices of machines from tools/machine_prices.csv
 	$(BIN)/python -m tools.machine_prices
