@@ -78,8 +78,9 @@ def runtime_params(
 ) -> dict[str, Any]:
     """Kedro's runtime parameters: the operator's params, templates rendered, and its ``runtime_params`` over them.
 
-    They get the types of the project's parameters. A param without a value (None) is left to the project: the trigger
-    form gives it for a field that stays empty. A value from ``dag_run.conf`` is data and never a template.
+    They get the types of the project's parameters. A param of the DAG or task without a value (None) is left to the
+    project: the trigger form gives it for a field that stays empty. A value from ``dag_run.conf`` is data and never a
+    template; a null there that belongs to no such param is a value like others.
 
     :param own: the operator's ``runtime_params``, rendered; None if it has none.
     :param project: see :func:`.project.parameters.known_parameters`.
@@ -91,9 +92,10 @@ def runtime_params(
     # Those of the task that runs, which is not always the operator's own.
     values |= {name: value for name, value in dict(operator.params).items() if name not in given}
     values.pop(parameters.FORCE_FULL_RUN, None)
+    declared = {*operator.dag.params, *operator.params}
     base: dict[str, Any] = {}
     for name, value in values.items():
-        if value is None:
+        if value is None and name in declared:
             continue
         if name in given:
             base[name] = _typed(name, value, project)

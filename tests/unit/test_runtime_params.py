@@ -88,7 +88,11 @@ def test_what_a_person_typed_is_converted_if_it_can_be() -> None:
 
 
 def test_a_param_that_stays_empty_is_left_to_the_project() -> None:
-    assert values({"title": None, "weeks": 2}, conf={"share": None}) == {"weeks": 2}
+    assert values({"title": None, "weeks": 2, "share": 0.5}, conf={"share": None}) == {"weeks": 2}
+
+
+def test_a_null_that_a_person_gives_for_no_param_of_the_dag_is_a_value() -> None:
+    assert values({"weeks": 2}, conf={"nothing": None}) == {"weeks": 2, "nothing": None}
 
 
 def test_runtime_params_may_be_null_and_are_of_the_projects_type() -> None:
