@@ -42,7 +42,7 @@ compatibility: .venv/.ready ## The same, and write the results into docs/compati
 	$(firstword $(subst /, ,$@))/bin/python -m pytest $(addprefix tests/,$(subst +, ,$*))
 
 # Beside `make test`, not in it: following each branch takes a tenth longer. What containers and emulators in processes
-# of their own execute is not seen: each start of a Python would take half as long again.
+# of their own execute is not seen, so that much of the runtime shows as 0 %.
 coverage: .venv/.ready ## Measure which branches tests/unit and tests/contract take
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term tests/unit tests/contract
 
