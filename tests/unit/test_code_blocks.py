@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from kedro.io import DataCatalog
 
 from airflow_provider_kedro_vertex import kedro_vertex_dag, kedro_vertex_dags, kedro_vertex_task_group
 from airflow_provider_kedro_vertex.compat import DAG
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.project.vertexai_yml import read_run_config
@@ -39,8 +41,10 @@ def test_each_language_has_a_test() -> None:
 def test_python(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block is a DAG file, or goes into one."""
     monkeypatch.chdir(tmp_path)
-    for name in ("flights.manifest.json", "shop.json"):
-        shutil.copy(FLIGHTS / "flights.manifest.json", tmp_path / name)
+    flights = manifests.read(FLIGHTS / "flights.manifest.json")
+    manifests.write(flights, tmp_path / "flights.manifest.json")
+    read_in_a_run = {**flights.runtime_params, "country": False}
+    manifests.write(replace(flights, runtime_params=read_in_a_run), tmp_path / "shop.json")
     names: dict[str, Any] = {
         "__file__": str(tmp_path / "dag.py"),
         "kedro_vertex_dag": kedro_vertex_dag,

@@ -92,7 +92,7 @@ def _uses(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> dict[s
     for group, node in members:
         for output in node.outputs:
             use = uses.setdefault(dataset(output), _Use())
-            use.items[output] = manifest.datasets[output]
+            use.items[output] = manifest.datasets.get(output) or Dataset(output, UNDECLARED)
             use.written_as, use.writer = output, group.name
             use.writers.append(node.name)
     for group, node in members:
