@@ -84,7 +84,8 @@ def test_each_command_tells_what_is_open_and_takes_it(
     done = vertex(project, *command)
     assert done.exit_code == 0
     assert "KV013 note: The configuration reads day, place.root as runtime parameters without a default" in done.stderr
-    given = ["--param", "day=2024-01-01", "--param", "place.root=gs://b", "--param", "storage=gs://b"]
+    values = ("day=2024-01-01", "place.root=gs://b", "storage=gs://b", "only_here=1")
+    given = [argument for value in values for argument in ("--param", value)]
     done = vertex(project, *command, *given)
     assert (done.exit_code, "KV0" in done.stderr) == (0, False)
     done = vertex(project, *command, "--param", "stroage=gs://b")
