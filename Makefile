@@ -23,14 +23,20 @@ up: .venv/.ready ## The same, then stay up and print the pages to open
 	@$(BIN)/python -m tools.demo --stay --host $(HOST)
 
 # The tests of the last folders start servers that they share, so each of two runs takes some folders. (Groups of
-# pytest-xdist would say the same in one run; 3.8.0 knows none with pytest 9.2.)
+# pytest-xdist would say the same in one run; 3.8.0 knows none with pytest 9.2.) A failure in the first folders does not
+# hide those in the last.
+define tests_of
+failed=0; set -x; \
+$(1)/bin/python -m pytest -n 2 tests/unit tests/contract || failed=1; \
+$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target $(2) || failed=1; \
+exit $$failed
+endef
+
 test: .venv/.ready .venv-mlflow/.ready ## Run every test on Airflow 3
-	$(BIN)/python -m pytest -n 2 tests/unit tests/contract
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target .venv/tests/airflow .venv/tests/e2e+mlflow
+	@$(call tests_of,.venv,.venv/tests/airflow .venv/tests/e2e+mlflow)
 
 test-airflow2: .venv-airflow2/.ready ## Run the same tests on Airflow 2.11, but for those of MLflow, which know no Airflow
-	.venv-airflow2/bin/python -m pytest -n 2 tests/unit tests/contract
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target .venv-airflow2/tests/airflow .venv-airflow2/tests/e2e
+	@$(call tests_of,.venv-airflow2,.venv-airflow2/tests/airflow .venv-airflow2/tests/e2e)
 
 test-matrix: .venv/.ready ## Run what depends on versions on each pair of them in constraints/matrix
 	$(BIN)/python -m tools.matrix

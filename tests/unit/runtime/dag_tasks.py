@@ -47,6 +47,7 @@ class Vertex:
             ),
             "dag": task.dag,
             "dag_run": SimpleNamespace(conf=None, start_date=MOMENT, run_after=MOMENT),
+            "run_id": run_id,
             "params": task.params.dump(),
             "logical_date": MOMENT,
         }
