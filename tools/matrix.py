@@ -93,7 +93,7 @@ class Environment:
 
     @property
     def side(self) -> Side:
-        """What it is checked for."""
+        """The side that it is checked for."""
         return SIDES[self.name.partition("-")[0]]
 
     @property

@@ -62,7 +62,7 @@ def load(loader: AbstractConfigLoader, key: str) -> Any:
     except KeyError:
         if isinstance(loader, OmegaConfigLoader):
             raise
-        return _beside(loader, key)
+        return _load_with_kedros_loader(loader, key)
     if not content and not set(PATTERNS[key]) <= set(own):
         known[key] = [*own, *PATTERNS[key]]  # the project's own patterns find no file
         content = loader[key]
@@ -80,9 +80,9 @@ def _has_no_file(loader: AbstractConfigLoader, patterns: Iterable[str]) -> bool:
     return folder.is_dir() and not any(file.suffix in (".yml", ".yaml", ".json") for file in files)
 
 
-def _beside(loader: AbstractConfigLoader, key: str) -> Any:
+def _load_with_kedros_loader(loader: AbstractConfigLoader, key: str) -> Any:
     """Read by Kedro's loader what a loader of the project's, with a fixed set of keys, does not know."""
-    beside = OmegaConfigLoader(
+    kedros = OmegaConfigLoader(
         loader.conf_source,
         loader.env,
         base_env=BASE_ENV,
@@ -90,4 +90,4 @@ def _beside(loader: AbstractConfigLoader, key: str) -> Any:
         config_patterns={key: list(PATTERNS[key])},
         runtime_params=loader.runtime_params,
     )
-    return beside[key]
+    return kedros[key]

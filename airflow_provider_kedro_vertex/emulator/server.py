@@ -209,7 +209,7 @@ class VertexEmulator:
         return self._server, listening, lock
 
     def _runtime(self) -> Runtime | None:
-        """What runs the containers of images; None if no image needs it."""
+        """Find the runtime for the containers of images; None if no image needs one."""
         wanted = self._containers or any(isinstance(image, ContainerImage) for image in self._images.values())
         return find_runtime() if wanted else None
 

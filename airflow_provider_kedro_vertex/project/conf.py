@@ -58,7 +58,7 @@ class Conf:
         :raises ConfigError: a file is no valid YAML, or a value cannot be resolved; the message has its place.
         """
         try:
-            with _of_a_later_run():
+            with _run_placeholders():
                 content = load(self._loader, key)
         except MissingConfigException as error:
             if not required:
@@ -71,13 +71,13 @@ class Conf:
             raise ConfigError(self._explain(key, error)) from error
         if not isinstance(content, Mapping):
             raise ConfigError(f"{self._file_names(key)}: the top level must be a mapping, not {content!r:.80}.")
-        for path in _endless_numbers(content) if key != "parameters" else ():  # no value of theirs is written
+        for path in _unprintable_integers(content) if key != "parameters" else ():  # no value of theirs is written
             name = ".".join(map(str, path))
             raise ConfigError(f"{self.locate(key, path)}: {name} is an integer of more digits than Python writes.")
         return dict(content)
 
     def written(self, key: str) -> Iterator[tuple[str, Any]]:
-        """What the files of one kind of configuration hold as it is written there: no interpolation is resolved.
+        """Read one kind of configuration as its files have it written: no interpolation is resolved.
 
         :return: the environment and the content of each local file, the strongest first. The content is None for a
             file that is no mapping, cannot be read by OmegaConf, or is too long to hold what people write.
@@ -159,14 +159,14 @@ def _content(file: Path) -> Any:
     return OmegaConf.to_container(content) if isinstance(content, DictConfig) else None
 
 
-def _endless_numbers(content: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+def _unprintable_integers(content: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     """Where integers are that Python reads in hexadecimal and refuses to write: no message or file can have them."""
     if isinstance(content, Mapping):
         for key, value in content.items():
-            yield from _endless_numbers(value, (*path, key))
+            yield from _unprintable_integers(value, (*path, key))
     elif isinstance(content, list):
         for index, value in enumerate(content):
-            yield from _endless_numbers(value, (*path, index))
+            yield from _unprintable_integers(value, (*path, index))
     elif isinstance(content, int):
         try:
             str(content)
@@ -184,9 +184,9 @@ def open_conf(project_path: Path, env: str | None, runtime_params: Mapping[str, 
     """
     source = project_path / settings.CONF_SOURCE
     # There is no Airflow run yet: the container's own resolver gives the values. A project's own of this name wins.
-    templates.register_resolver("airflow", _of_a_later_airflow_run)
+    templates.register_resolver("airflow", _airflow_placeholder)
     try:
-        with _of_a_later_run():
+        with _run_placeholders():
             loader = open_loader(source, env, dict(runtime_params or {}))
     except Exception as error:  # a project's own loader or resolver may raise anything
         fault = _first_fault(sorted(source.glob("*/globals.yml")), project_path)
@@ -210,13 +210,13 @@ def open_conf(project_path: Path, env: str | None, runtime_params: Mapping[str, 
     return Conf(loader, project_path, folders)
 
 
-def _of_a_later_airflow_run(key: str, *default: Any) -> Any:
+def _airflow_placeholder(key: str, *default: Any) -> Any:
     """``${airflow:key,default}`` while a project is inspected: the default, or a text in the value's place."""
     return default[0] if default else f"<{key}>"
 
 
 @contextlib.contextmanager
-def _of_a_later_run() -> Iterator[None]:
+def _run_placeholders() -> Iterator[None]:
     """Read files as a container does, with texts in the place of what each container sets for its run."""
     before = {name: os.environ.get(name) for name in templates.RUN_VARIABLES}
     for name in before:

@@ -112,7 +112,7 @@ def _dataset(name: str, config: Mapping[str, Any], project_path: Path, credentia
 
 
 def _in_memory(config: Mapping[str, Any]) -> bool:
-    """Whether a dataset keeps nothing outside of its process; a CachedDataset keeps what the one behind it keeps."""
+    """Tell datasets that keep nothing outside of their process; a CachedDataset keeps what the one behind it keeps."""
     kind, behind = config["type"].rpartition(".")[2], config.get("dataset")
     if kind == "CachedDataset" and isinstance(behind, Mapping) and isinstance(behind.get("type"), str):
         return _in_memory(behind)

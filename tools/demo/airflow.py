@@ -29,7 +29,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen in it."""
+        """Ended, in whichever way."""
         return self.state in ("success", "failed")
 
 

@@ -14,7 +14,7 @@ TIMEOUT_SECONDS = 60
 
 
 def get_json(url: str) -> Any:
-    """What the URL answers, as JSON.
+    """Get what the URL answers, as JSON.
 
     Raises:
         StackError: No answer, or another status than 200.
@@ -28,7 +28,7 @@ def get_json(url: str) -> Any:
 
 
 def answers(url: str) -> bool:
-    """Whether the URL answers with status 200."""
+    """Ask whether the URL answers with status 200."""
     with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
         return bool(response.status == 200)
     return False

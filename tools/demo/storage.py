@@ -23,7 +23,7 @@ class StorageEmulator:
         processes.start("storage emulator", [*argv, "--in-memory", "--default-bucket", bucket], env=env)
 
     def ready(self) -> bool:
-        """Whether it answers."""
+        """Ask whether it answers."""
         return answers(self.url)
 
     def client_settings(self) -> dict[str, str]:

@@ -61,7 +61,7 @@ class VertexEmulator:
         processes.start("Vertex AI emulator", argv, env=env)
 
     def ready(self) -> bool:
-        """Whether it answers."""
+        """Ask whether it answers."""
         return answers(f"{self.url}/_emulator/health")
 
     def jobs(self) -> list[VertexJob]:
@@ -90,7 +90,7 @@ class VertexEmulator:
         return [self._of_run(dag_id, run_id, found) for run_id, found in runs.items()]
 
     def log(self, custom_job: str) -> str:
-        """What a node's container wrote, or the first part of it when it is long."""
+        """Read what a node's container wrote, or the first part of it when it is long."""
         entries = get_json(f"{self.url}/_emulator/log?job={quote(custom_job, safe='')}")["entries"]
         return "\n".join(text for _, _, text in entries)
 

@@ -246,13 +246,13 @@ def _is_own_disk(item: Dataset) -> bool:
 
 
 def _set_by(item: Dataset) -> str:
-    """What to do about a place that runtime parameters say."""
+    """Advise on a place that runtime parameters name."""
     names = " and ".join(item.runtime_params)
     return names and f"Runtime parameters say where it is ({names}): give each run a place that all containers reach."
 
 
 def _is_server(item: Dataset) -> bool:
-    """Whether it is a server on the own machine, such as ``bolt://localhost``; a local file has a path."""
+    """Tell servers on the own machine, such as ``bolt://localhost``, from local files."""
     return item.scope == "local" and "//" in (item.location or "")
 
 

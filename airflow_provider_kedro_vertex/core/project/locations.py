@@ -92,7 +92,7 @@ def parse_location(text: str, may_be_path: bool = True) -> Location:
 
 
 def placeholder(name: str) -> str:
-    """What stands in a location for a runtime parameter whose value is not known."""
+    """Stand in a location for a runtime parameter whose value is not known."""
     return f"<{name}>"
 
 
@@ -131,7 +131,7 @@ def _url(scheme: str, rest: str, base: str) -> Location:
 
 
 def _database_file(rest: str) -> Location:
-    """What follows the scheme of a database that is a file: SQLAlchemy's, ibis' and JDBC's forms."""
+    """Locate a database that is a file by what follows its scheme: SQLAlchemy's, ibis' and JDBC's forms."""
     if rest.startswith("//"):
         authority, slash, path = rest.removeprefix("//").partition("/")
         if "@" in rest and authority:

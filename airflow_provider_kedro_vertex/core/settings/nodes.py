@@ -72,7 +72,7 @@ class Reservation(Section):
 
 @dataclass(frozen=True)
 class Resources(Mergeable):
-    """What a node asks for."""
+    """The machine that a node needs."""
 
     cpu: str | None = field(validated(cores), "Cores: `2`, `500m`.")
     memory: str | None = field(validated(gigabytes), "Memory: `4Gi`, `512Mi`, `4G`.")

@@ -25,7 +25,7 @@ class RuntimeMlflow(Section):
 
 @dataclass(frozen=True)
 class RuntimeSettings(Section):
-    """What holds in one container, the same in every run."""
+    """The settings inside of one container, the same in every run."""
 
     runner: str = field(one_of(*RUNNERS), "Kedro's runner.", SEQUENTIAL)
     secret_env: Mapping[str, str] = mapping(

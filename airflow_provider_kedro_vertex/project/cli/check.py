@@ -11,7 +11,7 @@ import click
 
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import STDOUT, inspected, lines, problems_as_lines, write_file
+from airflow_provider_kedro_vertex.project.cli.output import STDOUT, lines, read_project, report_errors, write_file
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.checks.container import Mode
@@ -64,7 +64,7 @@ def command(
     told = [*lines(found, with_pipelines=len(pipelines) != 1)]
     report = {"ok": not wrong, "strict": strict, "findings": [finding.to_dict() for finding in found]}
     if output != STDOUT:
-        with problems_as_lines():
+        with report_errors():
             text = (
                 json.dumps(report, indent=1) if form == "json" else "\n".join([*map(click.unstyle, told), _sum(found)])
             )
@@ -102,7 +102,7 @@ def _found(
     from airflow_provider_kedro_vertex.core.project.selection import pipeline_names
 
     try:
-        manifest = inspected(metadata.project_path, env, params)
+        manifest = read_project(metadata.project_path, env, params)
         config = manifest.config.overridden({"image": image})
         in_catalog = [*_in_catalog(metadata.project_path, env, manifest, deep)]
     except KedroVertexError as error:

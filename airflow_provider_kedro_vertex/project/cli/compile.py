@@ -11,9 +11,9 @@ from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.output import (
     STDOUT,
     STDOUT_HELP,
-    inspected,
-    problems_as_lines,
+    read_project,
     refuse_errors,
+    report_errors,
     warn,
     write,
 )
@@ -54,7 +54,7 @@ def command(
 
     if output != STDOUT and output.suffix not in SUFFIXES:
         raise click.BadParameter(f"{output} must end in {', '.join(SUFFIXES)}.", param_hint="--output")
-    with problems_as_lines():
+    with report_errors():
         if types:
             _answer(types)
         plan, digest = checked_plan(metadata.project_path, env, pipeline, image, selection, params)
@@ -79,7 +79,7 @@ def checked_plan(
     """
     from airflow_provider_kedro_vertex.core.plan.plan import build_plan
 
-    manifest = inspected(project, env, params)
+    manifest = read_project(project, env, params)
     plan = build_plan(manifest, pipeline, manifest.config.overridden({"image": image}), selection)
     refuse_errors(manifest, plan)
     return plan, manifest.digest

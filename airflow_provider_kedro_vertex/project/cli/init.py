@@ -12,7 +12,7 @@ import click
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import make_folder_of, problems_as_lines, write_file
+from airflow_provider_kedro_vertex.project.cli.output import make_folder_of, report_errors, write_file
 
 #: File of the project to its template.
 _CONFIG = {"conf/{env}/vertexai.yml": "vertexai.yml"}
@@ -46,7 +46,7 @@ def command(
     values = {"project_id": project_id, "region": region, "package": package, "image_name": _image_name(package)}
     files = {**_CONFIG, **(_WORKFLOWS if with_github_actions else {})}
     root: Path = metadata.project_path
-    with problems_as_lines():
+    with report_errors():
         targets = {root / name.format(env=env or "base"): template for name, template in files.items()}
         there = [str(target.relative_to(root)) for target in _existing(targets)]
         if there and not force:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines
+from airflow_provider_kedro_vertex.project.cli.output import read_project, report_errors
 
 _FIELDS = "name,state,createTime,labels"
 
@@ -41,8 +41,8 @@ def command(
     from airflow_provider_kedro_vertex.core.text import label_value
     from airflow_provider_kedro_vertex.project.cli.connection import connect
 
-    with problems_as_lines():
-        manifest = inspected(metadata.project_path, env)
+    with report_errors():
+        manifest = read_project(metadata.project_path, env)
         client = connect(manifest.config.overridden({"project_id": project_id, "region": region}), api_endpoint)
         wanted = "" if everyones else f"labels.kedro-project={label_value(manifest.project.name)}"
         jobs = list(islice(client.list_jobs("pipelineJobs", wanted, _FIELDS, min(limit, 100)), limit))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import STDOUT_HELP, inspected, problems_as_lines, show, write
+from airflow_provider_kedro_vertex.project.cli.output import STDOUT_HELP, read_project, report_errors, show, write
 
 
 @click.command(name="manifest")
@@ -18,7 +18,7 @@ from airflow_provider_kedro_vertex.project.cli.output import STDOUT_HELP, inspec
 @click.pass_obj
 def command(metadata: Any, output: Path, params: tuple[str, ...], env: str | None) -> None:
     """Inspect the project and write its manifest, which Airflow reads."""
-    with problems_as_lines():
+    with report_errors():
         write_manifest(metadata.project_path, env, output, params)
 
 
@@ -30,7 +30,7 @@ def write_manifest(project: Path, env: str | None, output: Path, params: tuple[s
     from airflow_provider_kedro_vertex.core.checks.settings import check_settings
     from airflow_provider_kedro_vertex.core.project import manifest as manifests
 
-    found = inspected(project, env, params)
+    found = read_project(project, env, params)
     show(check_settings(found, found.config))
     nodes = {node.name for pipeline in found.pipelines.values() for node in pipeline.nodes}
     write(output, manifests.dumps(found), f"{len(found.pipelines)} pipelines, {len(nodes)} nodes, {found.digest[:19]}")

@@ -23,7 +23,7 @@ STDOUT_HELP = "- is stdout, where Kedro may log before (KEDRO_LOGGING_CONFIG)."
 _COLORS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-def inspected(project: Path, env: str | None, params: Iterable[str] = ()) -> Manifest:
+def read_project(project: Path, env: str | None, params: Iterable[str] = ()) -> Manifest:
     """Inspect a project; what its configuration is warned of becomes lines on stderr.
 
     :param params: runtime parameters with which its configuration is read, each ``key=value``.
@@ -31,7 +31,7 @@ def inspected(project: Path, env: str | None, params: Iterable[str] = ()) -> Man
     """
     try:
         from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
-        from airflow_provider_kedro_vertex.project.cli.parameters import typed
+        from airflow_provider_kedro_vertex.project.cli.parameters import parse_params
         from airflow_provider_kedro_vertex.project.inspect import inspect_project
         from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
     except ModuleNotFoundError as error:
@@ -40,7 +40,7 @@ def inspected(project: Path, env: str | None, params: Iterable[str] = ()) -> Man
         warnings.simplefilter("always", ConfigWarning)
         try:
             manifest = inspect_project(project, env)
-            if given := typed(params, known_parameters(manifest)):
+            if given := parse_params(params, known_parameters(manifest)):
                 caught.clear()  # the same is said once more
                 manifest = inspect_project(project, env, given)
             return manifest
@@ -126,7 +126,7 @@ def refuse_errors(manifest: Manifest, plan: Plan, spec: Mapping[str, Any] | None
 
 
 @contextmanager
-def problems_as_lines() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """Show this package's errors as lines on stderr, without a traceback, and end with exit code 1."""
     try:
         yield

@@ -11,7 +11,7 @@ from airflow_provider_kedro_vertex.core.project.manifest import Parameter
 from airflow_provider_kedro_vertex.core.project.parameters import from_text, parameter_of
 
 
-def typed(given: Iterable[str], project: Mapping[str, Parameter]) -> dict[str, Any]:
+def parse_params(given: Iterable[str], project: Mapping[str, Parameter]) -> dict[str, Any]:
     """Read parameters, by dotted names, each ``key=value`` (or ``key:value``, kedro-vertexai's older form).
 
     :param project: the project's parameters, which say how a value is read; see :func:`.project.parameters.from_text`.

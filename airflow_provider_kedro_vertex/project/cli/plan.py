@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import STDOUT, inspected, problems_as_lines, show, write_file
+from airflow_provider_kedro_vertex.project.cli.output import STDOUT, read_project, report_errors, show, write_file
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.settings.filters import Selection
@@ -46,8 +46,8 @@ def command(
     from airflow_provider_kedro_vertex.core.plan.plan import build_plan
     from airflow_provider_kedro_vertex.core.plan.plan_table import plan_table
 
-    with problems_as_lines():
-        manifest = inspected(metadata.project_path, env, params)
+    with report_errors():
+        manifest = read_project(metadata.project_path, env, params)
         config = manifest.config.overridden({"image": image, "grouping": grouping})
         plan, alone = (
             build_plan(manifest, pipeline, each, selection)

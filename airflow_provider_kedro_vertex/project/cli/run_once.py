@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines, refuse_errors
+from airflow_provider_kedro_vertex.project.cli.output import read_project, refuse_errors, report_errors
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.settings.filters import Selection
@@ -58,7 +58,7 @@ def command(
     from airflow_provider_kedro_vertex.core.plan.plan import build_plan
     from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
     from airflow_provider_kedro_vertex.project.cli.connection import connect, storage_endpoint
-    from airflow_provider_kedro_vertex.project.cli.parameters import typed
+    from airflow_provider_kedro_vertex.project.cli.parameters import parse_params
     from airflow_provider_kedro_vertex.project.cli.submission import submit
     from airflow_provider_kedro_vertex.project.cli.watching import watch
 
@@ -67,11 +67,11 @@ def command(
             "--auto-build and --yes are kedro-vertexai's: this command builds no image. Build and push it first, with "
             "docker build --platform linux/amd64 -t IMAGE . and docker push IMAGE."
         )
-    with problems_as_lines():
-        manifest = inspected(context.obj.project_path, env, params)
+    with report_errors():
+        manifest = read_project(context.obj.project_path, env, params)
         config = manifest.config.overridden({"image": image, "project_id": project_id, "region": region})
         plan = build_plan(manifest, pipeline, config, selection)
-        runtime_params = to_json(typed(params, known_parameters(manifest)))
+        runtime_params = to_json(parse_params(params, known_parameters(manifest)))
         spec = pipeline_spec(plan)
         refuse_errors(manifest, plan, spec)
         client = connect(config, api_endpoint, storage=storage_endpoint() if is_long(runtime_params) else None)

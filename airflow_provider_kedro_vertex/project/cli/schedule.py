@@ -11,7 +11,7 @@ import click
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import inspected, make_folder_of, problems_as_lines, warn, write
+from airflow_provider_kedro_vertex.project.cli.output import make_folder_of, read_project, report_errors, warn, write
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.project.manifest import Manifest
@@ -78,7 +78,7 @@ def command(
     from airflow_provider_kedro_vertex.core.project import manifest as manifests
     from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
     from airflow_provider_kedro_vertex.project import dag_file
-    from airflow_provider_kedro_vertex.project.cli.parameters import typed
+    from airflow_provider_kedro_vertex.project.cli.parameters import parse_params
 
     given = {
         "cron_expression": cron_expression,
@@ -87,8 +87,8 @@ def command(
         "end_time": end_time,
         "max_concurrent_run_count": max_concurrent_run_count,
     }
-    with problems_as_lines():
-        manifest = inspected(metadata.project_path, env)
+    with report_errors():
+        manifest = read_project(metadata.project_path, env)
         package = manifest.project.package_name
         target = output or metadata.project_path / "dags" / f"{package}.py"
         if max_run_count is not None:
@@ -97,7 +97,7 @@ def command(
             warn("--allow-queueing is ignored: Airflow always queues a run that may not start yet.")
         text = _text(target) if not force else None
         before = {} if text is None else {entry.pipeline: entry for entry in dag_file.entries_of(text, str(target))}
-        runtime_params = typed(params, known_parameters(manifest))
+        runtime_params = parse_params(params, known_parameters(manifest))
         for name in _pipelines(manifest, pipelines):
             schedule = _schedule(manifest, name, {key: value for key, value in given.items() if value is not None})
             before[name] = _entry(name, schedule, runtime_params, before.get(name))

@@ -8,7 +8,7 @@ import click
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import inspected, problems_as_lines
+from airflow_provider_kedro_vertex.project.cli.output import read_project, report_errors
 
 
 @click.command(name="ui")
@@ -23,8 +23,8 @@ def command(metadata: Any, project_id: str | None, api_endpoint: str | None, onl
 
     from airflow_provider_kedro_vertex.core.jobs.console import jobs_page
 
-    with problems_as_lines():
-        project_id = project_id or inspected(metadata.project_path, env).config.project_id
+    with report_errors():
+        project_id = project_id or read_project(metadata.project_path, env).config.project_id
         if not project_id:
             raise ConfigError("No project_id is set.", "Set it in conf/base/vertexai.yml, or pass --project-id.")
     url = jobs_page(project_id, api_endpoint)

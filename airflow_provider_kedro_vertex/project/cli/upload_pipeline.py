@@ -11,7 +11,7 @@ import click
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.compile import checked_plan
-from airflow_provider_kedro_vertex.project.cli.output import problems_as_lines
+from airflow_provider_kedro_vertex.project.cli.output import report_errors
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.plan.plan import Plan
@@ -51,7 +51,7 @@ def command(
         raise click.BadParameter(f"{target} must be gs://BUCKET/NAME.yaml (or .json).", param_hint="TARGET")
     if to_storage and version_tags:
         raise click.BadParameter("only versions in Artifact Registry have tags.", param_hint="--tag")
-    with problems_as_lines():
+    with report_errors():
         plan, digest = checked_plan(metadata.project_path, env, pipeline, image, selection)
         text = spec_text(pipeline_spec(plan), file)
         where = _to_storage(plan, target, text) if to_storage else _to_registry(target, text, version_tags)

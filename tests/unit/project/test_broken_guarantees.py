@@ -19,7 +19,7 @@ from airflow_provider_kedro_vertex.core.jobs.parameters import to_json
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.plan.plan import build_plan
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Parameter
-from airflow_provider_kedro_vertex.project.cli.parameters import typed
+from airflow_provider_kedro_vertex.project.cli.parameters import parse_params
 from airflow_provider_kedro_vertex.project.inspect import inspect_project
 
 MakeProject = Callable[..., Path]
@@ -118,5 +118,5 @@ def test_what_init_writes_is_valid(make_project: MakeProject, vertex: Vertex) ->
 @given(value=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_a_parameter_may_be_any_text(value: str) -> None:
     """Quotes, newlines, dollars: the value reaches the container as it is, since no shell reads it."""
-    given = typed([f"name={value}"], {"name": Parameter("string", "x")})
+    given = parse_params([f"name={value}"], {"name": Parameter("string", "x")})
     assert json.loads(to_json(given)) == {"name": value}

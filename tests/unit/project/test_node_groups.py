@@ -50,7 +50,7 @@ def register_pipelines():
 """
 
 
-def inspected(make_project: MakeProject, function: str, params: str = "{}") -> manifests.Manifest:
+def read_project(make_project: MakeProject, function: str, params: str = "{}") -> manifests.Manifest:
     project = make_project(
         {
             "src/{package}/pipeline_registry.py": REGISTRY,
@@ -68,7 +68,7 @@ def inspected(make_project: MakeProject, function: str, params: str = "{}") -> m
 
 
 def test_its_answer_is_in_the_manifest_and_in_the_plan(make_project: MakeProject) -> None:
-    manifest = inspected(make_project, "by_prefix")
+    manifest = read_project(make_project, "by_prefix")
     assert [node.group for node in manifest.pipelines["__default__"].nodes] == ["all-a", "all-a", None]
     read = manifests.loads(manifests.dumps(manifest), "a test")
     assert read == manifest
@@ -79,7 +79,7 @@ def test_its_answer_is_in_the_manifest_and_in_the_plan(make_project: MakeProject
 
 
 def test_its_params_are_keyword_arguments(make_project: MakeProject) -> None:
-    manifest = inspected(make_project, "by_prefix", "{length: 2}")
+    manifest = read_project(make_project, "by_prefix", "{length: 2}")
     assert [node.group for node in manifest.pipelines["__default__"].nodes] == ["all-ab", "all-ac", None]
 
 
@@ -95,5 +95,5 @@ def test_its_params_are_keyword_arguments(make_project: MakeProject) -> None:
 )
 def test_a_wrong_answer_is_told(make_project: MakeProject, function: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
-        inspected(make_project, function)
+        read_project(make_project, function)
     assert message in str(caught.value)

@@ -19,7 +19,7 @@ INSPECT = (sys.executable, "-m", "airflow_provider_kedro_vertex.project", "manif
 RUN_KEY = "shop-run-1-0123456789"
 
 
-def inspected(project: Project) -> dict[str, Any]:
+def read_project(project: Project) -> dict[str, Any]:
     """The manifest's content, and what the command said beside it."""
     done = subprocess.run(
         [*INSPECT, str(project.path), "-o", str(project.path / "m.json")],
@@ -66,7 +66,7 @@ def test_the_catalog(shop: Project, case: str) -> None:
     written, told, saved = PLACES[case]
     project = with_files(shop, {"conf/base/catalog.yml": seen_at(written)})
     project = project.with_variables(KEDRO_CONFIG_COMMIT_ID="c0ffee")
-    assert inspected(project)["datasets"]["seen"]["location"] == f"data/{told}/seen.json"
+    assert read_project(project)["datasets"]["seen"]["location"] == f"data/{told}/seen.json"
     project.succeed("look", pipeline="look")
     assert project.json(f"data/{saved}/seen.json")["size"] == 3
 
@@ -74,7 +74,7 @@ def test_the_catalog(shop: Project, case: str) -> None:
 def test_what_a_file_itself_defines_is_no_variable(shop: Project) -> None:
     project = with_files(shop, {"conf/base/catalog.yml": "_region: here\n" + seen_at("${_region}")})
     project = project.with_variables(KEDRO_CONFIG__REGION="there")
-    assert inspected(project)["datasets"]["seen"]["location"] == "data/here/seen.json"
+    assert read_project(project)["datasets"]["seen"]["location"] == "data/here/seen.json"
     project.succeed("look", pipeline="look")
     assert project.json("data/here/seen.json")["size"] == 3
 
@@ -88,7 +88,7 @@ def test_parameters_and_globals(shop: Project) -> None:
             "conf/base/parameters.yml": "run: ${run_id}\ncommit: ${commit_id|1e3}\nsize: 3\n",
         },
     )
-    assert inspected(project)["datasets"]["seen"]["location"] == "data/g-dirty/seen.json"
+    assert read_project(project)["datasets"]["seen"]["location"] == "data/g-dirty/seen.json"
     project.succeed("look", pipeline="look")
     assert project.json("data/g-dirty/seen.json") == {"run": RUN_KEY, "commit": 1e3, "size": 3}
     project.with_variables(KEDRO_CONFIG_COMMIT_ID="1e3: {[").succeed("look", pipeline="look")
@@ -105,7 +105,7 @@ def test_a_resolver_of_the_project_is_kept(shop: Project) -> None:
             "conf/base/catalog.yml": seen_at("${oc.env:KEDRO_CONFIG_RUN_ID}/${run_id}"),
         },
     )
-    assert inspected(project)["datasets"]["seen"]["location"] == "data/own/<run_id>/seen.json"
+    assert read_project(project)["datasets"]["seen"]["location"] == "data/own/<run_id>/seen.json"
     project.succeed("look", pipeline="look")
     assert project.json(f"data/own/{RUN_KEY}/seen.json")
 
@@ -145,7 +145,7 @@ run_config:
 def test_a_dynamic_config_provider_beside_interpolations(shop: Project) -> None:
     project = with_files(shop, {"conf/base/vertexai.yml": TEMPLATES, "src/shop/places.py": PROVIDER})
     project = project.with_variables(KEDRO_CONFIG_COMMIT_ID="c0ffee")
-    config = inspected(project)["config"]
+    config = read_project(project)["config"]
     assert (config["project_id"], config["image"]) == ("demo", "registry.test/shop:c0ffee")
     assert (config["description"], config["root"]) == ("none said", "gs://bucket/c0ffee")
     told = json.dumps({"dynamic_config_providers": config["dynamic_config_providers"]})
@@ -182,7 +182,7 @@ def test_settings_without_environments(shop: Project, own_patterns: str) -> None
     )
     project.kedro("run", "--pipeline", "look")
     assert project.json("data/here/seen.json")["size"] == 3
-    config = inspected(project)["config"]
+    config = read_project(project)["config"]
     assert (config["image"], config["root"]) == ("registry.test/shop:1", "gs://bucket/x")
     project.succeed("look", pipeline="look")
 
@@ -223,10 +223,10 @@ def test_variables_that_the_containers_need(shop: Project) -> None:
         "conf/base/vertexai.yml": "region: ${oc.env:REGION_OF_CI}\n",
     }
     project = with_files(shop, files).with_variables(PLACE="a", SET="b", REGION_OF_CI="r")
-    assert inspected(project)["variables"] == ["DB_PASSWORD", "PLACE", "SET"]
+    assert read_project(project)["variables"] == ["DB_PASSWORD", "PLACE", "SET"]
     vertexai = {"region": "${oc.env:REGION_OF_CI}", "run_config": {"dynamic_config_providers": [{"cls": "a.B"}]}}
     with_files(project, {"conf/base/vertexai.yml": yaml.safe_dump(vertexai)})
-    assert inspected(project)["variables"] == ["DB_PASSWORD", "PLACE", "REGION_OF_CI", "SET"]
+    assert read_project(project)["variables"] == ["DB_PASSWORD", "PLACE", "REGION_OF_CI", "SET"]
 
 
 def test_a_container_without_the_variable_says_which(shop: Project) -> None:
