@@ -3,44 +3,28 @@
 Job bodies are JSON by nature, so no generated client is needed: a call costs a few milliseconds of import where
 ``google.cloud.aiplatform`` costs seconds. Source of paths and verbs: the REST references of Vertex AI v1
 (``projects.locations.pipelineJobs`` and ``.customJobs``), Cloud Logging v2 (``entries.list``) and Cloud Storage's JSON
-API v1 (``objects.insert``, ``.list`` and ``.delete``).
+API v1 (``objects.insert``, ``.get``, ``.list`` and ``.delete``).
 """
 
 from __future__ import annotations
 
 import contextlib
-import random
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
-import requests
 from google.auth.credentials import AnonymousCredentials, Credentials
-from google.auth.exceptions import GoogleAuthError, TransportError
-from google.auth.transport.requests import AuthorizedSession
 
 from airflow_provider_kedro_vertex.core.errors import (
-    AlreadyExistsError,
     BadRequestError,
     ConfigError,
     NotFoundError,
     PermissionDeniedError,
-    QuotaExceededError,
-    UnavailableError,
-    VertexApiError,
 )
 from airflow_provider_kedro_vertex.core.jobs.api import Job, JobBody, LogEntry
+from airflow_provider_kedro_vertex.vertex.rest import DEADLINE, RestSession
 
-#: Seconds to connect, and then between two bytes of an answer.
-CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 60.0
-#: Seconds after which a call that keeps failing is given up.
-DEADLINE = 60.0
-#: Seconds before the first and between later tries; the time between grows twofold and is drawn at random below it.
-BACKOFF, MAX_BACKOFF = 1.0, 16.0
 #: Log entries on one page (the largest that Cloud Logging gives), and jobs on one page (the largest of Vertex AI).
 LOG_PAGE, JOB_PAGE = 1000, 100
 
@@ -48,24 +32,6 @@ _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 #: The kinds of job, as their resource names have them.
 Collection = Literal["pipelineJobs", "customJobs"]
-
-_BY_STATUS: Mapping[int, type[VertexApiError]] = {
-    401: PermissionDeniedError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    408: UnavailableError,
-    409: AlreadyExistsError,
-    429: QuotaExceededError,
-    500: UnavailableError,
-    502: UnavailableError,
-    503: UnavailableError,
-    504: UnavailableError,
-}
-#: Google's own code, where it says more than the HTTP status: 409 is ABORTED too, and 403 a used up quota.
-_BY_CODE: Mapping[str, type[VertexApiError]] = {
-    "ABORTED": UnavailableError,
-    "RESOURCE_EXHAUSTED": QuotaExceededError,
-}
 
 
 @dataclass(frozen=True)
@@ -141,11 +107,19 @@ class VertexClient:
         self.region = region
         self.parent = f"projects/{project_id}/locations/{region}"
         self.endpoint = _address(given.vertex, f"{service}.{universe}")
-        self.deadline = deadline
         self._logging = _address(given.logging, f"logging.{universe}")
         self._storage = _address(given.storage, f"storage.{universe}")
         self._may_read_logs = given.logging is not None or not anonymous
-        self._session = AuthorizedSession(credentials)
+        self._rest = RestSession(credentials, deadline)
+
+    @property
+    def deadline(self) -> float:
+        """Seconds after which a call that keeps failing is given up."""
+        return self._rest.deadline
+
+    @deadline.setter
+    def deadline(self, seconds: float) -> None:
+        self._rest.deadline = seconds
 
     def create_pipeline_job(self, job_id: str, body: JobBody) -> Job:
         """Create a PipelineJob with the id that the caller chose; return it.
@@ -233,7 +207,9 @@ class VertexClient:
             "orderBy": "timestamp desc",
             "pageSize": min(limit, LOG_PAGE),
         }
-        answer = self._call("Cloud Logging", "POST", f"{self._logging}/v2/entries:list", json=body, deadline=deadline)
+        answer = self._rest.call(
+            "Cloud Logging", "POST", f"{self._logging}/v2/entries:list", json=body, deadline=deadline
+        )
         entries: list[LogEntry] = answer.get("entries", [])
         return entries[::-1]
 
@@ -243,7 +219,7 @@ class VertexClient:
         :param url: ``gs://bucket/name``.
         """
         bucket, _, name = url.removeprefix("gs://").partition("/")
-        self._call(
+        self._rest.call(
             "Cloud Storage",
             "POST",
             f"{self._storage}/upload/storage/v1/b/{quote(bucket, safe='')}/o",
@@ -251,6 +227,18 @@ class VertexClient:
             data=data,
             headers={"Content-Type": "application/octet-stream"},
         )
+
+    def find_object(self, url: str) -> bytes | None:
+        """Read an object of Cloud Storage; None if there is none.
+
+        :param url: ``gs://bucket/name``.
+        """
+        bucket, _, name = url.removeprefix("gs://").partition("/")
+        address = f"{self._storage}/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}"
+        try:
+            return self._rest.read("Cloud Storage", address, params={"alt": "media"})
+        except NotFoundError:
+            return None
 
     def list_folders(self, url: str) -> Iterator[str]:
         """The names of the folders right under a place in Cloud Storage.
@@ -279,14 +267,14 @@ class VertexClient:
         bucket, _, name = url.removeprefix("gs://").partition("/")
         address = f"{self._storage}/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}"
         with contextlib.suppress(NotFoundError):
-            self._call("Cloud Storage", "DELETE", address, params={"ifGenerationMatch": generation})
+            self._rest.call("Cloud Storage", "DELETE", address, params={"ifGenerationMatch": generation})
 
     def _object_pages(self, url: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         bucket, _, prefix = url.removeprefix("gs://").partition("/")
         address = f"{self._storage}/storage/v1/b/{quote(bucket, safe='')}/o"
         wanted = {**query, "prefix": f"{prefix.rstrip('/')}/"}
         while True:
-            page = self._call("Cloud Storage", "GET", address, params=wanted)
+            page = self._rest.call("Cloud Storage", "GET", address, params=wanted)
             yield page
             if not page.get("nextPageToken"):
                 return
@@ -302,108 +290,9 @@ class VertexClient:
         version: str = "v1",
     ) -> Any:
         url = f"{self.endpoint}/{version}/{quote(path, safe='/:@')}"
-        return self._call("Vertex AI", method, url, params=query, json=body, deadline=deadline)
-
-    def _call(
-        self, service: str, method: str, url: str, *, deadline: float | None = None, **request: Any
-    ) -> dict[str, Any]:
-        """Call until there is an answer or the deadline is over; 0 seconds means once."""
-        seconds = self.deadline if deadline is None else deadline
-        started, pause = time.monotonic(), BACKOFF
-        while True:
-            try:
-                left = seconds - (time.monotonic() - started)
-                timeout = (CONNECT_TIMEOUT, min(READ_TIMEOUT, max(left, 1.0)) if seconds else READ_TIMEOUT)
-                return self._try(service, method, url, timeout, request)
-            except (QuotaExceededError, UnavailableError) as error:
-                wait = random.uniform(pause / 2, pause)  # noqa: S311 - spreads load, guards nothing
-                wait = max(wait, error.retry_after or 0.0)
-                if time.monotonic() + wait - started > seconds:
-                    raise
-                time.sleep(wait)
-                pause = min(pause * 2, MAX_BACKOFF)
-
-    def _try(
-        self, service: str, method: str, url: str, timeout: tuple[float, float], request: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        place = "/".join(url.split("/")[:3])
-        try:
-            answer = self._session.request(method, url, timeout=timeout, **request)
-        except GoogleAuthError as error:
-            if isinstance(error, TransportError) or getattr(error, "retryable", False):
-                raise UnavailableError(f"Google credentials cannot be fetched now ({_reason(error)}).") from None
-            raise PermissionDeniedError(f"Google credentials do not work for {place}: {error}") from None
-        except requests.RequestException as error:
-            raise UnavailableError(
-                f"{service} does not answer at {place} ({_reason(error)}).",
-                fix=f"Check the network, and {_SETTING[service]} in the connection's extra.",
-            ) from None
-        if answer.status_code == 204:
-            return {}
-        if answer.ok:
-            return _object(service, answer)
-        raise _error(f"{service} refused {method} {_path(url)}", answer)
-
-
-_SETTING = {"Vertex AI": "api_endpoint", "Cloud Logging": "logging_endpoint", "Cloud Storage": "storage_endpoint"}
+        return self._rest.call("Vertex AI", method, url, params=query, json=body, deadline=deadline)
 
 
 def _address(given: str | None, host: str) -> str:
     address = (given or host).rstrip("/")
     return address if "://" in address else f"https://{address}"
-
-
-def _path(url: str) -> str:
-    """The part of an address that says what was asked for: without host and API version."""
-    return unquote(url.split("/", 3)[3].removeprefix("v1/").removeprefix("v1beta1/"))
-
-
-def _object(service: str, answer: requests.Response) -> dict[str, Any]:
-    try:
-        value = answer.json()
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise UnavailableError(
-            f"{answer.url} gave no {service} answer (status {answer.status_code}, {answer.text[:80]!r}).",
-            answer.status_code,
-            fix=f"Check {_SETTING[service]} in the connection's extra.",
-        )
-    return value
-
-
-def _error(what: str, answer: requests.Response) -> VertexApiError:
-    message, code = answer.text.strip()[:500] or answer.reason, ""
-    try:
-        told = answer.json()["error"]
-        message, code = told["message"], told.get("status", "")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass  # a proxy's page, or another API's form: its text is the message
-    kind = _BY_CODE.get(code) or _BY_STATUS.get(answer.status_code, BadRequestError)
-    return kind(
-        f"{what} with status {answer.status_code}: {message}",
-        answer.status_code,
-        retry_after=_seconds(answer.headers.get("Retry-After"), lambda: datetime.now(timezone.utc)),
-    )
-
-
-def _seconds(retry_after: str | None, now: Callable[[], datetime]) -> float | None:
-    """Read a Retry-After header (RFC 9110): seconds, or a date; None if there is none that can be read."""
-    if retry_after is None:
-        return None
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
-    try:
-        return max(0.0, (parsedate_to_datetime(retry_after) - now()).total_seconds())
-    except (ValueError, TypeError):
-        return None
-
-
-def _reason(error: Exception) -> str:
-    """The last cause of a chain of wrapped network errors, in a few words."""
-    cause: BaseException = error
-    while (inner := getattr(cause, "reason", None) or cause.__cause__ or cause.__context__) is not None:
-        if not isinstance(inner, BaseException):
-            return str(inner)
-        cause = inner
-    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

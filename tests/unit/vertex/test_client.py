@@ -26,7 +26,8 @@ from airflow_provider_kedro_vertex.core.errors import (
 )
 from airflow_provider_kedro_vertex.core.jobs.states import is_over
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient, _seconds
+from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
+from airflow_provider_kedro_vertex.vertex.rest import _seconds
 from tests.unit.jobs import IMAGE, body
 
 LONG = "import time; time.sleep(600)"

@@ -27,9 +27,9 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from airflow_provider_kedro_vertex.core.errors import VertexApiError
 from airflow_provider_kedro_vertex.core.jobs.attempts import KEY_LABEL, TRY_LABEL, TaskTry
 from airflow_provider_kedro_vertex.core.jobs.states import is_ending, is_over, succeeded
-from airflow_provider_kedro_vertex.vertex import client as client_module
-from airflow_provider_kedro_vertex.vertex import submission
+from airflow_provider_kedro_vertex.vertex import rest, submission
 from airflow_provider_kedro_vertex.vertex.client import Collection, Endpoints, VertexClient
+from airflow_provider_kedro_vertex.vertex.rest import RestSession
 from tests.unit.jobs import body as pipeline_body
 
 SCHEDULES = int(os.environ.get("SUBMISSION_SCHEDULES", "60"))
@@ -53,26 +53,34 @@ class KilledError(BaseException):
     """The process ends here, as after `kill -9`."""
 
 
-class Mortal(VertexClient):
-    """A client whose process may be killed before or after any call, and whose lists may lag behind."""
+class MortalSession(RestSession):
+    """Its process may be killed before or after any call."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__("demo-project", "europe-west1", AnonymousCredentials(), Endpoints(url), deadline=0.3)
+    def __init__(self) -> None:
+        super().__init__(AnonymousCredentials(), deadline=0.3)
         self.dies_at: int | None = None  # 2n is before call n, 2n + 1 is after it
-        self.lagging = 0
         self._boundaries = itertools.count()
-        self._listed: set[str] = set()
 
     def _boundary(self) -> None:
         if next(self._boundaries) == self.dies_at:
             raise KilledError
 
-    def _try(self, *call: Any) -> dict[str, Any]:
+    def _try(self, *call: Any) -> requests.Response:
         self._boundary()
         try:
             return super()._try(*call)
         finally:
             self._boundary()
+
+
+class Mortal(VertexClient):
+    """A client whose process may be killed before or after any call, and whose lists may lag behind."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("demo-project", "europe-west1", AnonymousCredentials(), Endpoints(url))
+        self._rest = self.session = MortalSession()
+        self.lagging = 0
+        self._listed: set[str] = set()
 
     @staticmethod
     def _goes_on(job: Mapping[str, Any]) -> bool:
@@ -158,13 +166,13 @@ class TaskInstance(RuleBasedStateMachine):
         if lagging:  # a job takes longer than a list lags: what has succeeded cannot be taken back
             image = "lives"
         self.client = Mortal(self.url)
-        self.client.dies_at, self.client.lagging = dies_at, lagging
+        self.client.session.dies_at, self.client.lagging = dies_at, lagging
         try:
             self.job = self._submit(image)
         except (KilledError, VertexApiError):
             self._retry()
         finally:
-            self.client.dies_at = None
+            self.client.session.dies_at = None
 
     @rule(image=st.sampled_from(sorted(NOOP)))
     def wake_a_process_that_airflow_gave_up(self, image: str) -> None:
@@ -253,8 +261,8 @@ class TaskInstance(RuleBasedStateMachine):
 def test_each_task_comes_to_have_exactly_one_job(
     collection: Collection, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "BACKOFF", 0.004)
-    monkeypatch.setattr(client_module, "MAX_BACKOFF", 0.02)
+    monkeypatch.setattr(rest, "BACKOFF", 0.004)
+    monkeypatch.setattr(rest, "MAX_BACKOFF", 0.02)
     monkeypatch.setattr(submission, "POLL_SECONDS", 0.004)
     monkeypatch.setattr(submission, "LIST_LAG", 0.1)
     machine = type("TaskInstance", (TaskInstance,), {"url": url, "collection": collection})

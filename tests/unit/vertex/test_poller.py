@@ -17,21 +17,31 @@ from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 from airflow_provider_kedro_vertex.vertex import poller
 from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
+from airflow_provider_kedro_vertex.vertex.rest import RestSession
 from tests.unit.jobs import body
 
 LATER = "2999-01-01T00:00:00Z"
+
+
+class CountingSession(RestSession):
+    """Counts its calls."""
+
+    def __init__(self) -> None:
+        super().__init__(AnonymousCredentials(), deadline=0.2)
+        self.calls: Counter[str] = Counter()
+
+    def _try(self, service: str, method: str, url: str, *rest: Any) -> requests.Response:
+        self.calls["list" if url.endswith("/pipelineJobs") else "get"] += 1
+        return super()._try(service, method, url, *rest)
 
 
 class Counting(VertexClient):
     """Counts its calls."""
 
     def __init__(self, url: str) -> None:
-        super().__init__("demo-project", "europe-west1", AnonymousCredentials(), Endpoints(url), deadline=0.2)
-        self.calls: Counter[str] = Counter()
-
-    def _try(self, service: str, method: str, url: str, *rest: Any) -> dict[str, Any]:
-        self.calls["list" if url.endswith("/pipelineJobs") else "get"] += 1
-        return super()._try(service, method, url, *rest)
+        super().__init__("demo-project", "europe-west1", AnonymousCredentials(), Endpoints(url))
+        self._rest = session = CountingSession()
+        self.calls = session.calls
 
 
 @pytest.fixture(scope="module")
