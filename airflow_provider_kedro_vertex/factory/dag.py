@@ -63,7 +63,9 @@ def kedro_vertex_dag(
         watched node and 10 for a CustomJob) as
         :class:`~airflow_provider_kedro_vertex.operators.KedroVertexPipelineOperator` takes them, without templates in
         ``selection``, which says here already what tasks there are; all others go to Airflow's ``DAG`` (``schedule``,
-        ``start_date``, ``default_args``, ``tags``, which are the DAG's and not Kedro's, ...). The DAG's ``params``
+        ``start_date``, ``default_args``, ``tags``, which are the DAG's and not Kedro's, ...). Without ``schedule`` the
+        DAG runs as ``schedules:`` of ``vertexai.yml`` says, and when a person triggers it where that says nothing. The
+        DAG's ``params``
         become the pipeline's runtime parameters, with templates in their strings; one more, ``force_full_run``, asks in
         the trigger form whether a new attempt of this run begins from the start (see the operator), and stays out of
         Kedro.

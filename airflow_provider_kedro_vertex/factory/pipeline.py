@@ -14,6 +14,7 @@ from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.text import airflow_id
 from airflow_provider_kedro_vertex.factory.node_tasks import NodeArguments, TasksMap, check_selectors, node_tasks
+from airflow_provider_kedro_vertex.factory.schedule import schedule_arguments
 from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
 
 if TYPE_CHECKING:
@@ -121,7 +122,9 @@ class PipelineTasks:
             "doc_md": f"Pipeline `{self.name}` of the Kedro project {self.manifest.project.name} on Vertex AI: "
             f"{nodes} nodes.\n\nManifest `{self.manifest.digest}`",
         }
-        dag = KedroVertexDag(dag_id or self.default_id, **{**shown, **self.airflow_arguments})
+        given = self.airflow_arguments
+        when = schedule_arguments(self._config, self.name, given)
+        dag = KedroVertexDag(dag_id or self.default_id, **{**shown, **given, **when})
         dag.fileloc = file  # not this module: relative paths start there
         # Airflow lays a task's params over the DAG's when it runs. Until then no task needs a copy of its own, which
         # would take as long to make as the task, and as much room in the serialized DAG.

@@ -16,7 +16,7 @@ from airflow_provider_kedro_vertex.core.checks.container import GROUP, Mode, che
 from airflow_provider_kedro_vertex.core.checks.data import check_data
 from airflow_provider_kedro_vertex.core.checks.findings import Finding, Level, Summary, first_and_more, some
 from airflow_provider_kedro_vertex.core.checks.parameters import check_parameters
-from airflow_provider_kedro_vertex.core.checks.settings import check_settings, missing
+from airflow_provider_kedro_vertex.core.checks.settings import check_schedules, check_settings, missing
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan, build_plan, makers
@@ -84,7 +84,8 @@ def check_project(
     names = [name for name, pipeline in manifest.pipelines.items() if pipeline.nodes]
     meant = {name: name == DEFAULT_PIPELINE or name in config.schedules for name in names}
     ordered = dict(sorted(meant.items(), key=lambda item: item[0] != DEFAULT_PIPELINE))
-    return _merged(_in_pipelines(manifest, ordered, config, None, mode))
+    in_schedules = map(_Found, check_schedules(manifest, config))
+    return _merged([*_in_pipelines(manifest, ordered, config, None, mode), *in_schedules])
 
 
 def _in_pipelines(

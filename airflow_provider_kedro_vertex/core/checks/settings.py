@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from airflow_provider_kedro_vertex.core.checks.findings import Finding
-from airflow_provider_kedro_vertex.core.errors import did_you_mean
+from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.plan.grouping import TAG_PREFIXES
 from airflow_provider_kedro_vertex.core.project.locations import parse_location
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
+from airflow_provider_kedro_vertex.core.settings.schedules import airflow_schedule, scheduled
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, PerNode, node_names
 
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -36,6 +37,19 @@ def check_settings(manifest: Manifest, config: RunConfig) -> tuple[Finding, ...]
         )
         for finding in found
     )
+
+
+def check_schedules(manifest: Manifest, config: RunConfig) -> Iterator[Finding]:
+    """Check the schedules of the pipelines, as the DAG factory will take them."""
+    for pipeline, schedule in scheduled(config.schedules).items():
+        where = f"schedules.{pipeline}"
+        try:
+            airflow_schedule(schedule, where)
+        except ConfigError as error:
+            yield Finding.of(error)
+        if pipeline not in manifest.pipelines:
+            close = did_you_mean(pipeline, manifest.pipelines)
+            yield Finding("KV014", "warning", f"{where} names no registered pipeline.", close.strip())
 
 
 def missing(config: RunConfig) -> Iterator[Finding]:

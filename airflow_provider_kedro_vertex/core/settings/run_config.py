@@ -133,7 +133,7 @@ class Mlflow(Mergeable):
 
 @dataclass(frozen=True)
 class Schedule(Section):
-    """When a pipeline runs. `kedro vertex schedule` writes a DAG file of it."""
+    """When a pipeline runs: a DAG whose file gives no `schedule` runs so."""
 
     cron_expression: str = field(string, "Cron with five fields.", "0 * * * *")
     timezone: str = field(string, "Time zone of the cron expression.", "Etc/UTC")
@@ -194,7 +194,8 @@ class RunConfig(Mergeable):
     )
     mlflow: Mlflow | None = field(Mlflow, "MLflow.")
     schedules: Mapping[str, Schedule] = mapping(
-        Schedule, "Registered pipeline to its schedule; `default_schedule` is for those without one."
+        Schedule,
+        "Registered pipeline to its schedule. Where none is named, `default_schedule` is that of `__default__`.",
     )
 
     def overridden(self, overrides: Mapping[str, Any]) -> RunConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.project.manifest import Manifest
     from airflow_provider_kedro_vertex.core.settings.run_config import Schedule
     from airflow_provider_kedro_vertex.project.dag_file import Entry
-
-DEFAULT_SCHEDULE = "default_schedule"
 
 
 @click.command(name="schedule")
@@ -113,6 +111,7 @@ def command(
 
 def _pipelines(manifest: Manifest, given: tuple[str, ...]) -> list[str]:
     from airflow_provider_kedro_vertex.core.project.selection import pipeline_names
+    from airflow_provider_kedro_vertex.core.settings.schedules import scheduled
 
     for name in given:
         if len(several := pipeline_names(manifest, name)) > 1:
@@ -122,8 +121,7 @@ def _pipelines(manifest: Manifest, given: tuple[str, ...]) -> list[str]:
             )
     if given:
         return [manifest.pipeline(name).name for name in given]
-    named = [name for name in manifest.config.schedules if name != DEFAULT_SCHEDULE]
-    for name in named:
+    for name in (named := list(scheduled(manifest.config.schedules))):
         if name not in manifest.pipelines:
             raise ConfigError(f"schedules.{name} names no registered pipeline.", did_you_mean(name, manifest.pipelines))
     return named or [DEFAULT_PIPELINE]
@@ -131,6 +129,7 @@ def _pipelines(manifest: Manifest, given: tuple[str, ...]) -> list[str]:
 
 def _schedule(manifest: Manifest, pipeline: str, given: dict[str, Any]) -> Schedule:
     from airflow_provider_kedro_vertex.core.settings.run_config import Schedule
+    from airflow_provider_kedro_vertex.core.settings.schedules import DEFAULT_SCHEDULE
 
     schedules = manifest.config.schedules
     said = schedules.get(pipeline) or schedules.get(DEFAULT_SCHEDULE)
@@ -143,44 +142,23 @@ def _schedule(manifest: Manifest, pipeline: str, given: dict[str, Any]) -> Sched
 
 
 def _entry(pipeline: str, schedule: Schedule, params: dict[str, Any], before: Entry | None) -> Entry:
-    from airflow_provider_kedro_vertex.project.cron import five_fields
+    from airflow_provider_kedro_vertex.core.settings.schedules import airflow_schedule, moment
     from airflow_provider_kedro_vertex.project.dag_file import Entry
 
     where = f"schedules.{pipeline}"
-    cron, prefix = five_fields(schedule.cron_expression, f"{where}.cron_expression")
-    today = date.today().isoformat()
+    found = airflow_schedule(schedule, where)
+    # A start that moved with each update would be another DAG each time.
+    start = found.start or (before.start if before else date.today().isoformat())
+    moment(start, f"{where}.start_time")
     return Entry(
         pipeline=pipeline,
-        schedule=cron,
-        timezone=_timezone(prefix or schedule.timezone, f"{where}.timezone"),
-        # A start that moved with each update would be another DAG each time.
-        start=_moment(schedule.start_time or (before.start if before else today), f"{where}.start_time"),
-        end=_moment(schedule.end_time, f"{where}.end_time") if schedule.end_time else None,
-        max_active_runs=schedule.max_concurrent_run_count,
+        schedule=found.cron,
+        timezone=found.timezone,
+        start=start,
+        end=found.end,
+        max_active_runs=found.max_active_runs,
         params=params or (before.params if before else {}),
     )
-
-
-def _timezone(name: str, where: str) -> str:
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
-
-    known = available_timezones()  # empty where the system has no time zones; then Airflow will tell
-    try:
-        if known:
-            ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(f"{where}: there is no time zone {name!r}.", did_you_mean(name, known)) from None
-    return name
-
-
-def _moment(text: str, where: str) -> str:
-    try:
-        datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise ConfigError(
-            f"{where} must be ISO 8601, such as 2026-01-31 or 2026-01-31T04:00:00Z, not {text!r}."
-        ) from None
-    return text
 
 
 def _text(target: Path) -> str | None:

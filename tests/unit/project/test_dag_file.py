@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.project import manifest as manifests
-from airflow_provider_kedro_vertex.project.cron import five_fields
+from airflow_provider_kedro_vertex.core.settings.cron import five_fields
 from airflow_provider_kedro_vertex.project.dag_file import Entry, entries_of, new, updated
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "small_shop.manifest.json"
