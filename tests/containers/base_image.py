@@ -1,4 +1,4 @@
-"""Makes the image that the tests of containers run, of Debian's packages alone. What is there already is left alone.
+"""Makes the images that the tests of containers run, of Debian's packages alone. What is there already is left alone.
 
     python tests/containers/base_image.py    needs root, and Debian's podman, runc and debootstrap
 
@@ -7,6 +7,8 @@ No registry is asked: debootstrap takes the packages from the mirror that apt us
 
 from __future__ import annotations
 
+import ast
+import json
 import os
 import re
 import shutil
@@ -17,6 +19,9 @@ from pathlib import Path
 
 BASE = "localhost/vertex-emulator-test:base"
 IMAGE = "localhost/vertex-emulator-test:image"
+#: Stands for the official images of Python, whatever their tag: a Python with pip, which may install for everybody.
+PYTHON = "localhost/vertex-emulator-test/python"
+PYTHON_IMAGES = (f"{PYTHON}:3.11-slim", f"{PYTHON}:3.12-slim")
 PACKAGES = ("podman", "runc", "debootstrap")
 
 # crun and the usual limits on open files and processes do not work inside another container.
@@ -34,6 +39,13 @@ ENTRYPOINT ["python3", "-c"]
 CMD ["print('the own command of the image')"]
 USER 1000
 """
+_PYTHON_CONTAINERFILE = f"""FROM {BASE}
+RUN apt-get update --quiet=2 && \\
+    apt-get install --quiet=2 --yes --no-install-recommends python3-pip python3-venv && \\
+    rm -rf /var/lib/apt/lists/* /usr/lib/python3*/EXTERNALLY-MANAGED && ln -s python3 /usr/bin/python
+"""
+# What leads to packages, and the files of this machine that it names.
+_PIP_SETTINGS = ("cert", "index-url", "proxy", "trusted-host")
 
 
 def missing() -> str:
@@ -56,21 +68,61 @@ def configure(folder: Path) -> dict[str, str]:
     return {"CONTAINERS_CONF": str(path)}
 
 
+def configure_builds(folder: Path, wheels: Path) -> dict[str, str]:
+    """Write a configuration of podman with which a Dockerfile is built as it is.
+
+    :data:`PYTHON` stands for ``python`` of Docker Hub, and pip finds packages as it does on this machine.
+
+    :param wheels: a folder with wheels that are on no index.
+    :return: the environment that podman needs.
+    """
+    pip = {**_pip_settings(), "find-links": "/wheels", "root-user-action": "ignore"}
+    (folder / "pip.conf").write_text("\n".join(["[global]", *(f"{key} = {value}" for key, value in pip.items()), ""]))
+    mounts = {wheels: "/wheels", folder / "pip.conf": "/etc/pip.conf"}
+    mounts |= {Path(value): value for value in pip.values() if Path(value).is_file()}
+    volumes = json.dumps([f"{source}:{target}:ro" for source, target in mounts.items()])
+    path = folder / "containers.conf"
+    path.write_text(f'{_CONFIGURATION}netns = "host"\nvolumes = {volumes}\n')
+    registries = folder / "registries.conf"
+    registries.write_text(f'[aliases]\n"python" = "{PYTHON}"\n')
+    return {
+        "CONTAINERS_CONF": str(path),
+        "CONTAINERS_REGISTRIES_CONF": str(registries),
+        "BUILDAH_ISOLATION": "chroot",
+    }
+
+
+def _pip_settings() -> dict[str, str]:
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
+    ).stdout
+    pairs = (line.partition("=") for line in listed.splitlines())
+    settings = {key.rpartition(".")[2]: str(ast.literal_eval(value)) for key, _, value in pairs}
+    return {key: value for key, value in settings.items() if key in _PIP_SETTINGS}
+
+
 def exists(name: str) -> bool:
     """Tell if podman has an image."""
     return subprocess.run(["podman", "image", "exists", name], check=False).returncode == 0
 
 
 def make() -> None:
-    """Make the image. What is there already is left alone."""
+    """Make the images. What is there already is left alone."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environment = {**os.environ, **configure(folder)}
         if not exists(BASE):
             _make_base(folder / "root")
-        (folder / "Containerfile").write_text(_CONTAINERFILE)
-        build = ["podman", "build", "--quiet", "--isolation=chroot", "--network=host", "--tag", IMAGE, str(folder)]
-        subprocess.run(build, check=True, env=environment, stdout=subprocess.DEVNULL)
+        _build(folder, environment, _CONTAINERFILE, IMAGE)
+        if not all(map(exists, PYTHON_IMAGES)):
+            _build(folder, environment, _PYTHON_CONTAINERFILE, *PYTHON_IMAGES)
+
+
+def _build(folder: Path, environment: dict[str, str], containerfile: str, *tags: str) -> None:
+    (folder / "Containerfile").write_text(containerfile)
+    names = [f"--tag={tag}" for tag in tags]
+    build = ["podman", "build", "--quiet", "--isolation=chroot", "--network=host", *names, str(folder)]
+    subprocess.run(build, check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
 def _make_base(root: Path) -> None:

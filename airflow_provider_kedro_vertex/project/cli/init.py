@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -16,6 +17,8 @@ from airflow_provider_kedro_vertex.project.cli.output import make_folder_of, rep
 
 #: File of the project to its template.
 _CONFIG = {"conf/{env}/vertexai.yml": "vertexai.yml"}
+#: Of these a project may have its own, which stay.
+_IMAGE = {"Dockerfile": "Dockerfile", ".dockerignore": "dockerignore"}
 _WORKFLOWS = {
     ".github/workflows/kedro-vertex-on-push.yml": "on-push.yml",
     ".github/workflows/kedro-vertex-on-merge.yml": "on-merge.yml",
@@ -23,6 +26,24 @@ _WORKFLOWS = {
 #: Google Cloud: 6 to 30 lower case letters, digits and dashes; older ones have a domain before them.
 _PROJECT_ID = re.compile(r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _REGION = re.compile(r"[a-z]+-[a-z]+[0-9]+|global")
+
+#: How the image gets the project's packages.
+_REQUIREMENTS = """\
+# The packages change less often than the project, so they are a layer of their own. Nodes need no notebooks.
+COPY @folder@requirements*.txt ./
+RUN sed --in-place --regexp-extended '/^(jupyterlab|notebook)([^a-z0-9._-]|$)/d' requirements.txt && \\
+    pip install --no-cache-dir --requirement requirements.txt "airflow-provider-kedro-vertex[@extras@]"
+
+COPY --chown=kedro . ."""
+_NO_REQUIREMENTS = """\
+COPY --chown=kedro . .
+# A requirements.txt, installed before the project is copied, would make a layer that changes rarely.
+RUN pip install --no-cache-dir @project@"airflow-provider-kedro-vertex[@extras@]\""""
+_NEXT = """\
+Next:
+  kedro vertex check
+  kedro vertex plan
+  kedro vertex run-once --wait"""
 
 
 @click.command(name="init")
@@ -37,25 +58,39 @@ _REGION = re.compile(r"[a-z]+-[a-z]+[0-9]+|global")
 def command(
     metadata: Any, project_id: str, region: str, force: bool, with_github_actions: bool, env: str | None
 ) -> None:
-    """Write conf/base/vertexai.yml for a Google Cloud project and a region, such as europe-west1."""
+    """Write conf/base/vertexai.yml for a Google Cloud project and a region, such as europe-west1.
+
+    A project without a Dockerfile or a .dockerignore gets them too.
+    """
     if not _PROJECT_ID.fullmatch(project_id):
         raise click.BadParameter(f"{project_id!r} is no id of a Google Cloud project.", param_hint="PROJECT_ID")
     if not _REGION.fullmatch(region):
         raise click.BadParameter(f"{region!r} is no region such as europe-west1.", param_hint="REGION")
     package = metadata.package_name
-    values = {"project_id": project_id, "region": region, "package": package, "image_name": _image_name(package)}
-    files = {**_CONFIG, **(_WORKFLOWS if with_github_actions else {})}
     root: Path = metadata.project_path
+    values = {
+        "project_id": project_id,
+        "region": region,
+        "package": package,
+        "image_name": _image_name(package),
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        **_packages(root),
+    }
+    files = {**_CONFIG, **(_WORKFLOWS if with_github_actions else {})}
     with report_errors():
         targets = {root / name.format(env=env or "base"): template for name, template in files.items()}
         there = [str(target.relative_to(root)) for target in _existing(targets)]
         if there and not force:
             raise ConfigError(f"{', '.join(there)}: already there.", "Write over it with --force.")
+        kept = [name for name in _IMAGE if (root / name).exists()]
+        targets |= {root / name: template for name, template in _IMAGE.items() if name not in kept}
         for target, template in targets.items():
             make_folder_of(target)
             write_file(target, _filled(template, values))
             click.echo(f"Wrote {target.relative_to(root)}")
-    click.echo("Set the image, then: kedro vertex check")
+        for name in kept:
+            click.echo(f"Kept {name}, which was there")
+    click.echo(_NEXT)
 
 
 def _existing(targets: Iterable[Path]) -> list[Path]:
@@ -65,6 +100,19 @@ def _existing(targets: Iterable[Path]) -> list[Path]:
 
 def _image_name(package: str) -> str:
     return package.lower().replace("_", "-").strip("-")
+
+
+def _packages(root: Path) -> dict[str, str]:
+    """How the image gets the project's packages, with what the template of it names."""
+    folders = [folder for folder in ("", "src/") if (root / folder / "requirements.txt").is_file()]
+    is_package = "[build-system]" in (root / "pyproject.toml").read_text(encoding="utf-8")
+    uses_mlflow = any(root.glob("conf/*/mlflow.yml"))
+    return {
+        "packages": _REQUIREMENTS if folders else _NO_REQUIREMENTS,
+        "folder": folders[0] if folders else "",
+        "project": ". " if is_package else "",
+        "extras": "runtime,mlflow" if uses_mlflow else "runtime",
+    }
 
 
 def _filled(template: str, values: dict[str, str]) -> str:

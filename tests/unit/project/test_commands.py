@@ -70,7 +70,7 @@ def test_init_check_and_compile_pass_without_an_edit(make_project: MakeProject, 
     project = make_project(PROJECT)
     done = vertex(project, "init", "shop-project", "europe-west1")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout == f"Wrote {VERTEXAI}\nSet the image, then: kedro vertex check\n"
+    assert done.stdout.startswith(f"Wrote {VERTEXAI}\nWrote Dockerfile\nWrote .dockerignore\nNext:\n")
     done = vertex(project, "check", "--strict")
     assert (done.exit_code, done.stderr) == (0, f"{LEFT_OUT}\n")
     assert done.stdout == "Passed: 0 errors, 0 warnings, 1 notes. To understand one: kedro vertex explain KV021\n"
