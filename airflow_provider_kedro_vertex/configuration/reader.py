@@ -9,6 +9,8 @@ from typing import Any
 from kedro.config import AbstractConfigLoader, MissingConfigException, OmegaConfigLoader
 from kedro.framework.project import settings
 
+from airflow_provider_kedro_vertex.core.jobs.parameters import with_keys_of, without_number_keys
+
 #: The key of ``vertexai.yml`` in the config loader, and that of kedro-mlflow's file.
 VERTEXAI, MLFLOW = "vertexai", "mlflow"
 #: Their files: those of kedro-vertexai and of kedro-mlflow 2.0. A project need not name them in its settings.py. The
@@ -20,6 +22,20 @@ PATTERNS: Mapping[str, tuple[str, ...]] = {
 
 # What Kedro's template sets; a project's own loader may have no such attributes.
 BASE_ENV, DEFAULT_RUN_ENV = "base", "local"
+
+
+def with_own_keys(conf_source: Path, env: str | None, params: Mapping[str, Any]) -> dict[Any, Any]:
+    """Give the keys of runtime parameters the types of the project's own, which JSON and command lines cannot say.
+
+    Kedro takes ``7`` and ``"7"`` for two keys, and then refuses both.
+
+    :param params: nested; see :func:`open_loader` for the others.
+    :raises Exception: whatever the project's own loader raises.
+    """
+    others = without_number_keys(params)
+    if others == params:  # the files need not be read for this
+        return dict(params)
+    return with_keys_of(load(open_loader(conf_source, env, others), "parameters"), params)
 
 
 def open_loader(conf_source: Path, env: str | None, params: Mapping[str, Any]) -> AbstractConfigLoader:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow_provider_kedro_vertex.compat import BaseOperator, conf
-from airflow_provider_kedro_vertex.core.errors import JobError, KedroVertexError, QuotaExceededError
+from airflow_provider_kedro_vertex.core.errors import ConfigError, JobError, KedroVertexError, QuotaExceededError
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.links.task_links import MlflowLink, VertexJobLink, VertexLogsLink
 from airflow_provider_kedro_vertex.task.deferral import is_timeout, may_end_in_triggerer
@@ -180,6 +180,20 @@ class VertexJobOperator(BaseOperator):
         """
         # The operators of this package all say it; Airflow's own base classes for operators are made in the same way.
         raise NotImplementedError(f"{type(self).__name__} does not say which job it makes: define submission().")
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        """Fail at once where a template fails: Airflow calls this for each task, mapped or not."""
+        from airflow_provider_kedro_vertex.task.errors import to_airflow_exception
+        from airflow_provider_kedro_vertex.task.templates import field_told_by_name
+
+        for name in template_fields:
+            try:
+                with field_told_by_name(self, name, context):
+                    super()._do_render_template_fields(parent, (name,), context, jinja_env, seen_oids)
+            except ConfigError as error:
+                raise to_airflow_exception(error) from None
 
     def hook(self) -> KedroVertexHook:
         """Reach Vertex AI with this task's connection."""

@@ -41,9 +41,8 @@ class KedroVertexCustomJobOperator(VertexJobOperator):
     def pre_execute(self, context: Any) -> None:
         """Render the other templates."""
         super().pre_execute(context)
-        for name in VertexJobOperator.template_fields:
-            if name not in self.template_fields:
-                setattr(self, name, self.render_template(getattr(self, name), context))
+        others = [name for name in VertexJobOperator.template_fields if name not in self.template_fields]
+        self._do_render_template_fields(self, others, context, self.get_template_env(), set())
 
     def submission(self, context: Context) -> Submission:
         """Describe the job of the node group."""

@@ -1,4 +1,4 @@
-"""Checks of the catalog's entries against the classes of datasets, which a manifest knows by name alone."""
+"""Checks of the catalog's entries for what a manifest does not tell: classes of datasets, and their checkpoints."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import inspect
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 from kedro.io.core import parse_dataset_definition
 
+from airflow_provider_kedro_vertex.core.checks.data import SHARED_FOLDERS
 from airflow_provider_kedro_vertex.core.checks.findings import Finding, Level
 from airflow_provider_kedro_vertex.core.errors import did_you_mean
 from airflow_provider_kedro_vertex.core.project.graph import dataset
+from airflow_provider_kedro_vertex.core.project.locations import Location, parse_location
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest
 from airflow_provider_kedro_vertex.project.datasets import CREDENTIALS
 
@@ -36,20 +39,37 @@ def check_catalog(manifest: Manifest, configs: Mapping[str, Mapping[str, Any]], 
     :param deep: import the classes, and hold the arguments of the entries against theirs.
     """
     for name, config in configs.items():
+        users = {
+            pipeline.name: [node.name for node in pipeline.nodes if name in (*node.inputs, *node.outputs)]
+            for pipeline in manifest.pipelines.values()
+        }
+        found = partial(
+            Finding,
+            dataset=dataset(name),
+            nodes=tuple(dict.fromkeys(node for nodes in users.values() for node in nodes)),
+            pipelines=tuple(sorted((name for name, nodes in users.items() if nodes), key=_default_first)),
+        )
         for level, message, fix in _faults(config, deep):
-            users = {
-                pipeline.name: [node.name for node in pipeline.nodes if name in (*node.inputs, *node.outputs)]
-                for pipeline in manifest.pipelines.values()
-            }
-            yield Finding(
-                "KV030",
-                level,
-                f"Dataset {name!r}: {message}",
-                fix,
-                dataset=dataset(name),
-                nodes=tuple(dict.fromkeys(node for nodes in users.values() for node in nodes)),
-                pipelines=tuple(sorted((name for name, nodes in users.items() if nodes), key=_default_first)),
+            yield found("KV030", level, f"Dataset {name!r}: {message}", fix)
+        place = _checkpoint(config)
+        if place and place.scope == "local" and not (place.shown or "").startswith(SHARED_FOLDERS):
+            yield found(
+                "KV004",
+                "warning",
+                f"Dataset {name!r} keeps its checkpoint in {place.shown or 'a local file'!r}, which is lost with the "
+                "container: each run reads the same partitions again.",
+                "Give its path, or its checkpoint a filepath, at gs://.",
+                location=place.shown,
             )
+
+
+def _checkpoint(config: Mapping[str, Any]) -> Location | None:
+    """Where an IncrementalDataset keeps what it has read; None for other datasets."""
+    if config["type"].rpartition(".")[2] != "IncrementalDataset" or not isinstance(config.get("path"), str):
+        return None
+    own = config.get("checkpoint")
+    place = own.get("filepath") if isinstance(own, Mapping) else None
+    return parse_location(place if isinstance(place, str) else f"{config['path'].rstrip('/')}/CHECKPOINT")
 
 
 def _default_first(pipeline: str) -> tuple[bool, str]:

@@ -25,6 +25,7 @@ from airflow_provider_kedro_vertex.configuration.reader import (
     load,
     open_loader,
     patterns_of,
+    with_own_keys,
 )
 from airflow_provider_kedro_vertex.core.errors import ConfigError, ProjectError, did_you_mean
 
@@ -187,7 +188,7 @@ def open_conf(project_path: Path, env: str | None, runtime_params: Mapping[str, 
     templates.register_resolver("airflow", _airflow_placeholder)
     try:
         with _run_placeholders():
-            loader = open_loader(source, env, dict(runtime_params or {}))
+            loader = open_loader(source, env, with_own_keys(source, env, runtime_params or {}))
     except Exception as error:  # a project's own loader or resolver may raise anything
         fault = _first_fault(sorted(source.glob("*/globals.yml")), project_path)
         said = _unresolved(error) if isinstance(error, OmegaConfBaseException) else _first_line(error)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from airflow_provider_kedro_vertex.configuration.reader import MLFLOW
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.project.locations import parse_location
+from airflow_provider_kedro_vertex.core.project.locations import mlflow_location
 from airflow_provider_kedro_vertex.core.settings.run_config import Mlflow, RunConfig
 from airflow_provider_kedro_vertex.project.conf import Conf
 
@@ -32,5 +32,5 @@ def with_tracking_uri(config: RunConfig, conf: Conf) -> RunConfig:
     server = content.get("server")
     # kedro-mlflow 0.2 had the key at the top.
     said = server.get("mlflow_tracking_uri") if isinstance(server, Mapping) else content.get("mlflow_tracking_uri")
-    uri = (parse_location(said).shown or _UNREADABLE) if isinstance(said, str) and said else _DEFAULT
+    uri = (mlflow_location(said).shown or _UNREADABLE) if isinstance(said, str) and said else _DEFAULT
     return dataclasses.replace(config, mlflow=dataclasses.replace(config.mlflow or Mlflow(), tracking_uri=uri))

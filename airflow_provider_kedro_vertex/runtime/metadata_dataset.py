@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError
 from kedro.io.core import Version
 
+from airflow_provider_kedro_vertex.core.project.locations import parse_location
 from airflow_provider_kedro_vertex.runtime.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -135,14 +136,15 @@ def _variable(name: str) -> str:
 
 
 def _uri(dataset: Any) -> str:
-    """Give the URI where a dataset saves; "" for one that keeps its data in no file."""
+    """Give the URI where a dataset saves, as it may be shown; "" for one that keeps its data in no file."""
     filepath = getattr(dataset, "_filepath", None)
     if filepath is None:
         return ""
     version = dataset.resolve_save_version() if isinstance(dataset, AbstractVersionedDataset) else None
     path = str(dataset._get_versioned_path(version) if version else filepath)
     protocol = getattr(dataset, "_protocol", "file")
-    return path if "://" in path else f"{'gs' if protocol == 'gcs' else protocol}://{path}"
+    uri = path if "://" in path else f"{'gs' if protocol == 'gcs' else protocol}://{path}"
+    return uri if protocol == "file" else parse_location(uri).shown or ""
 
 
 def _register(endpoint: str, location: str, artifact_id: str, artifact: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.jobs.parameters import MAX_LENGTH
+from airflow_provider_kedro_vertex.core.jobs.parameters import MAX_LENGTH, from_json
 from airflow_provider_kedro_vertex.runtime.errors import MissingInputError
 
 _FILE = re.compile(r"(?:.*/)?params-([0-9a-f]{64})\.json", re.DOTALL)
@@ -28,9 +28,9 @@ def read(text: str) -> dict[str, Any]:
     :raises MissingInputError: the file is not there, or is not what was written.
     :raises StorageError: the storage could not be reached.
     """
-    if text.startswith("@"):
-        return _json_object(_read_stored(text[1:]), f"--params {text}")
-    return _json_object(text, "--params")
+    stored = text.startswith("@")
+    given = _json_object(_read_stored(text[1:]) if stored else text, f"--params {text}" if stored else "--params")
+    return {name: from_json(value) for name, value in given.items()}
 
 
 def with_run_outcome(params: dict[str, Any], final_status: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from kedro.runner import SequentialRunner, ThreadRunner
 from kedro.utils import is_kedro_project
 
 from airflow_provider_kedro_vertex.configuration import templates
-from airflow_provider_kedro_vertex.configuration.reader import VERTEXAI, load, open_loader
+from airflow_provider_kedro_vertex.configuration.reader import VERTEXAI, load, open_loader, with_own_keys
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
 from airflow_provider_kedro_vertex.core.settings.container import THREAD
@@ -97,8 +97,9 @@ def run(request: Request, progress: Progress) -> None:
         shared_outputs=request.shared_outputs,
     )
     group_hooks = GroupHooks(group, request.context, progress, request.compression_level)
-    loader = partial(open_loader, env=request.env or os.environ.get("KEDRO_ENV"), params=request.params)
-    project_conf = project / settings.CONF_SOURCE
+    project_conf, env = project / settings.CONF_SOURCE, request.env or os.environ.get("KEDRO_ENV")
+    params = with_own_keys(project_conf, env, request.params)
+    loader = partial(open_loader, env=env, params=params)
     providers = request.settings.dynamic_config_providers
     try:
         with generated_config(providers, project_conf, lambda: load(loader(project_conf), VERTEXAI)) as conf_source:
@@ -109,7 +110,7 @@ def run(request: Request, progress: Progress) -> None:
                     project,
                     conf_source,
                     env=request.env,
-                    params=request.params,
+                    params=params,
                     save_version=request.context.save_version,
                     hooks=hooks if is_only_one_loaded else [*hooks, _EveryPipeline()],
                     unused_plugins=() if mlflow_used else (PACKAGE,),

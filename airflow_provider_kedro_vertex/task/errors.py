@@ -14,27 +14,21 @@ from airflow_provider_kedro_vertex.core.errors import (
     KedroVertexError,
     QuotaExceededError,
     UnavailableError,
-    VertexApiError,
 )
 from airflow_provider_kedro_vertex.core.jobs import failure, outcome
-from airflow_provider_kedro_vertex.core.jobs.api import Job, LogEntry
+from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.links.task_links import MlflowLink, VertexLogsLink
+from airflow_provider_kedro_vertex.vertex.job_logs import failed_logs, last_lines
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.hooks.vertex_ai import KedroVertexHook
     from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
-#: Lines of each failed node's log, failed nodes whose logs are read, and seconds to wait for each.
-LOG_LINES, MOST_LOGS, LOG_SECONDS = 50, 5, 10.0
-
 
 def job_error(hook: KedroVertexHook, client: VertexClient, job: Job, context: Context) -> JobError:
-    """Explain a job that ended without success, and keep the links to what explains more.
-
-    A log that cannot be read is told as such, and hides nothing else.
-    """
+    """Explain a job that ended without success, and keep the links to what explains more."""
     failed = [task for task in outcome.tasks(job) if task.failed and task.number]
-    logs = {task.name: _last_lines(client, task) for task in failed[:MOST_LOGS]}
+    logs = failed_logs(client, job)
     urls = {task.name: hook.logs_url(client.project_id, [str(task.number)]) for task in failed}
     if failed:
         VertexLogsLink.persist(context, hook.logs_url(client.project_id, [str(task.number) for task in failed]))
@@ -47,7 +41,7 @@ def job_error(hook: KedroVertexHook, client: VertexClient, job: Job, context: Co
 
 def node_error(hook: KedroVertexHook, client: VertexClient, job: Job, task: outcome.Task, context: Context) -> JobError:
     """Explain a node group that ended without success, as :func:`job_error` does for a job."""
-    log = _last_lines(client, task) if task.number else []
+    log = last_lines(client, task)
     log_url = hook.logs_url(client.project_id, [task.number]) if task.number else None
     if (run_url := failure.mlflow_run_url(log)) is not None:
         MlflowLink.persist(context, run_url)
@@ -77,20 +71,3 @@ def to_waiting_exception(error: KedroVertexError) -> AirflowException:
 def event_exception(event: Mapping[str, Any]) -> AirflowException:
     """The exception of a wait that the triggerer gave up; see :class:`.triggers.KedroVertexJobTrigger`."""
     return (AirflowFailException if event["final"] else AirflowException)(event["error"])
-
-
-def _last_lines(client: VertexClient, task: outcome.Task) -> list[str]:
-    wanted = f'resource.type="ml_job" AND resource.labels.job_id="{task.number}"'
-    if task.created:  # else Cloud Logging looks at the last day alone
-        wanted += f' AND timestamp>="{task.created}"'
-    try:
-        entries = client.log_entries(wanted, LOG_LINES, deadline=LOG_SECONDS)
-    except VertexApiError as error:
-        return [f"(Its log could not be read: {error})"]
-    lines = [line for entry in entries for line in _text(entry).splitlines()]
-    return lines[-LOG_LINES:]
-
-
-def _text(entry: LogEntry) -> str:
-    payload = entry.get("jsonPayload", {})
-    return str(payload.get("message") or entry.get("textPayload") or payload or "").rstrip("\n")

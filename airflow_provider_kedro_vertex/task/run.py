@@ -17,6 +17,7 @@ from airflow_provider_kedro_vertex.core.jobs.identity import DataScope
 from airflow_provider_kedro_vertex.core.jobs.request import Run
 from airflow_provider_kedro_vertex.core.project.manifest import Parameter
 from airflow_provider_kedro_vertex.core.project.parameters import from_data, from_template, parameter_of
+from airflow_provider_kedro_vertex.task.templates import told_by_name
 
 Operator = TypeVar("Operator", bound=BaseOperator)
 
@@ -115,19 +116,8 @@ def runtime_params(
 
 
 def _rendered(operator: BaseOperator, context: Context, name: str, value: Any) -> Any:
-    from jinja2 import TemplateError
-
-    try:
+    with told_by_name(f"Parameter {name!r}", value, context):
         return operator.render_template(value, context)
-    # What another try would not mend; Airflow's own errors, such as an API server that does not answer, go on.
-    except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        fix = ""
-        if context.get("logical_date") is None:
-            fix = (
-                "This DAG run has no logical date, so that ds, ts and the like do not exist. What exists in each run: "
-                "{{ (dag_run.logical_date or dag_run.run_after) | ds }}."
-            )
-        raise ConfigError(f"Parameter {name!r}: its template {value!r:.200} fails: {error}.", fix) from error
 
 
 def _typed(name: str, value: Any, project: Mapping[str, Parameter], template: Any = None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.core.project.manifest import Parameter
 from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
-from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
+from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator, KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.task.errors import to_airflow_exception
 from airflow_provider_kedro_vertex.task.run import runtime_params
 from tests.unit.conftest import small_manifest
@@ -169,3 +170,32 @@ def test_what_the_project_reads_at_run_time_alone_is_no_misspelt_param(file: str
     params = {"run_date": "{{ ds }}", "rows": 1, "model": {"depth": 1}, "options.any": 1, "force_full_run": True}
     dag = kedro_vertex_dag("made", manifest=file, schedule=None, params=params)
     assert dag.params["run_date"] == "{{ ds }}"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"runtime_params": {"weeks": "{{ n }}", "title": "Hello {{ customer }}"}},
+            "Parameter 'title': its template 'Hello {{ customer }}' fails: 'customer' is undefined.",
+        ),
+        ({"runtime_params": "{{ customer }}"}, "runtime_params: its template '{{ customer }}' fails: 'customer' is"),
+        ({"labels": {"team": "{{ n / 0 }}"}}, "labels.team: its template '{{ n / 0 }}' fails: division by zero."),
+        ({"display_name": "{{ ds }}"}, "display_name: its template '{{ ds }}' fails: 'ds' is undefined. This DAG run"),
+    ],
+)
+@pytest.mark.parametrize("kind", [KedroVertexPipelineOperator, partial(KedroVertexCustomJobOperator, group="load")])
+def test_a_template_of_a_field_that_fails_names_it_and_is_not_tried_again(
+    kind: Any, given: dict[str, Any], said: str
+) -> None:
+    with DAG("any", schedule=None):
+        task = kind(task_id="run", manifest="x", **given)
+    context: Any = {"n": 1}
+
+    def render() -> None:
+        task.render_template_fields(context)
+        task.pre_execute(context)
+
+    with pytest.raises(AirflowFailException) as caught:
+        render()
+    assert str(caught.value).startswith(said)

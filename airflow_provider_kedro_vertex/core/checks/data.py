@@ -15,7 +15,7 @@ from airflow_provider_kedro_vertex.core.project.manifest import UNDECLARED, Data
 from airflow_provider_kedro_vertex.core.project.selection import pipeline_names
 
 #: Folders that Vertex AI mounts into every container that may have them: no disk of the container's own.
-_SHARED_FOLDERS = ("/gcs/", "/mnt/nfs/", "/mnt/lustre/")
+SHARED_FOLDERS = ("/gcs/", "/mnt/nfs/", "/mnt/lustre/")
 #: What to do about data that does not leave its container.
 _SHARE = "Give it a gs:// path, take it out of the catalog so that it is handed on below root, or group these nodes."
 _SHARE_ALL = "Give them a gs:// path, take them out of the catalog, or group these nodes."
@@ -242,7 +242,7 @@ def _finding(
 
 
 def _is_own_disk(item: Dataset) -> bool:
-    return item.scope == "local" and not (item.location or "").startswith(_SHARED_FOLDERS)
+    return item.scope == "local" and not (item.location or "").startswith(SHARED_FOLDERS)
 
 
 def _set_by(item: Dataset) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from airflow_provider_kedro_vertex.core.checks.findings import Finding
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.plan.grouping import TAG_PREFIXES
-from airflow_provider_kedro_vertex.core.project.locations import parse_location
+from airflow_provider_kedro_vertex.core.project.locations import mlflow_location
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.schedules import airflow_schedule, scheduled
@@ -146,7 +146,7 @@ def _mlflow(config: RunConfig) -> Iterator[Finding]:
     uri = config.mlflow.tracking_uri if config.mlflow else None
     if uri is None or config.settings_for((), ()).env.get("MLFLOW_TRACKING_URI"):
         return
-    if parse_location(uri).scope != "remote":
+    if mlflow_location(uri).scope != "remote":
         yield Finding(
             "KV006",
             "error",

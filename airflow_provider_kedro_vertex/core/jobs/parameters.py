@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -16,6 +17,11 @@ from airflow_provider_kedro_vertex.core.text import json_argument
 MAX_ARGUMENT_LENGTH = 100 * 1024
 #: More than this is data, and no parameters.
 MAX_LENGTH = 16 * 1024 * 1024
+
+# What a key that is no text looks like as one.
+_NO_TEXT = re.compile(r"[-+]?[0-9][0-9.eE+-]*|true|false", re.IGNORECASE)
+# JSON has text keys alone: a mapping with others travels as a list of pairs, below a key that no person writes.
+_PAIRS = ""
 
 #: An Airflow param of this name says how a run goes on after a failure, and is no parameter of Kedro's.
 FORCE_FULL_RUN = "force_full_run"
@@ -63,23 +69,78 @@ def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 def to_json(parameters: Mapping[str, Any]) -> str:
     """Write runtime parameters as JSON text that keeps their types; dates become ISO 8601.
 
-    The text travels as one string, since a protobuf Struct would turn 1 into 1.0.
+    The text travels as one string, since a protobuf Struct would turn 1 into 1.0. :func:`from_json` reads it.
 
     :raises ConfigError: a value is of a type that JSON does not have, and the message names the parameter; or the text
         is longer than :data:`MAX_LENGTH`.
     """
+    written = {}
     for name, value in parameters.items():
         try:
-            json.dumps(value, sort_keys=True, default=_date)
+            written[name] = _with_text_keys(value)
+            json.dumps(written[name], sort_keys=True, default=_date)
         except (TypeError, ValueError, RecursionError) as error:
             raise ConfigError(f"Parameter {name!r} cannot be passed to the nodes: {error}.") from None
-    text = json_argument(json.dumps(parameters, sort_keys=True, default=_date))
+    text = json_argument(json.dumps(written, sort_keys=True, default=_date))
     if len(text) > MAX_LENGTH:
         raise ConfigError(
             f"The runtime parameters take {len(text):,} bytes, and {MAX_LENGTH:,} are taken at most.",
             "Put large values into a dataset, and pass where it is.",
         )
     return text
+
+
+def from_json(value: Any) -> Any:
+    """Read what :func:`to_json` wrote, once JSON is read."""
+    if isinstance(value, list):
+        return [from_json(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {_PAIRS} and isinstance(value[_PAIRS], list):
+        return {key: from_json(item) for key, item in value[_PAIRS]}
+    return {key: from_json(item) for key, item in value.items()}
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_with_text_keys(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if all(isinstance(key, str) and key != _PAIRS for key in value):
+        return {key: _with_text_keys(item) for key, item in value.items()}
+    if odd := [key for key in value if not isinstance(key, str | int | float)]:
+        raise TypeError(f"its key {odd[0]!r} is neither text nor a number")
+    return {_PAIRS: [[key, _with_text_keys(item)] for key, item in value.items()]}
+
+
+def without_number_keys(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out, at every depth, what has a key that may be meant as a number or a truth value."""
+    return {
+        key: without_number_keys(value) if isinstance(value, Mapping) else value
+        for key, value in given.items()
+        if not (isinstance(key, str) and _NO_TEXT.fullmatch(key))
+    }
+
+
+def with_keys_of(project: Mapping[Any, Any], given: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Give keys the types that the project's own have, at every depth: ``7``, where a command line has ``"7"`` alone.
+
+    In a mapping of the project's that has integers alone for keys, a new key of digits is one too.
+
+    :param project: the project's parameters.
+    :param given: runtime parameters.
+    """
+    own = {str(key).lower(): key for key in project if isinstance(key, int | float)}
+    integers = bool(project) and all(isinstance(key, int) and not isinstance(key, bool) for key in project)
+    result: dict[Any, Any] = {}
+    for key, value in given.items():
+        if isinstance(key, str) and key not in project:
+            is_new = integers and re.fullmatch(r"-?[0-9]{1,100}", key)
+            key = own.get(key.lower(), int(key) if is_new else key)
+        below = project.get(key)
+        both = isinstance(value, Mapping) and isinstance(below, Mapping)
+        result[key] = with_keys_of(below, value) if both else value  # type: ignore[arg-type]
+    return result
 
 
 def is_long(text: str) -> bool:

@@ -23,6 +23,9 @@ from airflow_provider_kedro_vertex.core.text import label_value
 #: The kinds of job, as their resource names have them.
 Collection = Literal["pipelineJobs", "customJobs"]
 
+# Where the manifest was made, this variable said from which commit; kedro-vertexai's projects have it.
+_COMMIT = "KEDRO_CONFIG_COMMIT_ID"
+
 #: The label of a CustomJob that names its node group.
 GROUP_LABEL = "kedro-group"
 
@@ -148,6 +151,7 @@ class JobRequest:
             "kedro-pipeline": plan.pipeline,
             "kedro-env": plan.env,
             "experiment": plan.config.experiment_name,
+            "kedro-commit": plan.config.settings_for((), ()).env.get(_COMMIT),
         }
         own = {name: label_value(value) for name, value in values.items() if value}
         of_group = {GROUP_LABEL: self.group.task_id[:63].strip("-")} if self.group else {}

@@ -29,6 +29,9 @@ class Location:
     scope: Scope
 
 
+#: In place of what may be secret.
+HIDDEN = "***"
+
 _UNKNOWN = Location(None, "remote")
 _IN_MEMORY = Location(":memory:", "memory")
 
@@ -48,6 +51,9 @@ _OBJECT_STORES = frozenset(
 # In these URLs the name before the @ is the container, not a user (Azure's and Oracle's forms).
 _CONTAINER_BEFORE_HOST = frozenset({"abfs", "abfss", "oci", "wasb", "wasbs"})
 
+#: What MLflow takes in place of an address: the workspace of the container's own credentials.
+_DATABRICKS = frozenset({"databricks", "databricks-uc"})
+
 _BUCKET = re.compile(r"[^\s:@\[\]]*(?::\d+)?")
 _HOST = r"(?:[\w.-]*(?:\\[\w$.-]+)?|\[[0-9A-Fa-f:.]+\])(?::\d+)?"
 _HOSTS = re.compile(rf"{_HOST}(?:,{_HOST})*")
@@ -63,6 +69,17 @@ _SECRET = re.compile(
     r"|private_?key)s?\s*[=:]",
     re.IGNORECASE,
 )
+# What comes before a token in a web address, and what looks like one: hooks.slack.com/services/T../B../.. is a secret.
+_BEFORE_TOKEN = re.compile(
+    r"(?:in|out)?(?:web)?hooks?\w*|(?:\w+[_-])?(?:keys?|tokens?|secrets?|sig|signature)", re.IGNORECASE
+)
+_HOOK_HOST = re.compile(r"(?:.*\.)?hooks?\..*|.*webhook.*", re.IGNORECASE)
+_TOKEN = re.compile(
+    r".*(?:(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{16,}"
+    r"|(?=[a-z]*[A-Z])(?=[A-Z]*[a-z])[A-Za-z]{24,}"
+    r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[:%]).*"
+)
+
 _PLACEHOLDER = re.compile(r"<([\w.]+)>")
 _URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?:[\w.+-]+:)*//[^\s\"'<>]+")
 
@@ -91,6 +108,11 @@ def parse_location(text: str, may_be_path: bool = True) -> Location:
     return _IN_MEMORY if base in _MEMORY else _UNKNOWN
 
 
+def mlflow_location(uri: str) -> Location:
+    """Tell where MLflow tracks to: a place as any other, or Databricks by its name alone."""
+    return Location(uri, "remote") if uri in _DATABRICKS else parse_location(uri)
+
+
 def placeholder(name: str) -> str:
     """Stand in a location for a runtime parameter whose value is not known."""
     return f"<{name}>"
@@ -103,7 +125,7 @@ def placeholders(location: str | None, names: Collection[str]) -> tuple[str, ...
 
 def without_secrets(message: str) -> str:
     """A message in which each URL is as it may be shown."""
-    return _URL_IN_TEXT.sub(lambda match: parse_location(match[0]).shown or "***", message)
+    return _URL_IN_TEXT.sub(lambda match: parse_location(match[0]).shown or HIDDEN, message)
 
 
 def _path(text: str) -> Location:
@@ -126,8 +148,21 @@ def _url(scheme: str, rest: str, base: str) -> Location:
         return Location(shown, "memory" if base in _MEMORY else "remote")
     if "@" in tail or not _HOSTS.fullmatch(host):
         return _UNKNOWN
-    path = re.split(r"[?#;]", tail)[0] if base in ("http", "https") else _NAMES.match(tail)[0]  # type: ignore[index]
+    is_web = base in ("http", "https")
+    path = _web_path(host, re.split(r"[?#;]", tail)[0]) if is_web else _NAMES.match(tail)[0]  # type: ignore[index]
     return Location(_unless_secret(f"{scheme}://{host}{path}"), _scope_of_hosts(host))
+
+
+def _web_path(host: str, path: str) -> str:
+    """The path of a web address up to what may be a token."""
+    shown: list[str] = []
+    hides = bool(_HOOK_HOST.fullmatch(host))
+    for part in path.split("/"):
+        if part and (hides or _TOKEN.fullmatch(part)):
+            return "/".join([*shown, HIDDEN])
+        shown.append(part)
+        hides = hides or bool(_BEFORE_TOKEN.fullmatch(part))
+    return "/".join(shown)
 
 
 def _database_file(rest: str) -> Location:

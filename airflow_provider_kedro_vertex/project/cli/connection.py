@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PermissionDeniedError
@@ -36,6 +37,8 @@ def connect(config: RunConfig, api_endpoint: str | None, storage: str | None = N
     given = [address for address in (api_endpoint, storage) if address]
     endpoints = Endpoints(vertex=api_endpoint, storage=storage)
     endpoints.refuse_plain_text()
+    if api_endpoint and is_emulator(api_endpoint):
+        endpoints = replace(endpoints, logging=api_endpoint)  # it has the logs too
     credentials: Credentials
     if given and all(map(is_emulator, given)):
         credentials, default_project_id = AnonymousCredentials(), None

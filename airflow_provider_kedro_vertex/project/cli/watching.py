@@ -44,7 +44,7 @@ def watch(client: VertexClient, job: Job, plan: Plan, page: str, timeout: float 
         while True:
             table.show(short(job.get("state", "")), task_states(job))
             if is_over(job.get("state", "")):
-                return _ended(job, page)
+                return _ended(client, job, page)
             left = pause if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 click.echo(f"Stopped waiting after {timeout:g} s; the job goes on: {page}", err=True)
@@ -63,12 +63,14 @@ def watch(client: VertexClient, job: Job, plan: Plan, page: str, timeout: float 
         return INTERRUPTED
 
 
-def _ended(job: Job, page: str) -> int:
+def _ended(client: VertexClient, job: Job, page: str) -> int:
+    from airflow_provider_kedro_vertex.vertex.job_logs import failed_logs
+
     state = job.get("state", "")
     if succeeded(state):
         click.echo("Succeeded.")
         return 0
-    click.echo(explain_job(job, page), err=True)
+    click.echo(explain_job(job, page, failed_logs(client, job)), err=True)
     return CANCELLED if short(state) == "CANCELLED" else FAILED
 
 

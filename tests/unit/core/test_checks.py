@@ -287,8 +287,9 @@ def test_mlflow_on_the_containers_own_disk(uri: str) -> None:
     assert found(mlflow={"tracking_uri": uri}, nodes=elsewhere) == []
 
 
-def test_mlflow_on_a_server() -> None:
-    assert found(mlflow={"tracking_uri": "https://mlflow.test"}) == []
+@pytest.mark.parametrize("uri", ["https://mlflow.test", "databricks", "databricks-uc", "databricks://profile", "uc:x"])
+def test_mlflow_on_a_server(uri: str) -> None:
+    assert found(mlflow={"tracking_uri": uri}) == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from kedro.framework.cli.utils import _split_params
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.jobs.parameters import MAX_LENGTH, merge, nested, to_json
+from airflow_provider_kedro_vertex.core.jobs.parameters import (
+    MAX_LENGTH,
+    from_json,
+    merge,
+    nested,
+    to_json,
+    with_keys_of,
+    without_number_keys,
+)
 
 words = st.text("abcxyz_", min_size=1, max_size=3)
 dotted = st.lists(words, min_size=1, max_size=3).map(".".join)
@@ -88,6 +96,49 @@ def test_json_keeps_values_and_types(parameters: dict[str, Any]) -> None:
     assert json.loads(to_json(parameters)) == parameters
 
 
+keys = st.text(max_size=3) | st.integers() | st.booleans() | st.sampled_from([0.5, "", "1", "true"])
+trees = st.recursive(
+    st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(keys, inner)
+)
+
+
+def with_types(value: Any) -> Any:
+    """What tells 1 from True and from "1"; the order of keys is nothing."""
+    if isinstance(value, dict):
+        return sorted((repr(key), str(with_types(item))) for key, item in value.items())
+    return [*map(with_types, value)] if isinstance(value, list) else repr(value)
+
+
+@given(st.dictionaries(st.text(), trees, max_size=4))
+def test_keys_keep_their_types(parameters: dict[str, Any]) -> None:
+    again = {name: from_json(value) for name, value in json.loads(to_json(parameters)).items()}
+    assert with_types(again) == with_types(parameters)
+
+
+@pytest.mark.parametrize(
+    ("project", "given_keys", "expected"),
+    [
+        ({"a": {1: "x", 7: "y"}}, {"a": {"7": "z"}}, {"a": {7: "z"}}),
+        ({"a": {1: "x"}}, {"a": {"14": "new", "-3": 0, "b": 0}}, {"a": {14: "new", -3: 0, "b": 0}}),
+        ({"a": {"1": "x"}}, {"a": {"1": "z", "2": 0}}, {"a": {"1": "z", "2": 0}}),
+        ({"a": {0.5: {True: "x"}}}, {"a": {"0.5": {"true": "z", "false": 0}}}, {"a": {0.5: {True: "z", "false": 0}}}),
+        ({"a": {1: {2: "x"}}}, {"a": {1: {"2": "z"}}}, {"a": {1: {2: "z"}}}),
+        ({"a": "x", "b": {}}, {"a": {"7": 1}, "b": {"7": 1}, "c": {"7": 1}}, None),
+    ],
+)
+def test_keys_get_the_types_of_the_projects_own(
+    project: dict[str, Any], given_keys: dict[str, Any], expected: dict[str, Any] | None
+) -> None:
+    assert repr(with_keys_of(project, given_keys)) == repr(expected or given_keys)
+
+
+def test_what_may_be_meant_as_a_number_is_left_out() -> None:
+    given_keys = {"a": {"7": 1, "b": 2, "c": {"-1": 1, "True": 1}}, "e": 1, "1e3": 0, "2024-01-01": 1, "v1": 1}
+    assert without_number_keys(given_keys) == {"a": {"b": 2, "c": {}}, "e": 1, "v1": 1}
+    plain = {"a": {"b": [{"7": 1}]}, "e": "7"}
+    assert without_number_keys(plain) == plain
+
+
 def test_dates_become_iso_8601() -> None:
     moment = datetime(2013, 6, 1, 12, 30, tzinfo=timezone.utc)
     assert to_json({"b": moment, "a": [date(2013, 6, 1)]}) == '{"a": ["2013-06-01"], "b": "2013-06-01T12:30:00+00:00"}'
@@ -98,7 +149,7 @@ def test_dates_become_iso_8601() -> None:
     [
         ({1, 2}, "a set is not a JSON value"),
         ({"b": object()}, "a object is not a JSON value"),
-        ({1: "a", "1": "b"}, "'<' not supported between instances of 'str' and 'int'"),
+        ({(1, 2): "a"}, "its key (1, 2) is neither text nor a number"),
     ],
 )
 def test_what_is_no_json_is_told_by_its_name(value: Any, said: str) -> None:

@@ -135,3 +135,31 @@ def test_the_place_in_base_dataset_args_is_seen(make_project: MakeProject) -> No
     entry = f"{{type: {kind}, base_dataset: pandas.CSVDataset, base_dataset_args: {{filepath: data/rows.csv}}}}"
     manifest = inspect_project(make_project({**FILES, "conf/base/catalog.yml": f"rows: {entry}\n"}))
     assert (manifest.datasets["rows"].scope, manifest.datasets["rows"].location) == ("local", "data/rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("place", "lost"),
+    [
+        ("path: data/inbox", "data/inbox/CHECKPOINT"),
+        ("path: gs://shop/inbox", None),
+        ("path: /gcs/shop/inbox", None),
+        ("path: gs://shop/inbox, checkpoint: {filepath: data/seen.txt}", "data/seen.txt"),
+        ("path: data/inbox, checkpoint: {filepath: gs://shop/seen.txt}", None),
+        ("path: data/inbox, checkpoint: '2024-01-01'", "data/inbox/CHECKPOINT"),
+    ],
+)
+def test_the_checkpoint_of_an_incremental_dataset(
+    make_project: MakeProject, vertex: Vertex, place: str, lost: str | None
+) -> None:
+    entry = f"{{type: partitions.IncrementalDataset, {place}, dataset: json.JSONDataset}}"
+    catalog = f"raw: {entry}\nrows: {{type: json.JSONDataset, {PATH}}}\n"
+    project = make_project({**FILES, "conf/base/catalog.yml": catalog})
+    done = vertex(project, "check", "--format", "json")
+    found = [finding for finding in json.loads(done.stdout)["findings"] if finding["code"] == "KV004"]
+    told = [finding["message"] for finding in found if finding["dataset"] == "raw"]
+    assert done.exit_code == 0
+    assert told == [
+        f"Dataset 'raw' keeps its checkpoint in {place!r}, which is lost with the container: each run reads the same "
+        "partitions again."
+        for place in filter(None, [lost])
+    ]

@@ -340,12 +340,38 @@ def test_run_once_waits_and_its_exit_code_tells_the_end(
     assert none.stdout == "No pipeline jobs of 'Small Shop' in projects/other-project/locations/europe-west1.\n"
 
 
+def test_run_once_shows_the_end_of_the_failed_nodes_log(make_project: MakeProject, vertex: Vertex) -> None:
+    registry = """
+from kedro.pipeline import node, pipeline
+
+def use(days):
+    return days
+
+def register_pipelines():
+    return {"__default__": pipeline([node(use, "params:trainig.days", "y", name="use")])}
+"""
+    parameters = {"conf/base/parameters.yml": "training: {days: 3}\n"}
+    project = make_project({**CONFIGURED, "src/{package}/pipeline_registry.py": registry, **parameters})
+    with VertexEmulator({"r.test/shop:1": project}) as emulator:
+        done = vertex(project, "run-once", "--wait", "--api-endpoint", emulator.url)
+
+    assert done.exit_code == 1
+    warning, _, failed, *lines = done.stderr.splitlines()
+    assert warning.startswith("KV028 warning: Node 'use' takes params:trainig.days, which the project's parameters do ")
+    assert warning.endswith("Did you mean 'training.days'?")
+    assert failed.startswith("  use: The container of image r.test/shop:1 ")
+    assert lines[0].startswith("    Error of node None after ")
+    assert "Did you mean 'params:training.days'?" in lines[0]
+    assert lines[1].startswith("    The end of its log (")
+
+
 def test_run_once_submits_typed_parameters(make_project: MakeProject, vertex: Vertex, emulator: VertexEmulator) -> None:
     import requests
 
     given = ("count=7", "nested.deep=[2, 3]", "mode=007", "nothing=x", "nested.flag:false")
     arguments = [part for item in given for part in ("--param", item)]
-    done = vertex(make_project(CONFIGURED), "run-once", "--api-endpoint", emulator.url, *arguments)
+    commit = {"KEDRO_CONFIG_COMMIT_ID": "C0FFEE+dirty"}
+    done = vertex(make_project(CONFIGURED), "run-once", "--api-endpoint", emulator.url, *arguments, **commit)
     assert done.exit_code == 0
     name = done.stdout.split()[1].rstrip(":")
     job = requests.get(f"{emulator.url}/v1/{name}", timeout=60).json()
@@ -356,6 +382,7 @@ def test_run_once_submits_typed_parameters(make_project: MakeProject, vertex: Ve
         "nothing": "x",
     }
     assert job["labels"]["kedro-project"] == "small-shop"
+    assert job["labels"]["kedro-commit"] == "c0ffee-dirty"
     # Without it the clean-up of intermediate data keeps what this run stored for ever.
     assert job["labels"]["airflow-run-key"] == name.rpartition("/")[2]
 

@@ -93,6 +93,8 @@ def test_an_old_template_without_a_value_names_its_variable(make_project: MakePr
         ("server: {mlflow_tracking_uri: mlruns}\n", "mlruns"),
         (f"server: {{mlflow_tracking_uri: 'https://u:{SECRET}@mlflow.test/x'}}\n", "https://mlflow.test/x"),
         ("server: {mlflow_tracking_uri: null}\n", "mlruns"),
+        ("server: {mlflow_tracking_uri: databricks}\n", "databricks"),
+        ("server: {mlflow_tracking_uri: databricks-uc}\n", "databricks-uc"),
         ("mlflow_tracking_uri: https://old.test\n", "https://old.test"),
         ("tracking: {}\n", "mlruns"),
         ("server: {mlflow_tracking_uri: '${oc.env:NO_SUCH_VARIABLE}'}\n", None),

@@ -166,6 +166,11 @@ def test_addresses_of_cloud_storage_begin_with_gs(metadata: Metadata, monkeypatc
     assert described["artifact_uri"] == "gs://bucket/a/companies.json"
 
 
+def test_no_secret_of_an_address_is_told(metadata: Metadata) -> None:
+    args = {"filepath": "https://u:hunter2@shop.test/a/companies.json?sig=hunter2"}
+    assert dataset(Path(), base_dataset_args=args)._describe()["artifact_uri"] == "https://shop.test/a/companies.json"
+
+
 def test_a_projects_first_store_is_made(metadata: Metadata, tmp_path: Path) -> None:
     metadata.store = False
     dataset(tmp_path).save([1])
