@@ -21,6 +21,8 @@ BASE = "localhost/vertex-emulator-test:base"
 IMAGE = "localhost/vertex-emulator-test:image"
 #: Stands for the official images of Python, whatever their tag: a Python with pip, which may install for everybody.
 PYTHON = "localhost/vertex-emulator-test/python"
+#: Artifact Registry of the region that the tests name.
+REGISTRY = "europe-west1-docker.pkg.dev"
 PYTHON_IMAGES = (f"{PYTHON}:3.11-slim", f"{PYTHON}:3.12-slim")
 PACKAGES = ("podman", "runc", "debootstrap")
 
@@ -68,12 +70,13 @@ def configure(folder: Path) -> dict[str, str]:
     return {"CONTAINERS_CONF": str(path)}
 
 
-def configure_builds(folder: Path, wheels: Path) -> dict[str, str]:
-    """Write a configuration of podman with which a Dockerfile is built as it is.
+def configure_builds(folder: Path, wheels: Path, registry: str) -> dict[str, str]:
+    """Write a configuration of podman with which a Dockerfile is built as it is, and pushed under the name that it has.
 
     :data:`PYTHON` stands for ``python`` of Docker Hub, and pip finds packages as it does on this machine.
 
     :param wheels: a folder with wheels that are on no index.
+    :param registry: host and port of what stands for :data:`REGISTRY`, as a proxy does.
     :return: the environment that podman needs.
     """
     pip = {**_pip_settings(), "find-links": "/wheels", "root-user-action": "ignore"}
@@ -84,12 +87,23 @@ def configure_builds(folder: Path, wheels: Path) -> dict[str, str]:
     path = folder / "containers.conf"
     path.write_text(f'{_CONFIGURATION}netns = "host"\nvolumes = {volumes}\n')
     registries = folder / "registries.conf"
-    registries.write_text(f'[aliases]\n"python" = "{PYTHON}"\n')
+    registries.write_text(f'[aliases]\n"python" = "{PYTHON}"\n[[registry]]\nlocation = "{REGISTRY}"\ninsecure = true\n')
     return {
         "CONTAINERS_CONF": str(path),
         "CONTAINERS_REGISTRIES_CONF": str(registries),
         "BUILDAH_ISOLATION": "chroot",
+        # podman tries https, which no proxy is for, and then http.
+        "HTTP_PROXY": f"http://{registry}",
+        "NO_PROXY": "127.0.0.1,localhost",
     }
+
+
+def remove_images() -> None:
+    """Remove what tests have built under names of :data:`REGISTRY`, whose layers have an older wheel."""
+    command = ["podman", "images", "--quiet", "--filter", f"reference={REGISTRY}/*/*/*"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    if listed:
+        subprocess.run(["podman", "rmi", "--force", *dict.fromkeys(listed)], check=True, stdout=subprocess.DEVNULL)
 
 
 def _pip_settings() -> dict[str, str]:

@@ -17,6 +17,7 @@ _HERE = "airflow_provider_kedro_vertex.project.cli"
 
 #: Command to the module that has it, under the name ``command``.
 _MODULES = {
+    "build": "build",
     "check": "check",
     "compile": "compile",
     "explain": "explain",

@@ -58,3 +58,10 @@ def connect(config: RunConfig, api_endpoint: str | None, storage: str | None = N
 def storage_endpoint() -> str | None:
     """Another Cloud Storage than Google's: the variable that Google's own clients read for an emulator's address."""
     return os.environ.get("STORAGE_EMULATOR_HOST")
+
+
+def is_on_this_machine(api_endpoint: str | None) -> bool:
+    """Tell whether jobs go to an emulator, which runs with this machine's images."""
+    from airflow_provider_kedro_vertex.vertex.client import is_emulator
+
+    return api_endpoint is not None and is_emulator(api_endpoint)

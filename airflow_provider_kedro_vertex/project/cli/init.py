@@ -39,11 +39,7 @@ _NO_REQUIREMENTS = """\
 COPY --chown=kedro . .
 # A requirements.txt, installed before the project is copied, would make a layer that changes rarely.
 RUN pip install --no-cache-dir @project@"airflow-provider-kedro-vertex[@extras@]\""""
-_NEXT = """\
-Next:
-  kedro vertex check
-  kedro vertex plan
-  kedro vertex run-once --wait"""
+_NEXT = ("kedro vertex check", "kedro vertex build --push", "kedro vertex run-once --wait")
 
 
 @click.command(name="init")
@@ -60,7 +56,7 @@ def command(
 ) -> None:
     """Write conf/base/vertexai.yml for a Google Cloud project and a region, such as europe-west1.
 
-    A project without a Dockerfile or a .dockerignore gets them too.
+    A project without a Dockerfile or a .dockerignore gets them too. What is there already stays.
     """
     if not _PROJECT_ID.fullmatch(project_id):
         raise click.BadParameter(f"{project_id!r} is no id of a Google Cloud project.", param_hint="PROJECT_ID")
@@ -79,18 +75,28 @@ def command(
     files = {**_CONFIG, **(_WORKFLOWS if with_github_actions else {})}
     with report_errors():
         targets = {root / name.format(env=env or "base"): template for name, template in files.items()}
-        there = [str(target.relative_to(root)) for target in _existing(targets)]
-        if there and not force:
-            raise ConfigError(f"{', '.join(there)}: already there.", "Write over it with --force.")
-        kept = [name for name in _IMAGE if (root / name).exists()]
-        targets |= {root / name: template for name, template in _IMAGE.items() if name not in kept}
-        for target, template in targets.items():
+        there = [] if force else _existing(targets)
+        kept = [root / name for name in _IMAGE if (root / name).exists()]
+        targets |= {root / name: template for name, template in _IMAGE.items() if root / name not in kept}
+        wanted = {target: template for target, template in targets.items() if not _existing([target]) or force}
+        if not wanted:
+            named = ", ".join(str(target.relative_to(root)) for target in there)
+            raise ConfigError(f"{named}: already there.", "Write over it with --force.")
+        for target, template in wanted.items():
             make_folder_of(target)
             write_file(target, _filled(template, values))
             click.echo(f"Wrote {target.relative_to(root)}")
-        for name in kept:
-            click.echo(f"Kept {name}, which was there")
-    click.echo(_NEXT)
+        for target in [*there, *kept]:
+            click.echo(f"Kept {target.relative_to(root)}, which was there")
+    click.echo(_next(root))
+
+
+def _next(root: Path) -> str:
+    """What to call next; the image's tag names the commit where there is one."""
+    from airflow_provider_kedro_vertex.project.image.commit import COMMIT_VARIABLE, head_commit
+
+    first = [f"export {COMMIT_VARIABLE}=$(git rev-parse HEAD)"] if head_commit(root) else []
+    return "\n  ".join(["Next:", *first, *_NEXT])
 
 
 def _existing(targets: Iterable[Path]) -> list[Path]:

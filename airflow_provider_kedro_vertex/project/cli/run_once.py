@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import read_project, refuse_errors, report_errors
+from airflow_provider_kedro_vertex.project.cli.output import read_project, refuse_errors, report_errors, warn
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.settings.filters import Selection
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 @options.region
 @options.api_endpoint
 @options.env
-@click.option("--auto-build", is_flag=True, hidden=True)
-@click.option("--yes", is_flag=True, hidden=True)
+@click.option("--auto-build", is_flag=True, help="Build the image first, and push it unless the job is an emulator's.")
+@click.option("--yes", is_flag=True, help="With --auto-build: do not ask.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -57,16 +58,11 @@ def command(
     from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
     from airflow_provider_kedro_vertex.core.plan.plan import build_plan
     from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
-    from airflow_provider_kedro_vertex.project.cli.connection import connect, storage_endpoint
+    from airflow_provider_kedro_vertex.project.cli.connection import connect, is_on_this_machine, storage_endpoint
     from airflow_provider_kedro_vertex.project.cli.parameters import parse_params
     from airflow_provider_kedro_vertex.project.cli.submission import submit
     from airflow_provider_kedro_vertex.project.cli.watching import watch
 
-    if auto_build or yes:
-        raise click.UsageError(
-            "--auto-build and --yes are kedro-vertexai's: this command builds no image. Build and push it first, with "
-            "docker build --platform linux/amd64 -t IMAGE . and docker push IMAGE."
-        )
     with report_errors():
         manifest = read_project(context.obj.project_path, env, params)
         config = manifest.config.overridden({"image": image, "project_id": project_id, "region": region})
@@ -74,9 +70,27 @@ def command(
         runtime_params = to_json(parse_params(params, known_parameters(manifest)))
         spec = pipeline_spec(plan)
         refuse_errors(manifest, plan, spec)
+        if auto_build:
+            _build(context.obj.project_path, config.image, is_on_this_machine(api_endpoint), yes)
         client = connect(config, api_endpoint, storage=storage_endpoint() if is_long(runtime_params) else None)
         job = submit(client, plan, spec, runtime_params)
         page = job_page(job["name"], api_endpoint)
         click.echo(f"Submitted {job['name']}: pipeline {pipeline!r} with {len(plan.groups)} tasks.\nSee {page}")
         if wait:
             context.exit(watch(client, job, plan, page, timeout_seconds))
+
+
+def _build(project: Path, image: str | None, local: bool, yes: bool) -> None:
+    """Build the image of a job, and push it, once the caller has agreed.
+
+    :param local: the job is an emulator's, which takes the image from this machine.
+    """
+    from airflow_provider_kedro_vertex.project.image.build import build_image, check_image, doubt_about_tag
+
+    name = check_image(project, image)
+    if doubt := doubt_about_tag(project, name):
+        warn(doubt)
+    what = "Build" if local else "Build and push"
+    if not yes:
+        click.confirm(f"{what} {name}, in place of any image of this name?", default=True, abort=True, err=True)
+    click.echo(build_image(project, name, push=not local))

@@ -59,9 +59,3 @@ def test_a_projects_own_dockerfile_stays_also_with_force(make_project: MakeProje
     assert "Kept Dockerfile, which was there\nKept .dockerignore, which was there\n" in done.stdout
     assert (project / "Dockerfile").read_text() == "FROM mine\n"
     assert (project / ".dockerignore").read_text() == "mine\n"
-
-
-def test_nothing_is_written_where_the_settings_are_there(make_project: MakeProject, vertex: Vertex) -> None:
-    project = make_project({"conf/base/vertexai.yml": "{}\n"})
-    assert vertex(project, "init", "shop-project", "europe-west1").exit_code == 1
-    assert not (project / "Dockerfile").exists()
