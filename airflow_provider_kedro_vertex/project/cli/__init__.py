@@ -20,6 +20,8 @@ _MODULES = {
     "build": "build",
     "check": "check",
     "compile": "compile",
+    "deploy": "deploy",
+    "diff": "diff",
     "explain": "explain",
     "init": "init",
     "list-pipelines": "list_pipelines",

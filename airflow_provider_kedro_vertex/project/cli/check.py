@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.checks.container import Mode
     from airflow_provider_kedro_vertex.core.checks.findings import Finding
     from airflow_provider_kedro_vertex.core.project.manifest import Manifest
+    from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
 
 @click.command(name="check")
@@ -97,16 +98,33 @@ def _found(
     deep: bool,
     env: str | None,
 ) -> tuple[Finding, ...]:
-    from airflow_provider_kedro_vertex.core.checks.check import check_pipelines, check_project
     from airflow_provider_kedro_vertex.core.checks.findings import Finding
-    from airflow_provider_kedro_vertex.core.project.selection import pipeline_names
 
     try:
         manifest = read_project(metadata.project_path, env, params)
         config = manifest.config.overridden({"image": image})
-        in_catalog = [*_in_catalog(metadata.project_path, env, manifest, deep)]
+        return project_findings(metadata.project_path, env, manifest, config, pipelines, mode, deep)
     except KedroVertexError as error:
         return tuple(map(Finding.of, error.each()))
+
+
+def project_findings(
+    project: Path,
+    env: str | None,
+    manifest: Manifest,
+    config: RunConfig,
+    pipelines: tuple[str, ...] = (),
+    mode: Mode = "pipeline_job",
+    deep: bool = False,
+) -> tuple[Finding, ...]:
+    """Check a project that was inspected in this process, or some of its pipelines.
+
+    :raises KedroVertexError: its catalog cannot be read, or there is no such pipeline.
+    """
+    from airflow_provider_kedro_vertex.core.checks.check import check_pipelines, check_project
+    from airflow_provider_kedro_vertex.core.project.selection import pipeline_names
+
+    in_catalog = [*_in_catalog(project, env, manifest, deep)]
     if pipelines:
         asked = {name for given in pipelines for name in pipeline_names(manifest, given)}
         in_catalog = [finding for finding in in_catalog if asked.intersection(finding.pipelines)]
