@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -13,12 +14,15 @@ from typing import Any
 from kedro.io import AbstractDataset, DatasetError
 from kedro.io.core import parse_dataset_definition
 
+from airflow_provider_kedro_vertex.configuration.data_root import moved
 from airflow_provider_kedro_vertex.core.checks.data import SHARED_FOLDERS
 from airflow_provider_kedro_vertex.core.checks.findings import Finding, Level
 from airflow_provider_kedro_vertex.core.errors import did_you_mean
 from airflow_provider_kedro_vertex.core.project.graph import dataset
 from airflow_provider_kedro_vertex.core.project.locations import Location, parse_location
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest
+from airflow_provider_kedro_vertex.core.settings.data_root import shown, stays
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.project.datasets import CREDENTIALS
 
 #: Types that are Kedro's and not a project's own: the packages are those of kedro-datasets, now and before.
@@ -28,6 +32,10 @@ _KEDROS = re.compile(
     r"|svmlight|tensorflow|text|tracking|video|yaml)\.\w+"
 )
 _OLD, _NEW = "DataSet", "Dataset"
+_Fault = tuple[Level, str, str]
+#: What a class does to a file of the local disk, and what one does that takes URLs.
+_ON_DISK = re.compile(r"\bopen\(|\bPath\(|\bos\.(?:path|makedirs|mkdir|open)\b|\bshutil\.|\.mkdir\(")
+_BY_URL = re.compile(r"fsspec|get_protocol_and_path|gcsfs|google\.cloud|cloudpathlib|smart_open|upath|gfile")
 #: Keys of an entry that are Kedro's and no arguments of the class.
 _KEDROS_OWN = frozenset({"type", "versioned", "version", "validator"})
 
@@ -49,16 +57,21 @@ def check_catalog(manifest: Manifest, configs: Mapping[str, Mapping[str, Any]], 
             nodes=tuple(dict.fromkeys(node for nodes in users.values() for node in nodes)),
             pipelines=tuple(sorted((name for name, nodes in users.items() if nodes), key=_default_first)),
         )
-        for level, message, fix in _faults(config, deep):
+        faults = [*_faults(config, deep)]
+        if deep and _is_below_data_root(manifest, name):
+            faults += _takes_no_url(config)
+        for level, message, fix in faults:
             yield found("KV030", level, f"Dataset {name!r}: {message}", fix)
-        place = _checkpoint(config)
+        place = _checkpoint(_in_container(name, config, manifest.config))
         if place and place.scope == "local" and not (place.shown or "").startswith(SHARED_FOLDERS):
             yield found(
                 "KV004",
                 "warning",
                 f"Dataset {name!r} keeps its checkpoint in {place.shown or 'a local file'!r}, which is lost with the "
                 "container: each run reads the same partitions again.",
-                "Give its path, or its checkpoint a filepath, at gs://.",
+                "Give its path, or its checkpoint a filepath, at gs://."
+                if manifest.config.data_root
+                else "Set run_config.data_root, or give its path, or its checkpoint a filepath, at gs://.",
                 location=place.shown,
             )
 
@@ -72,11 +85,42 @@ def _checkpoint(config: Mapping[str, Any]) -> Location | None:
     return parse_location(place if isinstance(place, str) else f"{config['path'].rstrip('/')}/CHECKPOINT")
 
 
+def _in_container(name: str, config: Mapping[str, Any], run_config: RunConfig) -> Mapping[str, Any]:
+    if not run_config.data_root or stays(name, run_config.local_datasets):
+        return config
+    entry: Mapping[str, Any] = moved(config, shown(run_config.data_root))
+    return entry
+
+
+def _is_below_data_root(manifest: Manifest, name: str) -> bool:
+    root, location = manifest.config.data_root, manifest.datasets[name].location
+    return bool(root and location and location.startswith(f"{shown(root)}/"))
+
+
+def _takes_no_url(config: Mapping[str, Any]) -> Iterator[_Fault]:
+    """Find a class of the project's own that opens its file as one of the local disk, by the text of its module."""
+    kind = config["type"]
+    if not _KEDROS.fullmatch(kind):
+        try:
+            class_, _ = parse_dataset_definition({"type": kind})
+            modules = {each.__module__ for each in class_.__mro__ if not each.__module__.startswith("kedro.io.")}
+            own = [name for name in modules if name.partition(".")[0] not in sys.stdlib_module_names]
+            text = "".join(inspect.getsource(sys.modules[name]) for name in own)
+        except Exception:  # told of by `_against_class`, or its source is not there
+            return
+        if _ON_DISK.search(text) and not _BY_URL.search(text):
+            yield (
+                "warning",
+                f"{kind} seems to open its file as one of the local disk, and below data_root it gets a gs:// URL.",
+                "Open it by fsspec, or name the dataset in run_config.local_datasets.",
+            )
+    behind = config.get("dataset")
+    if isinstance(behind, Mapping) and isinstance(behind.get("type"), str):
+        yield from _takes_no_url(behind)
+
+
 def _default_first(pipeline: str) -> tuple[bool, str]:
     return (pipeline != "__default__", pipeline)
-
-
-_Fault = tuple[Level, str, str]
 
 
 def _faults(config: Mapping[str, Any], deep: bool) -> Iterator[_Fault]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from kedro.framework.project import settings
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from airflow_provider_kedro_vertex.configuration import templates
+from airflow_provider_kedro_vertex.configuration import airflow_values, templates
 from airflow_provider_kedro_vertex.configuration.reader import (
     BASE_ENV,
     DEFAULT_RUN_ENV,
@@ -175,17 +175,24 @@ def _unprintable_integers(content: Any, path: tuple[str | int, ...] = ()) -> Ite
             yield path
 
 
-def open_conf(project_path: Path, env: str | None, runtime_params: Mapping[str, Any] | None = None) -> Conf:
+def open_conf(
+    project_path: Path,
+    env: str | None,
+    runtime_params: Mapping[str, Any] | None = None,
+    airflow: Callable[..., object] = airflow_values.placeholder,
+) -> Conf:
     """Open a bootstrapped project's configuration with the loader that its ``settings.py`` names.
 
     :param env: the Kedro environment; None takes the project's default one (``local``).
     :param runtime_params: nested, as ``kedro run --params`` would give them.
+    :param airflow: gives ``${airflow:KEY,DEFAULT}`` its value, for all that is read until another one is opened; see
+        :mod:`.airflow_values`.
     :raises ProjectError: there is no ``conf`` folder, or none for this environment.
     :raises ConfigError: the loader cannot be made, since ``globals.yml`` is damaged.
     """
     source = project_path / settings.CONF_SOURCE
     # There is no Airflow run yet: the container's own resolver gives the values. A project's own of this name wins.
-    templates.register_resolver("airflow", _airflow_placeholder)
+    templates.register_resolver("airflow", airflow)
     try:
         with _run_placeholders():
             loader = open_loader(source, env, with_own_keys(source, env, runtime_params or {}))
@@ -209,11 +216,6 @@ def open_conf(project_path: Path, env: str | None, runtime_params: Mapping[str, 
             f"The Kedro environment {name!r} has no folder {settings.CONF_SOURCE}/{name}.", did_you_mean(name, known)
         )
     return Conf(loader, project_path, folders)
-
-
-def _airflow_placeholder(key: str, *default: Any) -> Any:
-    """``${airflow:key,default}`` while a project is inspected: the default, or a text in the value's place."""
-    return default[0] if default else f"<{key}>"
 
 
 @contextlib.contextmanager

@@ -25,12 +25,17 @@ from kedro.framework.project import pipelines as registered_pipelines
 from kedro.framework.startup import ProjectMetadata, bootstrap_project
 from kedro.pipeline import Pipeline as KedroPipeline
 
+from airflow_provider_kedro_vertex.configuration import airflow_values
+from airflow_provider_kedro_vertex.configuration.data_root import below_data_root
 from airflow_provider_kedro_vertex.configuration.reader import VERTEXAI
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError, ProjectError
 from airflow_provider_kedro_vertex.core.jobs.parameters import merge, nested
 from airflow_provider_kedro_vertex.core.project.locations import placeholder
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node, Pipeline, Project
+from airflow_provider_kedro_vertex.core.settings.data_root import shown
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.project.conf import open_conf
+from airflow_provider_kedro_vertex.project.data_root import has_data_root, with_data_root_as_written
 from airflow_provider_kedro_vertex.project.datasets import (
     resolve_configs,
     resolve_datasets,
@@ -66,18 +71,25 @@ def inspect_project(path: Path, env: str | None = None, runtime_params: Mapping[
         conf = open_conf(metadata.project_path, env, runtime_params)
         read = conf.runtime_params()
         left_open = [name for name, required in read.items() if required and not _has(runtime_params or {}, name)]
+        filled = _filled(runtime_params or {}, left_open, read)
         if left_open:
-            conf = open_conf(metadata.project_path, env, _filled(runtime_params or {}, left_open, read))
-        config = read_run_config(conf.load(VERTEXAI), partial(conf.locate, VERTEXAI))
+            conf = open_conf(metadata.project_path, env, filled)
+        content: Mapping[str, Any] = conf.load(VERTEXAI)
+        if has_data_root(content):
+            as_written = open_conf(metadata.project_path, env, _filled({}, read, read), airflow_values.as_written)
+            content = with_data_root_as_written(content, as_written)
+            conf = open_conf(metadata.project_path, env, filled)  # Kedro keeps the resolvers of the last one alone
+        config = read_run_config(content, partial(conf.locate, VERTEXAI))
         config = forwarded(with_tracking_uri(config, conf), os.environ)
         variables = variables_read(conf, config, os.environ)
         parameters = describe_parameters(conf.load("parameters"), conf.written("parameters"), left_open)
         catalog = conf.load("catalog", required=True)
         described = (_pipeline(name, value) for name, value in _registered(metadata).items())
         pipelines = {pipeline.name: pipeline for pipeline in described if pipeline.nodes}
+        names = _dataset_names(pipelines.values())
         datasets = resolve_datasets(
-            _dataset_names(pipelines.values()),
-            catalog,
+            names,
+            _as_in_container(catalog, config, names),
             metadata.project_path,
             partial(conf.locate, "catalog"),
             ChainMap(*(content for _, content in conf.written("credentials") if content)),
@@ -98,6 +110,13 @@ def inspect_project(path: Path, env: str | None = None, runtime_params: Mapping[
         hooks=_hooks_that_may_add_datasets(),
         runtime_params={name: name in left_open for name in read},
     )
+
+
+def _as_in_container(catalog: Mapping[str, Any], config: RunConfig, names: Iterable[str]) -> Mapping[str, Any]:
+    """The catalog with each dataset where it lies on Vertex AI."""
+    if not config.data_root:
+        return catalog
+    return below_data_root(catalog, shown(config.data_root), config.local_datasets, names)
 
 
 def _catalog_left_open(
@@ -135,6 +154,8 @@ def _hooks_that_may_add_datasets() -> tuple[str, ...]:
 
 def dataset_configs(path: Path, env: str | None, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
     """The catalog's entries of some datasets, of a project that was inspected, without their credentials.
+
+    Paths are those at home, whatever ``data_root`` says.
 
     :raises ConfigError: the catalog cannot be read.
     """

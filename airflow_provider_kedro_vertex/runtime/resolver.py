@@ -13,25 +13,15 @@ through the entry point ``kedro.hooks``.
 
 from __future__ import annotations
 
-import os
-
 from kedro.framework.hooks import hook_impl
 
+from airflow_provider_kedro_vertex.configuration import airflow_values
 from airflow_provider_kedro_vertex.configuration.templates import register_resolver
-
-_VARIABLES = {
-    "dag_id": "AIRFLOW_CTX_DAG_ID",
-    "run_id": "AIRFLOW_CTX_DAG_RUN_ID",
-    "run_key": "KEDRO_CONFIG_RUN_ID",
-    "logical_date": "AIRFLOW_CTX_LOGICAL_DATE",
-    "data_interval_start": "AIRFLOW_CTX_DATA_INTERVAL_START",
-    "data_interval_end": "AIRFLOW_CTX_DATA_INTERVAL_END",
-}
 
 
 def register() -> None:
     """Let every configuration that is read from now on use ``${airflow:...}``; a second call changes nothing."""
-    register_resolver("airflow", _airflow)
+    register_resolver("airflow", airflow_values.value)
 
 
 class ResolverHooks:
@@ -46,17 +36,3 @@ class ResolverHooks:
 
 #: What the entry point names.
 hooks = ResolverHooks()
-
-
-def _airflow(key: str, *default: object) -> object:
-    if key not in _VARIABLES:
-        raise ValueError(f"${{airflow:{key}}} is unknown. Known: {', '.join(_VARIABLES)}.")
-    value = os.environ.get(_VARIABLES[key])
-    if value is not None:
-        return value
-    if default:
-        return default[0]
-    raise ValueError(
-        f"${{airflow:{key}}} has no value: this is no Airflow run, or one without a {key}. Give a default, "
-        f"${{airflow:{key},VALUE}}, or set {_VARIABLES[key]}."
-    )

@@ -6,7 +6,7 @@ import gc
 import inspect
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +30,7 @@ from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.runtime_settings import RuntimeSettings
 from airflow_provider_kedro_vertex.runtime import resolver
 from airflow_provider_kedro_vertex.runtime.config.providers import generated_config
+from airflow_provider_kedro_vertex.runtime.data_root import DataRoot
 from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import provide_kedro_vertexai_modules
 from airflow_provider_kedro_vertex.runtime.mlflow.plugin import (
     PACKAGE,
@@ -105,7 +106,7 @@ def run(request: Request, progress: Progress) -> None:
         with generated_config(providers, project_conf, lambda: load(loader(project_conf), VERTEXAI)) as conf_source:
             mlflow_used = uses_mlflow(partial(loader, conf_source))
             with shared_mlflow_run(mlflow_used, lambda: _mlflow_run(request, pipeline, progress)) as mlflow_hooks:
-                hooks = [group_hooks, _GarbageCollection(), *mlflow_hooks]
+                hooks = [group_hooks, _GarbageCollection(), *mlflow_hooks, *_data_root(request.settings, pipeline)]
                 session = create_session(
                     project,
                     conf_source,
@@ -168,6 +169,12 @@ def _find_pipeline(names: tuple[str, ...], nodes: tuple[str, ...]) -> tuple[Pipe
                 "The image may be older or newer than the manifest: build both from one commit.",
             )
     return sum((everything[name] for name in names), start=Pipeline([])), False
+
+
+def _data_root(settings: RuntimeSettings, pipeline: Pipeline) -> Iterator[DataRoot]:
+    if settings.data_root:
+        names = {name for name in pipeline.datasets() if not name.startswith("params:")} - {"parameters"}
+        yield DataRoot(settings.data_root, settings.local_datasets, names)
 
 
 def _run_session(session: KedroSession, request: Request, nodes: Sequence[str]) -> None:

@@ -13,12 +13,13 @@ from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan, makers
 from airflow_provider_kedro_vertex.core.project.graph import dataset
 from airflow_provider_kedro_vertex.core.project.manifest import UNDECLARED, Dataset, Manifest, Node
 from airflow_provider_kedro_vertex.core.project.selection import pipeline_names
+from airflow_provider_kedro_vertex.core.settings.data_root import stays, why_type_stays
+from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
 #: Folders that Vertex AI mounts into every container that may have them: no disk of the container's own.
 SHARED_FOLDERS = ("/gcs/", "/mnt/nfs/", "/mnt/lustre/")
-#: What to do about data that does not leave its container.
-_SHARE = "Give it a gs:// path, take it out of the catalog so that it is handed on below root, or group these nodes."
-_SHARE_ALL = "Give them a gs:// path, take them out of the catalog, or group these nodes."
+#: Datasets whose local file is that of a database.
+_DATABASE = re.compile(r"(?:.+\.)?(?:ibis\.(?:.+\.)?TableDataset|SQL\w+)")
 
 #: What to do about a server that no container reaches.
 _REACH = "Give it the address of a server that the containers reach."
@@ -27,7 +28,7 @@ _REACH = "Give it the address of a server that the containers reach."
 _FILE = re.compile(r"(?:(?:gs|gcs|s3a?|s3n|abfss?|adl|az|hdfs|file|oss|dbfs)://|[^:]*$).*")
 
 #: How findings read that are made for many datasets.
-_LOCAL = Summary("{count} datasets{below} are written and read by containers of their own: {names}.", _SHARE_ALL)
+_LOCAL = "{count} datasets{below} are written and read by containers of their own: {names}."
 _PICKLED = Summary(
     "{count} memory datasets of the catalog are pickled to storage between containers: {names}.",
     "If one cannot be pickled, group its nodes.",
@@ -41,13 +42,8 @@ _BY_HOOKS = Summary(
     "which cannot be seen from here.",
     "If none does, declare them in the catalog, or select the nodes that make them.",
 )
-_LOST = Summary(
-    "{count} results{below} are local files, which are lost with the container: {names}.", "Give them a gs:// path."
-)
-_IN_IMAGE = Summary(
-    "{count} inputs{below} are local files, which must be in the image: {names}.",
-    "Give those a gs:// path that change more often than the image.",
-)
+_LOST = "{count} results{below} are local files, which are lost with the container: {names}."
+_IN_IMAGE = "{count} inputs{below} are local files, which must be in the image: {names}."
 
 
 @dataclass
@@ -70,6 +66,38 @@ class _Use:
     elsewhere: dict[str, None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Advice:
+    """What to do about a dataset on the container's own disk, alone and together with others.
+
+    :param one: begins with "Give".
+    :param many: the same for several.
+    """
+
+    one: str
+    many: str
+
+    def of(self, item: Dataset, config: RunConfig) -> _Advice:
+        """The same with ``data_root``: that it is the shortest way, or why it does not hold this dataset."""
+        why = _why_not_below_data_root(item, config)
+        if config.data_root:
+            return _Advice(*(f"data_root does not hold it: {why}. {text}" for text in (self.one, self.many)))
+        if why:
+            return self
+        return _Advice(*(f"Set run_config.data_root, or g{text[1:]}" for text in (self.one, self.many)))
+
+
+_SHARE = _Advice(
+    "Give it a gs:// path, take it out of the catalog so that it is handed on below root, or group these nodes.",
+    "Give them a gs:// path, take them out of the catalog, or group these nodes.",
+)
+_KEEP = _Advice("Give it a gs:// path.", "Give them a gs:// path.")
+_KEEP_FRESH = _Advice(
+    "Give it a gs:// path if it changes more often than the image.",
+    "Give those a gs:// path that change more often than the image.",
+)
+
+
 def check_data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> Iterator[Finding]:
     """Check the datasets of a plan: what is found of one has all nodes that read or write it."""
     made_elsewhere = makers(manifest) if plan.shares_data else ()
@@ -78,11 +106,11 @@ def check_data(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> I
     for name, use in uses.items():
         yield from _transcoding(name, use)
         if use.writer is None:
-            yield from _input(name, use, made_elsewhere, manifest.hooks)
+            yield from _input(name, use, plan.config, made_elsewhere, manifest.hooks)
         elif use.elsewhere:
-            yield from _crossing(name, use)
+            yield from _crossing(name, use, plan.config)
         elif not use.readers:
-            yield from _result(name, use)
+            yield from _result(name, use, plan.config)
 
 
 def _uses(manifest: Manifest, plan: Plan, groups: Iterable[NodeGroup]) -> dict[str, _Use]:
@@ -113,20 +141,22 @@ def _nodes(manifest: Manifest, plan: Plan) -> dict[str, Node]:
     return {node.name: node for pipeline in pipelines for node in pipeline.nodes}
 
 
-def _crossing(name: str, use: _Use) -> Iterator[Finding]:
+def _crossing(name: str, use: _Use, config: RunConfig) -> Iterator[Finding]:
     between = (
         f"is written by {use.writer!r} and read by {some(list(use.elsewhere))}, which run in containers of their own"
     )
     for item in use.items.values():
         if _is_own_disk(item):
             message = f"Dataset {name!r} {_place(item)} {between}."
-            fix = _set_by(item) or (_REACH if _is_server(item) else _SHARE)
+            advice = _SHARE.of(item, config)
+            fix = _set_by(item) or (_REACH if _is_server(item) else advice.one)
             level: Level = "warning" if item.runtime_params else "error"
-            yield _finding("KV001", level, message, fix, name, use, item, None if item.runtime_params else _LOCAL)
+            summary = None if item.runtime_params else Summary(_LOCAL, advice.many)
+            yield _finding("KV001", level, message, fix, name, use, item, summary)
             return
         if item.scope == "memory" and item.location is not None:
             message = f"Dataset {name!r} at {item.location!r}, in memory, {between}."
-            yield _finding("KV002", "error", message, _SHARE, name, use, item, _LOCAL)
+            yield _finding("KV002", "error", message, _SHARE.one, name, use, item, Summary(_LOCAL, _SHARE.many))
             return
         if item.scope == "memory" and item.type != UNDECLARED:
             message = (
@@ -137,7 +167,9 @@ def _crossing(name: str, use: _Use) -> Iterator[Finding]:
             return
 
 
-def _input(name: str, use: _Use, made_elsewhere: Collection[str], hooks: Sequence[str]) -> Iterator[Finding]:
+def _input(
+    name: str, use: _Use, config: RunConfig, made_elsewhere: Collection[str], hooks: Sequence[str]
+) -> Iterator[Finding]:
     """Check a dataset from outside of the run.
 
     :param made_elsewhere: what other jobs, which share their data with this run, may make in memory.
@@ -162,21 +194,24 @@ def _input(name: str, use: _Use, made_elsewhere: Collection[str], hooks: Sequenc
             yield _finding("KV003", "error", message, fix, name, use, item, _NOWHERE)
             return
         if _is_own_disk(item):
-            fix = "Give it a gs:// path if it changes more often than the image."
+            if config.data_root and stays(name, config.local_datasets):
+                return  # said to be in the image
+            advice = _KEEP_FRESH.of(item, config)
             message = f"{what} {_file(item)}: it must be in the image."
-            yield _finding("KV005", "note", message, fix, name, use, item, _IN_IMAGE)
+            yield _finding("KV005", "note", message, advice.one, name, use, item, Summary(_IN_IMAGE, advice.many))
             return
 
 
-def _result(name: str, use: _Use) -> Iterator[Finding]:
+def _result(name: str, use: _Use, config: RunConfig) -> Iterator[Finding]:
     """Check a dataset that nobody in the run reads."""
     what = f"Dataset {name!r}, an output of node {first_and_more(use.writers)}, is"
     for item in use.items.values():
         if _is_server(item):
             yield _finding("KV004", "warning", f"{what} {_server(item)}.", _REACH, name, use, item)
         elif _is_own_disk(item):
+            advice = _KEEP.of(item, config)
             message = f"{what} {_file(item)}: it is lost with the container."
-            yield _finding("KV004", "warning", message, "Give it a gs:// path.", name, use, item, _LOST)
+            yield _finding("KV004", "warning", message, advice.one, name, use, item, Summary(_LOST, advice.many))
 
 
 def _one_file(uses: Mapping[str, _Use]) -> Iterator[Finding]:
@@ -243,6 +278,22 @@ def _finding(
 
 def _is_own_disk(item: Dataset) -> bool:
     return item.scope == "local" and not (item.location or "").startswith(SHARED_FOLDERS)
+
+
+def _why_not_below_data_root(item: Dataset, config: RunConfig) -> str | None:
+    """Why a local dataset does not lie below ``data_root``, or would not; None where nothing is in the way."""
+    if stays(item.name, config.local_datasets):
+        return "run_config.local_datasets names it"
+    if why := why_type_stays(item.type):
+        return why
+    location = item.location or ""
+    if location.startswith("/"):
+        return "its path is absolute"
+    if location.startswith("../"):
+        return "its path leads out of the project"
+    if config.data_root or not location or _is_server(item) or _DATABASE.fullmatch(item.type):
+        return "it has no relative filepath or path in the catalog"
+    return None
 
 
 def _set_by(item: Dataset) -> str:

@@ -10,6 +10,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.plan.grouping import TAG_PREFIXES
 from airflow_provider_kedro_vertex.core.project.locations import mlflow_location
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node
+from airflow_provider_kedro_vertex.core.settings.data_root import stays
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.schedules import airflow_schedule, scheduled
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, PerNode, node_names
@@ -30,6 +31,7 @@ def check_settings(manifest: Manifest, config: RunConfig) -> tuple[Finding, ...]
         for found in (
             _labels(config),
             _selectors(manifest, config),
+            _local_datasets(manifest, config),
             _mlflow(config),
             _exclusive(config),
             _variables(manifest, config),
@@ -113,6 +115,20 @@ def _selectors(manifest: Manifest, config: RunConfig) -> Iterator[Finding]:
                 "warning",
                 f"{section}.{selector} matches no node and no tag of any registered pipeline.",
                 (did_you_mean(selector, known).strip() or "Name a node, a tag or a pattern such as train_*."),
+            )
+
+
+def _local_datasets(manifest: Manifest, config: RunConfig) -> Iterator[Finding]:
+    for pattern in config.local_datasets:
+        if not any(stays(name, [pattern]) for name in manifest.datasets):
+            advice = (
+                did_you_mean(pattern, manifest.datasets).strip() or "Name a dataset, or a pattern such as lookup_*."
+            )
+            yield Finding(
+                "KV014",
+                "warning",
+                f"local_datasets names {pattern!r}, which matches no dataset of any pipeline.",
+                advice,
             )
 
 

@@ -151,5 +151,7 @@ class GroupSettings:
             host_aliases=config.network.host_aliases if config.network else (),
             dynamic_config_providers=config.dynamic_config_providers,
             mlflow=mlflow,
+            data_root=config.data_root,
+            local_datasets=config.local_datasets if config.data_root else (),
         ).to_json()
         return ("--settings", json_argument(text)) if text else ()

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from airflow_provider_kedro_vertex.core.errors import PlanError, did_you_mean
+from airflow_provider_kedro_vertex.core.errors import ConfigError, PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.plan.group_settings import ContainerSettings, GroupSettings, required
 from airflow_provider_kedro_vertex.core.plan.grouping import Group, grouped
 from airflow_provider_kedro_vertex.core.project.graph import Graph, dataset, graph_of
@@ -122,9 +122,15 @@ def build_plan(
     :raises PlanError: the pipeline or a name of the selection is unknown, nothing would run, the slice lacks data that
         a node outside of it makes in memory, groups depend on each other in a circle, or two names become the same on
         Vertex AI.
-    :raises ConfigError: no ``image`` or no ``root`` is set, or the nodes of a group ask for different things.
+    :raises ConfigError: no ``image`` or no ``root`` is set, the nodes of a group ask for different things, or
+        ``config`` has another ``data_root`` than the manifest.
     """
     config = config or manifest.config
+    if (config.data_root, config.local_datasets) != (manifest.config.data_root, manifest.config.local_datasets):
+        raise ConfigError(
+            "data_root and local_datasets cannot be set for one run: the manifest says where the data lies.",
+            "Set them in vertexai.yml, of a Kedro environment of its own if need be, and write the manifest again.",
+        )
     whole = registered(manifest, pipeline)
     if not whole.nodes:
         raise PlanError(

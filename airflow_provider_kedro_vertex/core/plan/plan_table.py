@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan
 from airflow_provider_kedro_vertex.core.project.graph import levels
+from airflow_provider_kedro_vertex.core.settings.data_root import shown
 from airflow_provider_kedro_vertex.core.settings.machine_prices import AS_OF, PRICED_REGION
 from airflow_provider_kedro_vertex.core.settings.machines import Machine, choose
 
@@ -56,6 +57,7 @@ class PlanTable:
     :param nodes: how many nodes the groups have.
     :param longest: how many containers follow one another at most.
     :param alone: the same with a container for each node; None if that is what the plan has.
+    :param data_root: where datasets with a relative path lie; None if on each container's own disk.
     """
 
     rows: tuple[Row, ...]
@@ -63,6 +65,7 @@ class PlanTable:
     nodes: int
     longest: int
     alone: PlanTable | None
+    data_root: str | None
 
     @property
     def dollars_an_hour(self) -> float | None:
@@ -78,6 +81,7 @@ class PlanTable:
             "nodes": self.nodes,
             "longest_chain": self.longest,
             "dollars_an_hour": self.dollars_an_hour,
+            "data_root": self.data_root,
             "prices": {"region": PRICED_REGION, "as_of": AS_OF, "estimate": True},
             "with_a_container_for_each_node": self.alone
             and {
@@ -99,6 +103,8 @@ class PlanTable:
         lines += ["", self._sums()]
         if self.alone is not None:
             lines.append(self._saving(self.alone))
+        if self.data_root is not None:
+            lines.append(f"Datasets with a relative path lie below {self.data_root}/.")
         lines.append(
             f"Prices are estimates for {PRICED_REGION}, written down on {AS_OF}, without discounts, disks and Spot."
         )
@@ -141,6 +147,7 @@ def plan_table(plan: Plan, alone: Plan | None = None) -> PlanTable:
         nodes=sum(len(group.nodes) for group in groups),
         longest=_longest(plan.groups) + bool(plan.exit_group),
         alone=plan_table(alone) if alone is not None and grouped else None,
+        data_root=plan.config.data_root and shown(plan.config.data_root),
     )
 
 

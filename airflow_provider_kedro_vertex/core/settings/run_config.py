@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.settings.container import HostAlias, Provider
+from airflow_provider_kedro_vertex.core.settings.data_root import data_root
 from airflow_provider_kedro_vertex.core.settings.nodes import (
     NO_RESOURCES,
     NO_SETTINGS,
@@ -153,6 +154,16 @@ class RunConfig(Mergeable):
     image: str | None = field(string, "Container image of the nodes, which holds the Kedro project.")
     root: str | None = field(
         converted(storage_root), "Cloud Storage place for what a run stores: `bucket/prefix`, with or without `gs://`."
+    )
+    data_root: str | None = field(
+        converted(data_root),
+        "Cloud Storage place of the catalog's data, `gs://bucket/prefix`: on Vertex AI each dataset with a relative "
+        "path lies below it. It may have `${airflow:key}`. See [Data](data.md#a-catalog-with-local-paths).",
+    )
+    local_datasets: tuple[str, ...] = sequence(
+        string,
+        "Datasets, by name or pattern (`lookup_*`), that `data_root` leaves where they are: their files are in the "
+        "image.",
     )
     description: str | None = field(string, "Description of the pipeline.")
     experiment_name: str | None = field(string, "Becomes a label of each job and the first words of its display name.")

@@ -8,8 +8,15 @@ from dataclasses import dataclass
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.settings.container import RUNNERS, SEQUENTIAL, HostAlias, Provider
+from airflow_provider_kedro_vertex.core.settings.data_root import data_root
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
-from airflow_provider_kedro_vertex.core.settings.readers import environment_variable, one_of, secret_version
+from airflow_provider_kedro_vertex.core.settings.readers import (
+    converted,
+    environment_variable,
+    one_of,
+    secret_version,
+    string,
+)
 from airflow_provider_kedro_vertex.core.settings.sections import Section, field, mapping, sequence
 
 
@@ -36,6 +43,8 @@ class RuntimeSettings(Section):
         Provider, "Make configuration files before Kedro reads its configuration."
     )
     mlflow: RuntimeMlflow = field(RuntimeMlflow, "MLflow.", RuntimeMlflow())
+    data_root: str | None = field(converted(data_root), "Where datasets with a relative path lie.")
+    local_datasets: tuple[str, ...] = sequence(string, "Datasets that keep their relative path.")
 
     @classmethod
     def from_json(cls, text: str) -> RuntimeSettings:

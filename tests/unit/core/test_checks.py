@@ -199,7 +199,8 @@ def test_many_findings_of_one_kind_are_told_as_one() -> None:
     told = [f"{finding.code}: {finding.message} {finding.fix}" for finding in summarized(findings)]
     assert told[0] == (
         "KV001: 26 datasets below data/ are written and read by containers of their own: 'rows_0', 'rows_1', 'rows_10' "
-        "and 23 more. Give them a gs:// path, take them out of the catalog, or group these nodes."
+        "and 23 more. Set run_config.data_root, or give them a gs:// path, take them out of the catalog, or group "
+        "these nodes."
     )
     # Two below a folder are told one by one.
     assert [line[:25] for line in told[1:]] == [f"KV004: Dataset 'rows_{number}'," for number in (26, 27, 28, 29)]
