@@ -80,6 +80,8 @@ class GroupSettings:
         self._resources = [config.resources_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
         self._settings = [config.settings_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
         self._retries = [config.retry_for(names, node.tags) for names, node in zip(called, nodes, strict=True)]
+        # Thousands of groups have few different ones.
+        self._settings_arguments: dict[tuple[object, ...], tuple[str, ...]] = {}
 
     def grouping_keys(self) -> list[str]:
         """For each node a text that is equal for nodes which may share a container without asking for more."""
@@ -141,11 +143,18 @@ class GroupSettings:
 
     def _settings_argument(self, settings: NodeSettings) -> tuple[str, ...]:
         """``--settings`` with what the inside of a container must know; nothing if there is nothing to know."""
+        key = (settings.runner, *settings.secret_env.items())
+        if key not in self._settings_arguments:
+            text = self._runtime_settings(settings).to_json()
+            self._settings_arguments[key] = ("--settings", json_argument(text)) if text else ()
+        return self._settings_arguments[key]
+
+    def _runtime_settings(self, settings: NodeSettings) -> RuntimeSettings:
         config, mlflow = self._config, RuntimeMlflow()
         if config.mlflow:
             # With the selection, so that the containers can tell when all of the run is done.
             mlflow = RuntimeMlflow(config.mlflow.request_header_provider, self._selection)
-        text = RuntimeSettings(
+        return RuntimeSettings(
             runner=settings.runner or SEQUENTIAL,
             secret_env=settings.secret_env,
             host_aliases=config.network.host_aliases if config.network else (),
@@ -153,5 +162,4 @@ class GroupSettings:
             mlflow=mlflow,
             data_root=config.data_root,
             local_datasets=config.local_datasets if config.data_root else (),
-        ).to_json()
-        return ("--settings", json_argument(text)) if text else ()
+        )

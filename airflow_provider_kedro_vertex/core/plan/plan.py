@@ -196,6 +196,8 @@ class _Others:
 
     def arguments(self, nodes: Iterable[Node]) -> list[str]:
         """The arguments of these nodes' container that name them."""
+        if not (self.free_inputs or self.shared_inputs or self.shared_outputs):
+            return []  # a whole pipeline with data of its own: the usual run, which may have thousands of groups
         inputs, outputs = zip(*((node.inputs, node.outputs) for node in nodes), strict=True)
         loaded, made = ({dataset(name) for names in each for name in names} for each in (inputs, outputs))
         options = {
