@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import sqlite3
@@ -103,6 +104,8 @@ def run(vertex: VertexEmulator, storage: str, tmp_path_factory: pytest.TempPathF
             **os.environ,
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+            # Airflow 3.2 wants one for the API that `dags test` serves within its own process.
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
             "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": _connection(vertex.url, storage),
             "AIRFLOW_CONN_NOBODY": _connection(nobody, storage),
         }
