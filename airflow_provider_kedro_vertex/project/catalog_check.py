@@ -8,6 +8,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from kedro.io.core import parse_dataset_definition
 
 from airflow_provider_kedro_vertex.configuration.data_root import moved
 from airflow_provider_kedro_vertex.core.checks.data import SHARED_FOLDERS
-from airflow_provider_kedro_vertex.core.checks.findings import Finding, Level
+from airflow_provider_kedro_vertex.core.checks.findings import Finding, Level, Summary
 from airflow_provider_kedro_vertex.core.errors import did_you_mean
 from airflow_provider_kedro_vertex.core.project.graph import dataset
 from airflow_provider_kedro_vertex.core.project.locations import Location, parse_location
@@ -32,7 +33,15 @@ _KEDROS = re.compile(
     r"|svmlight|tensorflow|text|tracking|video|yaml)\.\w+"
 )
 _OLD, _NEW = "DataSet", "Dataset"
-_Fault = tuple[Level, str, str]
+#: How findings read that are made for many datasets.
+_OLD_NAMES = Summary(
+    "{count} datasets have class names of before kedro-datasets 2.0: {names}.",
+    "Write Dataset where they say DataSet, and metadata: {kedro-viz: {layer: raw}} in place of layer: raw.",
+)
+_LAYERS = Summary(
+    "{count} datasets have a layer, which their classes do not take: {names}.",
+    "Write metadata: {kedro-viz: {layer: raw}} in place of layer: raw.",
+)
 #: What a class does to a file of the local disk, and what one does that takes URLs.
 _ON_DISK = re.compile(r"\bopen\(|\bPath\(|\bos\.(?:path|makedirs|mkdir|open)\b|\bshutil\.|\.mkdir\(")
 _BY_URL = re.compile(r"fsspec|get_protocol_and_path|gcsfs|google\.cloud|cloudpathlib|smart_open|upath|gfile")
@@ -60,8 +69,8 @@ def check_catalog(manifest: Manifest, configs: Mapping[str, Mapping[str, Any]], 
         faults = [*_faults(config, deep)]
         if deep and _is_below_data_root(manifest, name):
             faults += _takes_no_url(config)
-        for level, message, fix in faults:
-            yield found("KV030", level, f"Dataset {name!r}: {message}", fix)
+        for fault in faults:
+            yield found("KV030", fault.level, f"Dataset {name!r}: {fault.message}", fault.fix, summary=fault.summary)
         place = _checkpoint(_in_container(name, config, manifest.config))
         if place and place.scope == "local" and not (place.shown or "").startswith(SHARED_FOLDERS):
             yield found(
@@ -109,7 +118,7 @@ def _takes_no_url(config: Mapping[str, Any]) -> Iterator[_Fault]:
         except Exception:  # told of by `_against_class`, or its source is not there
             return
         if _ON_DISK.search(text) and not _BY_URL.search(text):
-            yield (
+            yield _Fault(
                 "warning",
                 f"{kind} seems to open its file as one of the local disk, and below data_root it gets a gs:// URL.",
                 "Open it by fsspec, or name the dataset in run_config.local_datasets.",
@@ -123,20 +132,19 @@ def _default_first(pipeline: str) -> tuple[bool, str]:
     return (pipeline != "__default__", pipeline)
 
 
+@dataclass(frozen=True)
+class _Fault:
+    level: Level
+    message: str
+    fix: str
+    summary: Summary | None = None
+
+
 def _faults(config: Mapping[str, Any], deep: bool) -> Iterator[_Fault]:
     kind = config["type"]
-    if _KEDROS.fullmatch(kind):
-        if kind.endswith(_OLD):
-            new = kind.removesuffix(_OLD) + _NEW
-            yield "error", f"{kind} is the name that the class had before kedro-datasets 2.0.", f"Write {new}."
-            return
-        if "layer" in config:
-            yield (
-                "error",
-                f"{kind} takes no layer; Kedro has handed it to the class since 0.19.",
-                f"Write metadata: {{kedro-viz: {{layer: {config['layer']}}}}}, or remove it.",
-            )
-            return
+    if _KEDROS.fullmatch(kind) and (kind.endswith(_OLD) or "layer" in config):
+        yield _of_before(kind, config)
+        return
     if deep:
         yield from _against_class(config)
     behind = config.get("dataset")
@@ -148,6 +156,19 @@ def _faults(config: Mapping[str, Any], deep: bool) -> Iterator[_Fault]:
         yield from _faults(behind, deep and "path" not in config)
 
 
+def _of_before(kind: str, config: Mapping[str, Any]) -> _Fault:
+    """Tell all at once that an entry has of an older Kedro."""
+    viz = f"metadata: {{kedro-viz: {{layer: {config.get('layer')}}}}}"
+    takes_no_layer = "takes no layer; Kedro has handed it to the class since 0.19."
+    if not kind.endswith(_OLD):
+        return _Fault("error", f"{kind} {takes_no_layer}", f"Write {viz}, or remove it.", _LAYERS)
+    message = f"{kind} is the name that the class had before kedro-datasets 2.0."
+    fix = f"Write {kind.removesuffix(_OLD)}{_NEW}."
+    if "layer" in config:
+        message, fix = f"{message} The class {takes_no_layer}", f"{fix.rstrip('.')}, and {viz} in place of the layer."
+    return _Fault("error", message, fix, _OLD_NAMES)
+
+
 def _against_class(config: Mapping[str, Any]) -> Iterator[_Fault]:
     kind = config["type"]
     try:
@@ -157,13 +178,15 @@ def _against_class(config: Mapping[str, Any]) -> Iterator[_Fault]:
     except DatasetError as error:
         said = " ".join(str(error).partition("\n")[0].split())
         if error.__cause__ is not None:  # it is there, and cannot be imported
-            yield "warning", f"{kind} cannot be imported here: {said}", "Install what it needs, here and in the image."
+            message = f"{kind} cannot be imported here: {said}"
+            yield _Fault("warning", message, "Install what it needs, here and in the image.")
         else:
-            yield "error", f"there is no class {kind} here.", _other_classes(kind) or "Install its package, or mend it."
+            fix = _other_classes(kind) or "Install its package, or mend it."
+            yield _Fault("error", f"there is no class {kind} here.", fix)
         return
     except Exception as error:  # a module of the project may raise anything
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        yield "error", f"{kind} cannot be imported: {said}.", "Mend its module, or install what it needs."
+        yield _Fault("error", f"{kind} cannot be imported: {said}.", "Mend its module, or install what it needs.")
         return
     if class_.from_config.__func__ is not AbstractDataset.from_config.__func__:  # type: ignore[attr-defined]
         return  # it reads its entry in its own way
@@ -178,7 +201,8 @@ def _against_class(config: Mapping[str, Any]) -> Iterator[_Fault]:
     except TypeError as error:
         unknown = next((key for key in given if key not in signature.parameters), None)
         fix = did_you_mean(unknown, signature.parameters).strip() if unknown else ""
-        yield "error", f"{kind} does not take these arguments: {error}.", fix or "See the class's own documentation."
+        message = f"{kind} does not take these arguments: {error}."
+        yield _Fault("error", message, fix or "See the class's own documentation.")
 
 
 def _other_classes(kind: str) -> str:

@@ -47,6 +47,11 @@ PATH = "filepath: gs://shop/rows.csv"
             "error: Dataset 'rows': pandas.CSVDataSet is the name that the class had before kedro-datasets 2.0. "
             "Write pandas.CSVDataset.",
         ),
+        (
+            f"{{type: pandas.CSVDataSet, {PATH}, layer: raw}}",
+            False,
+            "Write pandas.CSVDataset, and metadata: {kedro-viz: {layer: raw}} in place of the layer.",
+        ),
         (f"{{type: pandas.CSVDataset, {PATH}, layer: raw}}", False, "Write metadata: {kedro-viz: {layer: raw}}"),
         (f"{{type: CachedDataset, dataset: {{type: pandas.CSVDataSet, {PATH}}}}}", False, "Write pandas.CSVDataset."),
         (f"{{type: shop_of_ours.RowsDataSet, {PATH}, layer: raw}}", False, None),

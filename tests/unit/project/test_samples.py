@@ -129,3 +129,43 @@ def test_settings_at_the_top_of_the_file_are_told_their_place(make_project: Make
     assert done.exit_code == 1
     for line, key in ((5, "root"), (6, "resources")):
         assert f"line {line}: unknown key {key}. It belongs into run_config." in done.stderr
+
+
+def test_the_catalog_of_old_documents_is_told_in_a_line(
+    make_project: MakeProject, monkeypatch: pytest.MonkeyPatch, vertex: Vertex
+) -> None:
+    """Class names of before kedro-datasets 2.0, a layer, and two names for one file, as the documents have them."""
+    monkeypatch.setenv("KEDRO_CONFIG_COMMIT_ID", "c0ffee")
+    names = ("X_train", "y_train", "X_test", "y_test")
+    pipelines = ("active", "candidate")
+    registry = """
+from kedro.pipeline import node, pipeline
+
+def split(*values):
+    return values
+
+def register_pipelines():
+    made = pipeline([
+        node(split, "companies", ["X_train", "y_train", "X_test", "y_test"], name="split"),
+        node(split, ["X_train", "y_train"], "regressor", name="train"),
+    ])
+    return {"__default__": sum((pipeline(made, namespace=name, inputs="companies") for name in ("active", "candidate")),
+                               start=pipeline([]))}
+"""
+    entries = "companies: {type: pandas.CSVDataSet, filepath: gs://STAGING/companies.csv, layer: raw}\n" + "".join(
+        f"{pipeline}.{name}:\n  type: pickle.PickleDataSet\n"
+        f"  filepath: gs://STAGING/${{run_id}}/05_model_input/{name}.pickle\n  layer: model_input\n"
+        for pipeline in pipelines
+        for name in names
+    )
+    files = {**FILES, "src/{package}/pipeline_registry.py": registry, "conf/base/catalog.yml": entries}
+    settings = VERTEXAI.replace("nvidia.com/gpu: 1", "cpu: 1")
+    done = vertex(make_project({**files, "conf/base/vertexai.yaml": settings}), "check")
+    told = [line for line in done.stderr.splitlines() if line.startswith("KV0")]
+    (old,) = [line for line in told if line.startswith("KV030")]
+    assert "9 datasets have class names of before kedro-datasets 2.0: " in old
+    assert (
+        "Write Dataset where they say DataSet, and metadata: {kedro-viz: {layer: raw}} in place of layer: raw." in old
+    )
+    one_file = [line for line in told if line.startswith("KV029")]
+    assert [f"{name}.pickle" in line for name, line in zip(sorted(names), sorted(one_file), strict=True)] == [True] * 4
