@@ -6,6 +6,7 @@ resolved, and nothing of them gets into a description.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -121,9 +122,9 @@ def _in_memory(config: Mapping[str, Any]) -> bool:
 
 def _location(config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Location:
     for at in _nested(config):
-        place = next((at[key] for key in _PATH_KEYS if isinstance(at.get(key), str) and at[key]), None)
+        place = next((at[key] for key in _PATH_KEYS if isinstance(at.get(key), str | os.PathLike) and at[key]), None)
         if place is not None:
-            return parse_location(place)
+            return parse_location(os.fspath(place))
         if location := _connection(at):
             return location
         if scope := _scope_of_credentials(at.get(CREDENTIALS), credentials):

@@ -16,6 +16,7 @@ import warnings
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ from airflow_provider_kedro_vertex.project.vertexai_yml import read_run_config
 
 #: Hooks that are handed the catalog before a run.
 _WITH_CATALOG = ("after_catalog_created", "before_pipeline_run")
+#: Plugins whose hooks add no dataset to the catalog of a run.
+_ADD_NOTHING = frozenset({"airflow-provider-kedro-vertex", "kedro-mlflow", "kedro-telemetry", "kedro-viz"})
 _IMPORT_FAILED = IMPORT_ERROR_MESSAGE.partition("{module}")[0]
 
 
@@ -148,8 +151,11 @@ def _filled(params: Mapping[str, Any], names: Iterable[str], read: Iterable[str]
 
 
 def _hooks_that_may_add_datasets() -> tuple[str, ...]:
+    """The project's hooks that are handed the catalog, and the plugins whose hooks nobody here knows."""
     hooks = [hook for hook in settings.HOOKS if any(hasattr(hook, name) for name in _WITH_CATALOG)]
-    return tuple(sorted({getattr(hook, "__name__", type(hook).__name__) for hook in hooks}))
+    plugins = {point.dist.metadata["Name"] for point in entry_points(group="kedro.hooks") if point.dist}
+    unknown = plugins - _ADD_NOTHING - {*settings.DISABLE_HOOKS_FOR_PLUGINS}
+    return tuple(sorted({*(getattr(hook, "__name__", type(hook).__name__) for hook in hooks), *unknown}))
 
 
 def dataset_configs(path: Path, env: str | None, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:

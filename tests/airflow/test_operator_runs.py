@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from airflow_provider_kedro_vertex.core.jobs.parameters import from_json
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from tests.airflow.conftest import DAY, DagRun
 
@@ -97,6 +98,14 @@ def test_params_are_runtime_parameters_with_their_types(vertex: VertexEmulator, 
     assert context["root"] == "gs://bucket/runs"
     assert re.fullmatch(rf"{DAY}T00\.00\.00\.000Z-[0-9a-f]{{10}}", context["save_version"])
     assert f"{context['run_key']}-waits-1" == context["job_id"]
+
+
+def test_what_another_task_chose_keeps_its_types(vertex: VertexEmulator, run: DagRun) -> None:
+    params, _ = values(job(vertex, run, "chosen"))
+    assert (params["rows"], type(params["rows"])) == (14, int)
+    # The project has no such parameter: a template gives text. A key of the DAG file is a number.
+    assert isinstance(params["lookup"], str)
+    assert from_json(params["horizons"]) == {7: "week"}
 
 
 def test_each_task_of_a_run_has_its_own_data_unless_it_shares_them(vertex: VertexEmulator, run: DagRun) -> None:
@@ -240,6 +249,11 @@ def test_every_field_of_the_job_can_be_set(vertex: VertexEmulator, run: DagRun) 
         ("unknown_setting", r"unknown key run_config\.imgae\. Did you mean 'image'\?"),
         ("no_json", r"Parameter 'a\.b' contradicts parameter 'a': one of them must go\."),
         ("checked", r"KV010 error: .+"),
+        ("bad_param", r"Parameter 'day': its template '\{\{ nobody \}\}' fails: 'nobody' is undefined\."),
+        ("bad_runtime_param", r"Parameter 'day': its template '\{\{ nobody \}\}' fails: 'nobody' is undefined\."),
+        ("bad_mapped_param", r"Parameter 'country': its template '\{\{ nobody \}\}' fails: 'nobody' is undefined\."),
+        ("bad_label", r"labels\.team: its template '\{\{ nobody \}\}' fails: 'nobody' is undefined\."),
+        ("no_number", r"Parameter 'rows' is 3 in the project: give a number for it, not '2013-06-02'\."),
         ("output_only", r"job_overrides has 'state', which Vertex AI writes itself\. Take it out\."),
         (
             "refused",

@@ -109,8 +109,8 @@ class Manifest:
     ``parameters`` go by their dotted names. ``variables`` are the environment variables that the configuration read
     when it was inspected, so that the containers need them; their values are in no manifest. ``runtime_params`` are the
     names that the configuration reads as ``${runtime_params:NAME}``, and whether it reads them without a default; those
-    that were given count as having one. ``hooks`` are the names of the project's hooks that may add datasets to the
-    catalog of a run; nobody can see which before it runs.
+    that were given count as having one. ``hooks`` are the names of the project's hooks, and of installed plugins, that
+    may add datasets to the catalog of a run; nobody can see which before it runs.
     """
 
     project: Project

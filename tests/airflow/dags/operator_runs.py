@@ -45,6 +45,13 @@ with DAG(
         runtime_params=countries()
     )
 
+    @task
+    def choose():
+        return {"rows": 14, "lookup": {1: "one"}}
+
+    chosen = {"rows": "{{ ti.xcom_pull('choose')['rows'] }}", "lookup": "{{ ti.xcom_pull('choose')['lookup'] }}"}
+    choose() >> KedroVertexPipelineOperator(task_id="chosen", params={**chosen, "horizons": {7: "week"}})
+
     @task_group
     def each(country):
         given = {"pipeline": "first", "manifest": "small.manifest.json", "runtime_params": {"country": country}}
@@ -87,6 +94,13 @@ with DAG(
     KedroVertexPipelineOperator(task_id="unknown_pipeline", pipeline="frist", **wrong)
     KedroVertexPipelineOperator(task_id="unknown_setting", run_config={"imgae": "x"}, **wrong)
     KedroVertexPipelineOperator(task_id="no_json", params={"moment": "{{ ds }}", "a": 1, "a.b": 2}, **wrong)
+    KedroVertexPipelineOperator(task_id="bad_param", params={"day": "{{ nobody }}"}, **wrong)
+    KedroVertexPipelineOperator(task_id="bad_runtime_param", runtime_params={"day": "{{ nobody }}"}, **wrong)
+    KedroVertexPipelineOperator.partial(task_id="bad_mapped_param", **wrong).expand(
+        runtime_params=[{"country": "{{ nobody }}"}]
+    )
+    CustomJob(task_id="bad_label", labels={"team": "{{ nobody }}"}, **wrong)
+    KedroVertexPipelineOperator(task_id="no_number", params={"rows": "{{ ds }}"}, **wrong)
     KedroVertexPipelineOperator(task_id="checked", run_config={"labels": {"Team": "x"}}, **wrong)
     KedroVertexPipelineOperator(task_id="output_only", job_overrides={"state": "x"}, **wrong)
     KedroVertexPipelineOperator(task_id="refused", region="nowhere!", **wrong)

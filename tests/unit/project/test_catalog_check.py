@@ -123,6 +123,17 @@ def test_hooks_that_may_add_datasets_are_in_the_manifest(make_project: MakeProje
     assert (done.exit_code, done.stderr.startswith("KV003 warning: Dataset 'raw'")) == (0, True)
 
 
+@pytest.mark.parametrize("disabled", [False, True])
+def test_a_plugin_that_is_not_known_may_add_datasets(make_project: MakeProject, disabled: bool) -> None:
+    plugin = "src/wings-1.0.dist-info"
+    files = {
+        f"{plugin}/METADATA": "Metadata-Version: 2.1\nName: kedro-wings\nVersion: 1.0\n",
+        f"{plugin}/entry_points.txt": "[kedro.hooks]\nwings = no_such_module:hooks\n",
+        "src/{package}/settings.py": f"DISABLE_HOOKS_FOR_PLUGINS = {('kedro-wings',) if disabled else ()}\n",
+    }
+    assert inspect_project(make_project({**FILES, **files})).hooks == (() if disabled else ("kedro-wings",))
+
+
 def test_a_memory_dataset_with_data_is_in_the_manifest_without_them(make_project: MakeProject) -> None:
     files = {
         **FILES,

@@ -79,6 +79,7 @@ def test_places(filepath: str, location: str | None, scope: str) -> None:
             False,
         ),
         ({"type": "CachedDataset", "dataset": csv("data/a.csv")}, "data/a.csv", "local", False),
+        ({"type": "pandas.CSVDataset", "filepath": Path("data/a.csv")}, "data/a.csv", "local", False),
         ({"type": "CachedDataset", "versioned": True, "dataset": csv("gs://b/a")}, "gs://b/a", "remote", True),
         ({"type": "CachedDataset", "dataset": {**csv("gs://b/a"), "versioned": True}}, "gs://b/a", "remote", True),
         ({"type": "api.APIDataset", "url": "https://shop.test"}, "https://shop.test", "remote", False),
