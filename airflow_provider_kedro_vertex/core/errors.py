@@ -110,14 +110,21 @@ class VertexApiError(KedroVertexError):
     :param status: the HTTP status of the answer; None when there was no answer.
     :param retry_after: seconds before which another try is pointless, as the answer says; None if it does not.
     :param fix: what to do about it.
+    :param reason: Google's word for why (``google.rpc.ErrorInfo``), such as ``SERVICE_DISABLED``; "" if it has none.
     """
 
     code = "KV026"
 
     def __init__(
-        self, message: str, status: int | None = None, retry_after: float | None = None, fix: str = ""
+        self,
+        message: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+        fix: str = "",
+        reason: str = "",
     ) -> None:
         super().__init__(message, fix)
+        self.reason = reason
         self.status = status
         self.retry_after = retry_after
 

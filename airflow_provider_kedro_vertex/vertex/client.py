@@ -9,7 +9,7 @@ API v1 (``objects.insert``, ``.get``, ``.list`` and ``.delete``).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -50,20 +50,25 @@ class Endpoints:
     storage: str | None = None
 
     def refuse_plain_text(self) -> None:
-        """Let no credentials travel in plain text to another machine.
+        """As :func:`refuse_plain_text`, for these addresses."""
+        refuse_plain_text(filter(None, (self.vertex, self.logging, self.storage)))
 
-        :raises ConfigError: one of the addresses is ``http://`` and not of this machine, or is no address.
-        """
-        for address in filter(None, (self.vertex, self.logging, self.storage)):
-            try:
-                in_plain_text = urlsplit(address).scheme == "http" and not is_emulator(address)
-            except ValueError as error:
-                raise ConfigError(f"{address!r:.200} is no address: {error}.") from None
-            if in_plain_text:
-                raise ConfigError(
-                    f"{address} would be sent your credentials in plain text.",
-                    "Give an https:// address; http:// is for an emulator on this machine.",
-                )
+
+def refuse_plain_text(addresses: Iterable[str]) -> None:
+    """Let no credentials travel in plain text to another machine.
+
+    :raises ConfigError: one of the addresses is ``http://`` and not of this machine, or is no address.
+    """
+    for address in addresses:
+        try:
+            in_plain_text = urlsplit(address).scheme == "http" and not is_emulator(address)
+        except ValueError as error:
+            raise ConfigError(f"{address!r:.200} is no address: {error}.") from None
+        if in_plain_text:
+            raise ConfigError(
+                f"{address} would be sent your credentials in plain text.",
+                "Give an https:// address; http:// is for an emulator on this machine.",
+            )
 
 
 def is_emulator(address: str) -> bool:

@@ -157,10 +157,11 @@ def _object(service: str, answer: requests.Response) -> dict[str, Any]:
 
 
 def _error(what: str, answer: requests.Response) -> VertexApiError:
-    message, code = answer.text.strip()[:500] or answer.reason, ""
+    message, code, reason = answer.text.strip()[:500] or answer.reason, "", ""
     try:
         told = answer.json()["error"]
         message, code = told["message"], told.get("status", "")
+        reason = next((str(each["reason"]) for each in told.get("details", []) if "reason" in each), "")
     except (ValueError, KeyError, TypeError, AttributeError):
         pass  # a proxy's page, or another API's form: its text is the message
     kind = _BY_CODE.get(code) or _BY_STATUS.get(answer.status_code, BadRequestError)
@@ -168,6 +169,7 @@ def _error(what: str, answer: requests.Response) -> VertexApiError:
         f"{what} with status {answer.status_code}: {message}",
         answer.status_code,
         retry_after=_seconds(answer.headers.get("Retry-After"), lambda: datetime.now(timezone.utc)),
+        reason=reason,
     )
 
 

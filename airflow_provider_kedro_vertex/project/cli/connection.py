@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, PermissionDeniedError
 
 if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+
     from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
     from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
@@ -24,35 +27,63 @@ def connect(config: RunConfig, api_endpoint: str | None, storage: str | None = N
         google-auth or requests is not installed.
     :raises PermissionDeniedError: there are no default credentials.
     """
-    try:
-        import google.auth
-        from google.auth.credentials import AnonymousCredentials, Credentials
-        from google.auth.exceptions import DefaultCredentialsError
+    given = [address for address in (api_endpoint, storage) if address]
+    credentials, default_project_id = find_credentials(given)
+    from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient, is_emulator
 
-        from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient, is_emulator
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{error}.", "Install google-auth and requests beside the project.") from error
     if not config.region:
         raise ConfigError("No region is set.", "Set it in conf/base/vertexai.yml, or pass --region.")
-    given = [address for address in (api_endpoint, storage) if address]
     endpoints = Endpoints(vertex=api_endpoint, storage=storage)
-    endpoints.refuse_plain_text()
     if api_endpoint and is_emulator(api_endpoint):
         endpoints = replace(endpoints, logging=api_endpoint)  # it has the logs too
-    credentials: Credentials
-    if given and all(map(is_emulator, given)):
-        credentials, default_project_id = AnonymousCredentials(), None
-    else:
-        try:
-            credentials, default_project_id = google.auth.default(scopes=[_SCOPE])
-        except DefaultCredentialsError:
-            raise PermissionDeniedError(
-                "There are no Google credentials here.", fix="Run: gcloud auth application-default login"
-            ) from None
-    project_id = config.project_id or default_project_id
-    if not project_id:
-        raise ConfigError("No project_id is set.", "Set it in conf/base/vertexai.yml, or pass --project-id.")
-    return VertexClient(project_id, config.region, credentials, endpoints)
+    return VertexClient(project_of(config, default_project_id), config.region, credentials, endpoints)
+
+
+def find_credentials(addresses: Sequence[str]) -> tuple[Credentials, str | None]:
+    """Find Google's default credentials, and the project that they name.
+
+    Where all addresses are emulators of this machine there are none: what goes to them is anonymous.
+
+    :param addresses: other services than Google's own that will be called.
+    :raises ConfigError: an address is http:// and not of this machine, or google-auth or requests is not installed.
+    :raises PermissionDeniedError: there are no default credentials.
+    """
+    try:
+        import google.auth
+        from google.auth.credentials import AnonymousCredentials
+        from google.auth.exceptions import DefaultCredentialsError
+
+        from airflow_provider_kedro_vertex.vertex.client import is_emulator, refuse_plain_text
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error}.", "Install google-auth and requests beside the project.") from error
+    refuse_plain_text(addresses)
+    if addresses and all(map(is_emulator, addresses)):
+        return AnonymousCredentials(), None
+    try:
+        found, project_id = google.auth.default(scopes=[_SCOPE])
+    except DefaultCredentialsError:
+        raise PermissionDeniedError(
+            "There are no Google credentials here.", fix="Run: gcloud auth application-default login"
+        ) from None
+    return found, project_id
+
+
+def project_of(config: RunConfig, default: str | None) -> str:
+    """The Google Cloud project: the configured one, else that of the credentials.
+
+    :raises ConfigError: neither names one.
+    """
+    if project_id := config.project_id or default:
+        return project_id
+    raise ConfigError("No project_id is set.", "Set it in conf/base/vertexai.yml, or pass --project-id.")
+
+
+def service_endpoint(service: str) -> str | None:
+    """Another address of one of Google's APIs: the variable that gcloud reads for it.
+
+    :param service: its name there, such as ``composer``.
+    """
+    return os.environ.get(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{service.upper()}")
 
 
 def storage_endpoint() -> str | None:

@@ -12,6 +12,7 @@ import click
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.check import project_findings
+from airflow_provider_kedro_vertex.project.cli.composer import composer_folder
 from airflow_provider_kedro_vertex.project.cli.diff import FORMATS, formatted
 from airflow_provider_kedro_vertex.project.cli.output import read_project, report_errors, show, warn
 
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
 
 @click.command(name="deploy")
-@click.argument("target")
+@click.argument("target", required=False)
+@click.option(
+    "--composer", metavar="ENVIRONMENT", help="In place of TARGET: the DAGs folder of a Composer environment."
+)
+@click.option("--location", help="Where the Composer environment is; by default the region in vertexai.yml.")
+@click.option("--install", is_flag=True, help="Install this package in the Composer environment where it is missing.")
 @click.option(
     "--pipeline",
     "-p",
@@ -36,7 +42,10 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(
     metadata: Any,
-    target: str,
+    target: str | None,
+    composer: str | None,
+    location: str | None,
+    install: bool,
     pipelines: tuple[str, ...],
     image: str | None,
     dry_run: bool,
@@ -46,11 +55,16 @@ def command(
     """Check the project, and put its manifest and a DAG file into Airflow's DAGs folder.
 
     TARGET is the folder, or gs://BUCKET/dags. The DAG file is the project's own dags/<package>.py where it has one,
-    else a new one where no DAG file there reads the manifest. Tells what changed against what is there.
+    else a new one where no DAG file there reads the manifest. Tells what changed against what is there. With
+    --composer, Composer's API is asked for the folder, and for what is to be installed there.
     """
     from airflow_provider_kedro_vertex.core.checks.findings import errors, refuse
     from airflow_provider_kedro_vertex.project.deployment import deployment
 
+    if (target is None) == (composer is None):
+        raise click.UsageError("Give either TARGET or --composer ENVIRONMENT.")
+    if composer is None and (location or install):
+        raise click.UsageError("--location and --install go with --composer.")
     with report_errors():
         read = read_project(metadata.project_path, env)
         manifest = dataclasses.replace(read, config=read.config.overridden({"image": image}))
@@ -58,7 +72,9 @@ def command(
         findings = project_findings(metadata.project_path, env, manifest, manifest.config, names)
         show(finding for finding in findings if finding not in errors(findings))
         refuse(findings)
-        folder = _folder(target, manifest)
+        if composer is not None:
+            target = composer_folder(manifest.config, composer, location, install, dry_run)
+        folder = _folder(str(target), manifest)
         own = metadata.project_path / "dags" / f"{manifest.project.package_name}.py"
         todo = deployment(manifest, folder, own, names)
         for remark in todo.remarks:
