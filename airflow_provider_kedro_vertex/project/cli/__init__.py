@@ -22,6 +22,7 @@ _MODULES = {
     "compile": "compile",
     "deploy": "deploy",
     "diff": "diff",
+    "doctor": "doctor",
     "explain": "explain",
     "init": "init",
     "list-pipelines": "list_pipelines",
