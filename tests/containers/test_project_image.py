@@ -1,4 +1,7 @@
-"""The image of a fresh project: built of the Dockerfile that ``kedro vertex init`` writes, pushed, and run."""
+"""The workflows of a fresh project, step by step: its image is built, pushed, and run.
+
+Real are pip, podman, a registry, the containers and all services but Google's own. Scripts stand for gcloud alone.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.executors.images import ContainerImage
@@ -19,6 +23,7 @@ from tests.containers import base_image
 from tests.containers.registry import Registry, digest_of, registry
 from tests.fresh_project import environment, kedro_new, run
 from tests.storage import storage_emulator, storage_variables
+from tests.workflows import clone, commit_all, run_workflow
 
 ROOT = Path(__file__).parents[2]
 REASON = base_image.missing() or (
@@ -27,6 +32,7 @@ REASON = base_image.missing() or (
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
 
 REPOSITORY = f"{base_image.REGISTRY}/my-project/kedro/shop"
+AUTO = f"{REPOSITORY}:auto"
 
 
 @pytest.fixture(scope="module")
@@ -59,96 +65,121 @@ def podman(
 def path_without_docker(folder: Path) -> str:
     """Where a client of docker is installed beside podman, its daemon may run, and is not what is tested."""
     (folder / "bin").mkdir()
-    for program in ("git", "podman", "sh"):
+    for program in ("bash", "git", "podman", "sh"):
         (folder / "bin" / program).symlink_to(str(shutil.which(program)))
+    (folder / "bin" / "gcloud").write_text("#!/bin/sh\n")
+    (folder / "bin" / "gcloud").chmod(0o755)
     return os.pathsep.join((str(Path(sys.executable).parent), str(folder / "bin")))
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in a repository."""
     project = kedro_new(tmp_path_factory.mktemp("project"))
-    run(project, "kedro", "vertex", "init", "my-project", "europe-west1")
+    run(project, "kedro", "vertex", "init", "my-project", "europe-west1", "--with-github-actions")
+    commit_all(project)
     return project
 
 
 @pytest.fixture(scope="module")
 def commit(project: Path) -> str:
-    """The project is in a repository, as it is."""
-    who = ("-c", "user.name=A", "-c", "user.email=a@example.test")
-    for arguments in (("init", "--quiet"), ("add", "."), (*who, "commit", "--quiet", "--message", "All of it")):
-        run(project, "git", *arguments)
-    (project / "conf/local/credentials.yml").write_text("database: {password: not-in-an-image}\n")
-    (project / "conf/base/credentials.yml").write_text("database: {password: not-in-an-image}\n")
     return run(project, "git", "rev-parse", "HEAD").strip()
 
 
 @pytest.fixture(scope="module")
-def pushed(project: Path, commit: str, podman: dict[str, str]) -> str:
-    """What ``kedro vertex build --push`` says."""
-    return run(project, "kedro", "vertex", "build", "--push", env={**podman, "KEDRO_CONFIG_COMMIT_ID": commit})
+def image(commit: str) -> str:
+    return f"{REPOSITORY}:{commit}"
 
 
 @pytest.fixture(scope="module")
-def image(pushed: str, commit: str) -> str:
-    return f"{REPOSITORY}:{commit}"
+def fresh(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone, in which somebody has left secrets."""
+    fresh = clone(project, tmp_path_factory.mktemp("clone") / "shop")
+    (fresh / "conf/local/credentials.yml").write_text("database: {password: not-in-an-image}\n")
+    (fresh / "conf/base/credentials.yml").write_text("database: {password: not-in-an-image}\n")
+    return fresh
+
+
+@pytest.fixture(scope="module")
+def services(image: str, podman: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The environment in which commands reach a bucket and a Vertex AI, which runs real containers."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in podman.items():
+            patch.setenv(name, value)
+        with (
+            storage_emulator("my-project-kedro") as storage,
+            VertexEmulator(
+                {image: ContainerImage(image), AUTO: ContainerImage(AUTO)}, env=storage_variables(storage)
+            ) as vertex,
+        ):
+            yield {
+                **podman,
+                **storage_variables(storage),
+                "KEDRO_VERTEX_API_ENDPOINT": vertex.url,
+                "VERTEX_DATA": str(vertex.data),
+            }
+
+
+@pytest.fixture(scope="module")
+def runner(services: dict[str, str], wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a runner: a Python of its own, without any package yet."""
+    venv = tmp_path_factory.mktemp("runner") / "venv"
+    run(Path(), sys.executable, "-m", "venv", str(venv))
+    path = services["PATH"].replace(str(Path(sys.executable).parent), str(venv / "bin"))
+    return {**services, "PATH": path, "PIP_FIND_LINKS": str(wheels), "PIP_NO_COMPILE": "1"}
+
+
+@pytest.fixture(scope="module")
+def pushed(fresh: Path, runner: dict[str, str]) -> str:
+    """What the steps of the workflow on each push write."""
+    return run_workflow(fresh, "kedro-vertex-on-push", runner)
 
 
 def test_the_image_is_tagged_by_the_commit_and_its_digest_is_told(
     pushed: str, image: str, commit: str, artifact_registry: Registry, podman: dict[str, str]
 ) -> None:
     _, manifest = artifact_registry.manifests["my-project/kedro/shop", commit]
-    assert pushed.splitlines()[-1] == f"Pushed {image}, which is {REPOSITORY}@{digest_of(manifest)}"
+    assert f"\nPushed {image}, which is {REPOSITORY}@{digest_of(manifest)}\n" in pushed
     by_digest = f"{REPOSITORY}@{digest_of(manifest)}"
     run(Path(), "podman", "pull", "--quiet", by_digest, env=podman)
 
 
-def test_each_node_runs_in_the_image_as_a_user_who_is_not_root(
-    project: Path, image: str, commit: str, podman: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in podman.items():
-        monkeypatch.setenv(name, value)
-    with (
-        storage_emulator("my-project-kedro") as storage,
-        VertexEmulator({image: ContainerImage(image)}, env=storage_variables(storage)) as vertex,
-    ):
-        env = {**podman, "KEDRO_CONFIG_COMMIT_ID": commit}
-        said = run(project, "kedro", "vertex", "run-once", "--wait", "--api-endpoint", vertex.url, env=env)
-        logs = "\n".join(file.read_text() for file in (vertex.data / "logs").iterdir())
-    assert "Succeeded." in said
+def test_each_node_runs_in_the_image_as_a_user_who_is_not_root(pushed: str, services: dict[str, str]) -> None:
+    logs = "\n".join(file.read_text() for file in (Path(services["VERTEX_DATA"]) / "logs").iterdir())
+    assert "Succeeded." in pushed
     assert "User kedro with id 1000 in /home/kedro/shop" in logs
     assert f"The sum is {sum(100 + 2 * day for day in range(30))}" in logs
 
 
+def test_the_workflow_on_merge_deploys(pushed: str, fresh: Path, runner: dict[str, str], image: str) -> None:
+    said = run_workflow(fresh, "kedro-vertex-on-merge", runner)
+    assert f"\nPushed {image}, which is " in said
+    bucket = f"{runner['STORAGE_EMULATOR_HOST']}/storage/v1/b/my-project-kedro/o"
+    manifest = requests.get(f"{bucket}/dags%2Fshop.manifest.json?alt=media", timeout=60).json()
+    assert manifest["config"]["image"] == image
+    assert "kedro_vertex_dags(" in requests.get(f"{bucket}/dags%2Fshop.py?alt=media", timeout=60).text
+
+
 def test_run_once_builds_for_an_emulator_without_a_push(
-    project: Path,
-    image: str,
-    podman: dict[str, str],
-    artifact_registry: Registry,
-    monkeypatch: pytest.MonkeyPatch,
+    pushed: str, fresh: Path, image: str, services: dict[str, str], artifact_registry: Registry
 ) -> None:
-    for name, value in podman.items():
-        monkeypatch.setenv(name, value)
-    pushed = dict(artifact_registry.manifests)
-    name = f"{REPOSITORY}:auto"
-    (project / "src/shop/pipelines/sums/more.py").write_text("")
-    with (
-        storage_emulator("my-project-kedro") as storage,
-        VertexEmulator({name: ContainerImage(name)}, env=storage_variables(storage)) as vertex,
-    ):
-        command = ("kedro", "vertex", "run-once", "--auto-build", "--yes", "--wait", "--image", name)
-        said = run(project, *command, "--api-endpoint", vertex.url, env=podman)
-    assert f"Built {name}, sha256:" in said
+    before = dict(artifact_registry.manifests)
+    (fresh / "src/shop/pipelines/sums/more.py").write_text("")
+    said = run(fresh, "kedro", "vertex", "run-once", "--auto-build", "--yes", "--wait", "--image", AUTO, env=services)
+    assert f"Built {AUTO}, sha256:" in said
     assert "Succeeded." in said
-    assert artifact_registry.manifests == pushed
-    layers = run(Path(), "podman", "image", "inspect", "--format", "{{json .RootFS.Layers}}", name, image, env=podman)
+    assert artifact_registry.manifests == before
+    layers = run(Path(), "podman", "image", "inspect", "--format", "{{json .RootFS.Layers}}", AUTO, image, env=services)
     new, old = map(json.loads, layers.splitlines())
     # A change of the project installs no package again.
     assert [layer for layer in new if layer not in old] == new[-1:]
 
 
-def test_neither_secrets_nor_what_people_need_are_in_the_image(image: str, podman: dict[str, str]) -> None:
+def test_neither_secrets_nor_what_people_need_are_in_the_image(pushed: str, image: str, podman: dict[str, str]) -> None:
     program = "find . -type f; pip list --format=freeze"
     there = run(Path(), "podman", "run", "--rm", image, "sh", "-c", program, env=podman).splitlines()
     assert "./conf/base/vertexai.yml" in there
     assert "./conf/local/.gitkeep" in there
-    assert [line for line in there if re.search(r"credentials|notebook|jupyterlab|^\./data/|^\./\.git/", line)] == []
+    assert [
+        line for line in there if re.search(r"credentials|creds|notebook|jupyterlab|^\./data/|^\./\.git/", line)
+    ] == []

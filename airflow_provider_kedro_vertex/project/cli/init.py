@@ -117,6 +117,7 @@ def _packages(root: Path) -> dict[str, str]:
         "packages": _REQUIREMENTS if folders else _NO_REQUIREMENTS,
         "folder": folders[0] if folders else "",
         "project": ". " if is_package else "",
+        "install": f"--requirement {folders[0]}requirements.txt " if folders else ". " if is_package else "",
         "extras": "runtime,mlflow" if uses_mlflow else "runtime",
     }
 

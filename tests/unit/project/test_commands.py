@@ -92,22 +92,14 @@ def test_init_check_and_compile_pass_without_an_edit(make_project: MakeProject, 
 def test_init_writes_both_workflows(make_project: MakeProject, vertex: Vertex) -> None:
     project = make_project(PROJECT)
     assert vertex(project, "init", "shop-project", "europe-west1", "--with-github-actions").exit_code == 0
-    for name, command in (("on-push", "run-once --wait"), ("on-merge", "vertex schedule")):
-        workflow = yaml.safe_load((project / f".github/workflows/kedro-vertex-{name}.yml").read_text())
+    for name, command in (("on-push", "run-once --wait"), ("on-merge", 'vertex deploy "${{ vars.DAGS_FOLDER }}"')):
+        text = (project / f".github/workflows/kedro-vertex-{name}.yml").read_text()
+        workflow = yaml.safe_load(text)
         (job,) = workflow["jobs"].values()
         commands = "\n".join(item.get("run", "") for item in job["steps"])
-        assert "docker push" in commands
-        assert command in commands
-        assert "@" not in workflow["env"]["IMAGE"].replace("@sha", "")
-    # What is copied is what was written, also for a package whose name no image could have.
-    assert "_" in project.name
-    assert f"kedro vertex schedule --output dags/{project.name}.py" in commands
-    assert (
-        vertex(project, "schedule", "-c", "@daily", "--output", str(project / f"dags/{project.name}.py")).exit_code == 0
-    )
-    copied = re.search(r"gcloud storage cp (\S+) (\S+) ", commands)
-    assert copied is not None
-    assert sorted(copied.groups()) == sorted(f"dags/{file.name}" for file in (project / "dags").iterdir())
+        assert "kedro vertex build --push" in commands
+        assert commands.endswith(command)
+        assert re.search(r"@\w+@", text) is None
 
 
 @pytest.mark.parametrize(
