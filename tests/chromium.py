@@ -127,18 +127,22 @@ class Chromium:
 
         self.until(holds, expression)
 
-    def until(self, condition: Callable[[], object], what: str) -> None:
+    def until(self, condition: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
         """Wait until something is true."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"not within {SECONDS} seconds: {what}"
+            assert time.monotonic() < deadline, f"not within {seconds} seconds: {what}"
             time.sleep(0.05)
 
     def click(self, selector: str) -> None:
         """Click with the mouse on the middle of an element."""
-        self.wait_for(f"document.querySelector({selector!r})")
+        self.click_element(f"document.querySelector({selector!r})")
+
+    def click_element(self, expression: str) -> None:
+        """Click with the mouse on the middle of the element that an expression finds."""
+        self.wait_for(expression)
         box = self.value(
-            f"(() => {{ const e = document.querySelector({selector!r}); e.scrollIntoView({{block: 'nearest'}});"
+            f"(() => {{ const e = {expression}; e.scrollIntoView({{block: 'nearest'}});"
             " const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):

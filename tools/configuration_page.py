@@ -26,6 +26,7 @@ _TYPES = {
     "Mapping[str, str]": "names to text",
     "Mapping[str, Any]": "names to any JSON value",
     "tuple[str, ...]": "list of text",
+    "tuple[Any, ...]": "list of any JSON values",
 }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from airflow_provider_kedro_vertex.compat import DAG, find_dag_file
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE
+from airflow_provider_kedro_vertex.core.project.trigger_form import Choice
 from airflow_provider_kedro_vertex.factory.node_tasks import NodeArguments
 from airflow_provider_kedro_vertex.factory.pipeline import KedroVertexDag, KedroVertexTaskGroup, PipelineTasks
 from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
@@ -30,6 +31,7 @@ def kedro_vertex_dag(
     mode: str = "pipeline_job",
     watch: str = "job",
     node_arguments: NodeArguments | None = None,
+    form: Choice = True,
     **arguments: Any,
 ) -> KedroVertexDag:
     """Make a DAG that runs one registered Kedro pipeline on Vertex AI.
@@ -57,6 +59,10 @@ def kedro_vertex_dag(
     :param node_arguments: arguments of Airflow's ``BaseOperator`` for the tasks of nodes, by node name, tag, pattern or
         ``__default__``: ``{"train": {"pool": "gpu", "retries": 2}}``. They are laid over those of ``vertexai.yml``
         (``nodes.<selector>.airflow``).
+    :param form: the project's parameters that the trigger form shows, each with its type and its value in the project:
+        True shows the scalars and short lists that the pipeline's nodes take, at most 40; names and patterns such as
+        ``["training.*"]`` show those; False shows none. What a person changes there is given to Kedro and nothing else;
+        the DAG's own ``params`` go before them.
     :param arguments: ``run_config``, ``selection``, ``data_scope`` (by default all tasks that this makes share their
         data with each other, and with no other task), ``project_id``, ``region``, ``gcp_conn_id``,
         ``impersonation_chain``, ``deferrable`` and ``poll_interval`` (by default 60 seconds for a job, 30 for a
@@ -77,7 +83,8 @@ def kedro_vertex_dag(
     try:
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
-        return PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, arguments).dag(file, dag_id)
+        asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, arguments)
+        return asked.dag(file, dag_id, form)
     except KedroVertexError as error:
         # Airflow shows the last two frames of an import error: the DAG file's own line is to be one of them.
         raise error.with_traceback(None) from None
@@ -95,6 +102,7 @@ def kedro_vertex_dags(
     mode: str = "pipeline_job",
     watch: str = "job",
     node_arguments: NodeArguments | None = None,
+    form: Choice = True,
     **arguments: Any,
 ) -> dict[str, KedroVertexDag]:
     """Make one DAG for each registered Kedro pipeline and put them where Airflow finds them.
@@ -111,6 +119,7 @@ def kedro_vertex_dags(
     :param dag_id_prefix: what the ids begin with, such as ``"test_"`` for the same project in another environment.
     :param manifest: see :func:`kedro_vertex_dag`, as ``project``, ``python``, ``kedro_env``, ``mode`` and ``watch``.
     :param node_arguments: see :func:`kedro_vertex_dag`; a selector may mean nodes of some of the pipelines alone.
+    :param form: see :func:`kedro_vertex_dag`; a DAG shows none that other pipelines' nodes alone take.
     :param arguments: see :func:`kedro_vertex_dag`; the same for each DAG, so that a ``selection`` must select something
         of each pipeline.
     :return: DAG id to DAG.
@@ -122,7 +131,7 @@ def kedro_vertex_dags(
         read = source.read(Path(file).parent)
         names = sorted(read.pipelines) if pipelines is None else pipelines
         asked = [PipelineTasks(source, read, name, mode, watch, node_arguments or {}, arguments) for name in names]
-        dags = [each.dag(file, f"{dag_id_prefix}{each.default_id}") for each in asked]
+        dags = [each.dag(file, f"{dag_id_prefix}{each.default_id}", form) for each in asked]
         made = {dag.dag_id: dag for dag in dags}
         _refuse_doubles(namespace, made)
     except KedroVertexError as error:

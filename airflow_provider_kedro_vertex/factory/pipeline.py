@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kedro_vertex.compat import DAG, BaseOperator, Param, TaskGroup
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.jobs.parameters import FORCE_FULL_RUN
+from airflow_provider_kedro_vertex.core.jobs.parameters import FORCE_FULL_RUN, FormValues
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.text import airflow_id
+from airflow_provider_kedro_vertex.factory.form import trigger_form
 from airflow_provider_kedro_vertex.factory.node_tasks import NodeArguments, TasksMap, check_selectors, node_tasks
 from airflow_provider_kedro_vertex.factory.schedule import schedule_arguments
 from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.plan.plan import Plan
+    from airflow_provider_kedro_vertex.core.project.trigger_form import Choice
     from airflow_provider_kedro_vertex.core.settings.filters import Selection
 
 MODES = ("pipeline_job", "custom_job")
@@ -45,9 +47,11 @@ class KedroVertexDag(DAG):
 
     ``tasks_map`` gives the task of each Kedro node, so that the graph can be wired on:
     ``dag.tasks_map["train"] >> notify``. Where the nodes have no tasks of their own, it is the one that waits for them.
+    ``form`` is what stands in its trigger form while nobody changes it.
     """
 
     tasks_map: TasksMap
+    form: FormValues
 
 
 class KedroVertexTaskGroup(TaskGroup):
@@ -110,21 +114,29 @@ class PipelineTasks:
                 fix = f"{error.fix} If a hook of the project reads it, write it into its parameters.yml too."
                 raise ConfigError(f"{argument}: {error.message}", fix) from None
 
-    def dag(self, file: str, dag_id: str | None) -> KedroVertexDag:
-        """Make a DAG."""
-        self.check_names("params", self.airflow_arguments.get("params"))
+    def dag(self, file: str, dag_id: str | None, choice: Choice) -> KedroVertexDag:
+        """Make a DAG.
+
+        :param choice: the fields of its trigger form; see :func:`.trigger_form.choose_fields`.
+        """
+        arguments = self.airflow_arguments
+        self.check_names("params", arguments.get("params"))
+        own = {**(arguments.get("params") or {}), **((arguments.get("default_args") or {}).get("params") or {})}
+        manifest = replace(self.manifest, config=self._config) if "run_config" in self.arguments else self.manifest
+        fields, form = trigger_form(manifest, self.name, choice, own)
         nodes = str(len(self._nodes))
         if self._selection is not None:
             nodes += f" of {len(self.manifest.pipeline(self.name).nodes)}"
         shown = {
             "tags": ["kedro", self.manifest.project.package_name],
-            # The digest makes a change of the project a change of the DAG, and so a new version of it in Airflow 3.
+            # The digest makes a change of the project a change of the DAG, and so a new version of it in Airflow 3; not
+            # a change of a parameter's value, which is in the image, unless the form shows it.
             "doc_md": f"Pipeline `{self.name}` of the Kedro project {self.manifest.project.name} on Vertex AI: "
-            f"{nodes} nodes.\n\nManifest `{self.manifest.digest}`",
+            f"{nodes} nodes.\n\nManifest `{self.manifest.definition_digest}`",
         }
-        given = self.airflow_arguments
-        when = schedule_arguments(self._config, self.name, given)
-        dag = KedroVertexDag(dag_id or self.default_id, **{**shown, **given, **when})
+        when = schedule_arguments(self._config, self.name, arguments)
+        dag = KedroVertexDag(dag_id or self.default_id, **{**shown, **arguments, **when, "params": fields})
+        dag.form = form
         dag.fileloc = file  # not this module: relative paths start there
         # Airflow lays a task's params over the DAG's when it runs. Until then no task needs a copy of its own, which
         # would take as long to make as the task, and as much room in the serialized DAG.

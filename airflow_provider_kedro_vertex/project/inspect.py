@@ -47,6 +47,7 @@ from airflow_provider_kedro_vertex.project.environment import forwarded, variabl
 from airflow_provider_kedro_vertex.project.mlflow_yml import with_tracking_uri
 from airflow_provider_kedro_vertex.project.node_groups import with_groups
 from airflow_provider_kedro_vertex.project.parameters import describe_parameters
+from airflow_provider_kedro_vertex.project.type_hints import with_type_hints
 from airflow_provider_kedro_vertex.project.vertexai_yml import read_run_config
 
 #: Hooks that are handed the catalog before a run.
@@ -87,7 +88,9 @@ def inspect_project(path: Path, env: str | None = None, runtime_params: Mapping[
         variables = variables_read(conf, config, os.environ)
         parameters = describe_parameters(conf.load("parameters"), conf.written("parameters"), left_open)
         catalog = conf.load("catalog", required=True)
-        described = (_pipeline(name, value) for name, value in _registered(metadata).items())
+        registered = _registered(metadata)
+        described = [_pipeline(name, value) for name, value in registered.items()]
+        parameters = with_type_hints(parameters, (node for value in registered.values() for node in value.nodes))
         pipelines = {pipeline.name: pipeline for pipeline in described if pipeline.nodes}
         names = _dataset_names(pipelines.values())
         datasets = resolve_datasets(

@@ -14,9 +14,10 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.jobs import identity, parameters
 from airflow_provider_kedro_vertex.core.jobs.attempts import TaskTry
 from airflow_provider_kedro_vertex.core.jobs.identity import DataScope
+from airflow_provider_kedro_vertex.core.jobs.parameters import FormValues
 from airflow_provider_kedro_vertex.core.jobs.request import Run
 from airflow_provider_kedro_vertex.core.project.manifest import Parameter
-from airflow_provider_kedro_vertex.core.project.parameters import from_data, from_template, parameter_of
+from airflow_provider_kedro_vertex.core.project.parameters import from_data, from_template, parameter_of, same_value
 from airflow_provider_kedro_vertex.task.templates import told_by_name
 
 Operator = TypeVar("Operator", bound=BaseOperator)
@@ -80,8 +81,9 @@ def runtime_params(
     """Kedro's runtime parameters: the operator's params, templates rendered, and its ``runtime_params`` over them.
 
     They get the types of the project's parameters. A param of the DAG or task without a value (None) is left to the
-    project: the trigger form gives it for a field that stays empty. A value from ``dag_run.conf`` is data and never a
-    template; a null there that belongs to no such param is a value like others.
+    project: the trigger form gives it for a field that stays empty. So is a field of the factory's form that has the
+    project's own value. A value from ``dag_run.conf`` is data and never a template, but for what the DAG's author wrote
+    into the factory's form and nobody changed; a null there that belongs to no such param is a value like others.
 
     :param own: the operator's ``runtime_params``, rendered; None if it has none.
     :param project: see :func:`.project.parameters.known_parameters`.
@@ -94,11 +96,12 @@ def runtime_params(
     values |= {name: value for name, value in dict(operator.params).items() if name not in given}
     values.pop(parameters.FORCE_FULL_RUN, None)
     declared = {*operator.dag.params, *operator.params}
+    form = getattr(operator.dag, "form", FormValues())  # of a DAG that the factory made
     base: dict[str, Any] = {}
     for name, value in values.items():
-        if value is None and name in declared:
+        if (value is None and name in declared) or _unchanged(name, value, form.project):
             continue
-        if name in given:
+        if name in given and not _unchanged(name, value, form.author):
             base[name] = _typed(name, value, project)
         else:
             base[name] = _typed(name, _rendered(operator, context, name, value), project, template=value)
@@ -113,6 +116,10 @@ def runtime_params(
     # Airflow has rendered them: any text may be what a template gave.
     own = {name: _typed(name, value, project, template="{{ }}") for name, value in own.items()}
     return parameters.merge(base, parameters.nested(own))
+
+
+def _unchanged(name: str, value: Any, form: Mapping[str, Any]) -> bool:
+    return name in form and same_value(value, form[name])
 
 
 def _rendered(operator: BaseOperator, context: Context, name: str, value: Any) -> Any:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from airflow_provider_kedro_vertex.core.checks.findings import Finding
+from airflow_provider_kedro_vertex.core.checks.parameters import check_form
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.plan.grouping import TAG_PREFIXES
 from airflow_provider_kedro_vertex.core.project.locations import mlflow_location
@@ -34,6 +35,7 @@ def check_settings(manifest: Manifest, config: RunConfig) -> tuple[Finding, ...]
             _local_datasets(manifest, config),
             _mlflow(config),
             _exclusive(config),
+            check_form(manifest, config),
             _variables(manifest, config),
             left_open(manifest),
         )

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -25,6 +26,20 @@ _PAIRS = ""
 
 #: An Airflow param of this name says how a run goes on after a failure, and is no parameter of Kedro's.
 FORCE_FULL_RUN = "force_full_run"
+
+
+@dataclass(frozen=True)
+class FormValues:
+    """What stands in the fields of a DAG's trigger form while nobody changes it.
+
+    Airflow hands all fields of a form to the run, and puts their values into the DAG's own params.
+
+    :param project: of the fields that show the project's parameters; such a value is not given to Kedro.
+    :param author: of the params that the DAG's author gives, as they are written: templates are not rendered.
+    """
+
+    project: Mapping[str, Any] = field(default_factory=dict)
+    author: Mapping[str, Any] = field(default_factory=dict)
 
 
 def nested(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,10 +68,12 @@ class Parameter:
 
     ``type`` is JSON Schema's name of its type, or Python's for a value that JSON does not have; ``object`` is a mapping
     whose names are not told. ``default`` is a short value that stands as a literal in the project's files, else None.
+    ``schema`` are the keywords of JSON Schema that the nodes' type hints give (``enum``, ``minimum``, ..).
     """
 
     type: str
     default: Any = None
+    schema: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,11 @@ class Manifest:
         """``sha256:`` and 64 hexadecimal digits over the content; of one that was read, those of its file."""
         return _digest(_content(self))
 
+    @cached_property
+    def definition_digest(self) -> str:
+        """As :attr:`digest`, over all but the parameters' defaults: what a change of a mere value leaves as it is."""
+        return str(_content(self)["definition_digest"])
+
 
 def dumps(manifest: Manifest) -> str:
     """Write a manifest as JSON text: the same project gives the same bytes on every machine."""
@@ -204,6 +211,15 @@ class _ShapeError(ValueError):
 
 
 def _content(manifest: Manifest) -> dict[str, Any]:
+    content = _described(manifest)
+    parameters = {
+        name: {key: value for key, value in parameter.items() if key != "default"}
+        for name, parameter in content["parameters"].items()
+    }
+    return {**content, "definition_digest": _digest({**content, "parameters": parameters})}
+
+
+def _described(manifest: Manifest) -> dict[str, Any]:
     return {
         "schema_version": manifest.schema_version,
         "project": {
@@ -216,7 +232,11 @@ def _content(manifest: Manifest) -> dict[str, Any]:
         **({"variables": list(manifest.variables)} if manifest.variables else {}),
         **({"hooks": list(manifest.hooks)} if manifest.hooks else {}),
         "parameters": {
-            name: {"type": parameter.type, **({} if parameter.default is None else {"default": parameter.default})}
+            name: {
+                "type": parameter.type,
+                **({} if parameter.default is None else {"default": parameter.default}),
+                **({"schema": dict(parameter.schema)} if parameter.schema else {}),
+            }
             for name, parameter in manifest.parameters.items()
         },
         "runtime_params": {name: {"required": required} for name, required in manifest.runtime_params.items()},
@@ -291,7 +311,9 @@ def _manifest(value: Any) -> Manifest:
     digest = _digest({key: item for key, item in value.items() if key != "digest"})
     if value.get("digest") != digest:
         raise _ShapeError("at digest: it does not match the content, so the file was edited or damaged")
-    vars(manifest)["digest"] = digest  # each parse of a DAG file tells it, and it takes as long as a hundred tasks
+    # Each parse of a DAG file tells them, and they take as long as a hundred tasks.
+    definition = value.get("definition_digest")
+    vars(manifest).update(digest=digest, definition_digest=definition if isinstance(definition, str) else digest)
     return manifest
 
 
@@ -312,7 +334,9 @@ def _dataset(name: str, value: Mapping[str, Any]) -> Dataset:
 
 
 def _parameter(name: str, value: Mapping[str, Any]) -> Parameter:
-    return Parameter(_string(value, "type", f"parameters.{name}"), value.get("default"))
+    where = f"parameters.{name}"
+    schema = _object(value, "schema", f"{where}.") if "schema" in value else {}
+    return Parameter(_string(value, "type", where), value.get("default"), schema)
 
 
 def _pipeline(name: str, value: Mapping[str, Any]) -> Pipeline:
@@ -344,10 +368,10 @@ def _node(where: str, value: Any) -> Node:
     )
 
 
-def _object(value: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _object(value: Mapping[str, Any], key: str, where: str = "") -> dict[str, Any]:
     item = value.get(key)
     if not isinstance(item, dict):
-        raise _ShapeError(f"at {key}: it must be an object")
+        raise _ShapeError(f"at {where}{key}: it must be an object")
     return item
 
 

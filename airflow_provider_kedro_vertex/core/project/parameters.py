@@ -130,3 +130,12 @@ def from_data(name: str, value: Any, parameter: Parameter | None) -> Any:
 
 def _is(kind: str, value: Any) -> bool:
     return isinstance(value, _TYPES[kind][0]) and (kind == "boolean" or not isinstance(value, bool))
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Tell whether two JSON values are the same; 1 and 1.0 are, 1 and true are not."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_value, one, other))
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same_value(one[key], other[key]) for key in one)
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)

@@ -89,6 +89,13 @@ def number(least: float) -> Reader:
     return read
 
 
+def json_number(value: Any) -> int | float:
+    """Read a number of any size, and keep it as it is written."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return value
+    raise invalid(f"must be a number, not {value!r:.80}.")
+
+
 def one_of(*words: str) -> Reader:
     """Read one of some words, in capitals or not."""
 

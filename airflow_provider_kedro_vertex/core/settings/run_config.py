@@ -25,6 +25,7 @@ from airflow_provider_kedro_vertex.core.settings.readers import (
     converted,
     function_name,
     integer,
+    json_number,
     json_value,
     one_of,
     string,
@@ -146,6 +147,25 @@ class Schedule(Section):
 
 
 @dataclass(frozen=True)
+class FormField(Mergeable):
+    """The field of a parameter in Airflow's trigger form, in the words of JSON Schema."""
+
+    title: str | None = field(string, "What stands beside the field; the parameter's name if not set.")
+    description: str | None = field(string, "A text below the field.")
+    type: str | None = field(
+        one_of("string", "integer", "number", "boolean", "array", "object"),
+        "For a parameter without a value of its own: what it takes.",
+    )
+    enum: tuple[Any, ...] = sequence(json_value, "The values that it takes, as a menu.")
+    minimum: float | None = field(json_number, "The least number.")
+    maximum: float | None = field(json_number, "The greatest number.")
+    format: str | None = field(
+        one_of("date", "date-time", "time", "multiline"),
+        "Of a text: `date`, `date-time` and `time` give a picker, `multiline` several lines.",
+    )
+
+
+@dataclass(frozen=True)
 class RunConfig(Mergeable):
     """How a run goes."""
 
@@ -207,6 +227,9 @@ class RunConfig(Mergeable):
     schedules: Mapping[str, Schedule] = mapping(
         Schedule,
         "Registered pipeline to its schedule. Where none is named, `default_schedule` is that of `__default__`.",
+    )
+    form: Mapping[str, FormField] = mapping(
+        FormField, "Parameter, by its dotted name, to its field in Airflow's trigger form: docs/parameters.md."
     )
 
     def overridden(self, overrides: Mapping[str, Any]) -> RunConfig:

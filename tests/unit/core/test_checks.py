@@ -57,6 +57,19 @@ def test_nothing_is_wrong() -> None:
     assert found(mode="custom_job") == []
 
 
+def test_settings_of_the_forms_fields_name_parameters_and_fit_their_values() -> None:
+    take = Node("take", ("params:share", "rows"), ())
+    assert found(MAKE, take, form={"shaer": {"minimum": 0}})[0] == (
+        "KV014 warning: form.shaer is no parameter of the project."
+    )
+    manifest = dataclasses.replace(
+        manifest_of(form={"share": {"enum": ["x"]}}), parameters={"share": Parameter("string", "y")}
+    )
+    (finding,) = check_settings(manifest, manifest.config)
+    assert (finding.code, finding.level) == ("KV015", "error")
+    assert "run_config.form.share does not fit the value 'y'" in finding.message
+
+
 def test_a_local_file_between_two_containers() -> None:
     assert found(datasets={"rows": LOCAL}) == [
         "KV001 error: Dataset 'rows' at the local path 'data/rows.csv' is written by 'make' and read by 'take', "
