@@ -296,7 +296,7 @@ def _seen(container: Container) -> tuple[Any, ...]:
 
 def _settings(manifest: Manifest) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(manifests.dumps(manifest))
-    for key in ("digest", "pipelines"):  # told by themselves
+    for key in ("definition_digest", "digest", "pipelines"):  # told by themselves
         del content[key]
     content["config"].pop("schedules", None)
     return content
