@@ -27,6 +27,14 @@ def value(key: str, *default: object) -> object:
     )
 
 
+def value_or_placeholder(key: str, *default: object) -> object:
+    """As :func:`value`, with a text in the place of a value that is not there."""
+    try:
+        return value(key, *default)
+    except ValueError:
+        return placeholder(key)
+
+
 def placeholder(key: str, *default: object) -> object:
     """While a project is inspected: the default, or a text in the value's place.
 

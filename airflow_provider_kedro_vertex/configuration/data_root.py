@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from kedro.io import DatasetError
 from kedro.io.catalog_config_resolver import CatalogConfigResolver
 
+from airflow_provider_kedro_vertex.configuration import airflow_values
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.settings.data_root import place_of, stays, why_type_stays
+from airflow_provider_kedro_vertex.core.settings.data_root import filled, place_of, stays, why_type_stays
 
 #: The keys of an entry that hold its own path, and those that hold another dataset, or what is handed to one.
 PATH_KEYS, NESTED_KEYS = ("filepath", "path"), ("dataset", "base_dataset_args", "checkpoint")
 
 _NO_PATTERN = "{default}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A path of the catalog, relative to the project, and the URL at which it lies on Vertex AI."""
+
+    path: str
+    url: str
+
+
+def resolved(root: str) -> str:
+    """The place of the run that this process is of: ``${airflow:..}`` filled in by its environment, or by defaults.
+
+    :raises ConfigError: there is neither.
+    """
+    try:
+        return filled(root, airflow_values.value)
+    except ValueError as error:
+        raise ConfigError(f"run_config.data_root is {root!r}: {error}") from None
 
 
 def below_data_root(
@@ -49,6 +70,19 @@ def moved(entry: Any, root: str) -> Any:
         if key in entry:
             changed[key] = moved(entry[key], root)
     return changed
+
+
+def places_of(entry: Any, root: str) -> Iterator[Place]:
+    """The paths of a dataset's entry that lie below ``root``, but for a checkpoint, which is no data."""
+    changed = moved(entry, root)
+    if not isinstance(entry, Mapping) or changed == entry:
+        return
+    for key in PATH_KEYS:
+        if changed.get(key) != entry.get(key):
+            yield Place(entry[key], changed[key])
+    for key in NESTED_KEYS:
+        if key in entry and key != "checkpoint":
+            yield from places_of(entry[key], root)
 
 
 def _entries_of_patterns(catalog: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:

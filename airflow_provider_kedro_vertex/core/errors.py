@@ -12,7 +12,7 @@
     └── VertexApiError           a call to Vertex AI failed; ``status`` is its HTTP status, None without an answer
         ├── BadRequestError      400, 412 and the like: the same call will fail again
         ├── PermissionDeniedError 401, 403
-        ├── NotFoundError        404
+        ├── NotFoundError        404, 410
         ├── AlreadyExistsError   409
         ├── QuotaExceededError   429, RESOURCE_EXHAUSTED
         └── UnavailableError     408, 500, 502, 503, 504, ABORTED, or no answer at all

@@ -176,6 +176,21 @@ def dataset_configs(path: Path, env: str | None, names: Iterable[str]) -> dict[s
         return resolve_configs(names, without_credentials(conf.load("catalog")), partial(conf.locate, "catalog"))
 
 
+def configs_at_home(
+    path: Path, env: str | None, names: Iterable[str], runtime_params: Mapping[str, Any]
+) -> dict[str, Mapping[str, Any]]:
+    """As :func:`dataset_configs`, with the values that ``kedro run`` at home would find.
+
+    :param runtime_params: nested; one that is read without a default and not among them is left open.
+    :raises ConfigError: the catalog cannot be read.
+    """
+    with _quiet():
+        read = open_conf(path, env, runtime_params).runtime_params()
+        left_open = [name for name, required in read.items() if required and not _has(runtime_params, name)]
+        conf = open_conf(path, env, _filled(runtime_params, left_open, read), airflow_values.value_or_placeholder)
+        return resolve_configs(names, without_credentials(conf.load("catalog")), partial(conf.locate, "catalog"))
+
+
 def pipelines_without_nodes() -> tuple[str, ...]:
     """The pipelines that the inspected project registers and that its manifest leaves out, since they have no nodes."""
     return tuple(name for name, pipeline in registered_pipelines.items() if pipeline is not None and not pipeline.nodes)

@@ -8,10 +8,8 @@ from typing import Any
 
 from kedro.framework.hooks import hook_impl
 
-from airflow_provider_kedro_vertex.configuration import airflow_values
-from airflow_provider_kedro_vertex.configuration.data_root import below_data_root
+from airflow_provider_kedro_vertex.configuration.data_root import below_data_root, resolved
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.settings.data_root import filled
 
 
 class DataRoot:
@@ -26,10 +24,7 @@ class DataRoot:
     """
 
     def __init__(self, root: str, local_datasets: Collection[str], names: Iterable[str]) -> None:
-        try:
-            self._root = filled(root, airflow_values.value)
-        except ValueError as error:
-            raise ConfigError(f"run_config.data_root is {root!r}: {error}") from None
+        self._root = resolved(root)
         self._local_datasets = local_datasets
         self._names = frozenset(names)
         self._mistaken = Path(self._root.partition("//")[0])

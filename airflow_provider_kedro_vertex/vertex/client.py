@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
@@ -24,6 +25,7 @@ from airflow_provider_kedro_vertex.core.errors import (
 )
 from airflow_provider_kedro_vertex.core.jobs.api import Job, JobBody, LogEntry
 from airflow_provider_kedro_vertex.vertex.rest import DEADLINE, RestSession
+from airflow_provider_kedro_vertex.vertex.uploads import Progress, upload
 
 #: Log entries on one page (the largest that Cloud Logging gives), and jobs on one page (the largest of Vertex AI).
 LOG_PAGE, JOB_PAGE = 1000, 100
@@ -233,6 +235,24 @@ class VertexClient:
             headers={"Content-Type": "application/octet-stream"},
         )
 
+    def upload(self, url: str, path: Path, progress: Progress) -> None:
+        """Write a file to Cloud Storage, over an object of the same name; see :func:`.uploads.upload`."""
+        upload(self._rest, self._storage, url, path, progress)
+
+    def describe_object(self, url: str) -> dict[str, Any] | None:
+        """The ``size`` and ``md5Hash`` of an object, both strings; None if there is none.
+
+        A composite object has no ``md5Hash``.
+
+        :param url: ``gs://bucket/name``.
+        """
+        bucket, _, name = url.removeprefix("gs://").partition("/")
+        address = f"{self._storage}/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}"
+        try:
+            return self._rest.call("Cloud Storage", "GET", address, params={"fields": "size,md5Hash"})
+        except NotFoundError:
+            return None
+
     def find_object(self, url: str) -> bytes | None:
         """Read an object of Cloud Storage; None if there is none.
 
@@ -255,11 +275,13 @@ class VertexClient:
                 yield prefix.rstrip("/").rpartition("/")[2]
 
     def list_objects(self, url: str) -> Iterator[dict[str, Any]]:
-        """The objects under a place in Cloud Storage: ``name``, ``size``, ``updated`` and ``generation``, all strings.
+        """The objects under a place in Cloud Storage.
+
+        ``name``, ``size``, ``updated``, ``generation`` and, but for a composite object, ``md5Hash``, all strings.
 
         :param url: ``gs://bucket/prefix``.
         """
-        for page in self._object_pages(url, {"fields": "items(name,size,updated,generation),nextPageToken"}):
+        for page in self._object_pages(url, {"fields": "items(name,size,updated,generation,md5Hash),nextPageToken"}):
             yield from page.get("items", [])
 
     def delete_object(self, url: str, generation: str) -> None:

@@ -39,6 +39,7 @@ _BY_STATUS: Mapping[int, type[VertexApiError]] = {
     404: NotFoundError,
     408: UnavailableError,
     409: AlreadyExistsError,
+    410: NotFoundError,
     429: QuotaExceededError,
     500: UnavailableError,
     502: UnavailableError,
@@ -82,6 +83,12 @@ class RestSession:
     def read(self, service: str, url: str, **request: Any) -> bytes:
         """Read what is at an address, as it is."""
         return self._repeated(service, "GET", url, None, request, lambda answer: answer.content)
+
+    def respond(
+        self, service: str, method: str, url: str, *, deadline: float | None = None, **request: Any
+    ) -> requests.Response:
+        """Call as :meth:`call` does, for an answer whose status and headers tell more than its content."""
+        return self._repeated(service, method, url, deadline, request, lambda answer: answer)
 
     def _repeated(
         self,

@@ -28,6 +28,7 @@ _MODULES = {
     "list-pipelines": "list_pipelines",
     "manifest": "manifest",
     "plan": "plan",
+    "push-data": "push_data",
     "run-once": "run_once",
     "schedule": "schedule",
     "ui": "ui",
