@@ -2,8 +2,8 @@
 
 Job bodies are JSON by nature, so no generated client is needed: a call costs a few milliseconds of import where
 ``google.cloud.aiplatform`` costs seconds. Source of paths and verbs: the REST references of Vertex AI v1
-(``projects.locations.pipelineJobs`` and ``.customJobs``), Cloud Logging v2 (``entries.list``) and Cloud Storage's JSON
-API v1 (``objects.insert``, ``.get``, ``.list`` and ``.delete``).
+(``projects.locations.pipelineJobs``, ``.customJobs`` and ``.schedules``), Cloud Logging v2 (``entries.list``) and Cloud
+Storage's JSON API v1 (``objects.insert``, ``.get``, ``.list`` and ``.delete``).
 """
 
 from __future__ import annotations
@@ -194,6 +194,24 @@ class VertexClient:
 
     def delete_job(self, name: str) -> None:
         """Delete a job that has ended."""
+        self._vertex("DELETE", name)
+
+    def list_schedules(self) -> Iterator[dict[str, Any]]:
+        """Read all schedules of Vertex AI that make PipelineJobs, page by page, the newest first."""
+        query = {"filter": "create_pipeline_job_request:*", "orderBy": "create_time desc", "pageSize": str(JOB_PAGE)}
+        while True:
+            page = self._vertex("GET", f"{self.parent}/schedules", query=query)
+            yield from page.get("schedules", [])
+            if not page.get("nextPageToken"):
+                return
+            query["pageToken"] = page["nextPageToken"]
+
+    def pause_schedule(self, name: str) -> None:
+        """Pause a schedule that is active."""
+        self._vertex("POST", f"{name}:pause", body={})
+
+    def delete_schedule(self, name: str) -> None:
+        """Delete a schedule; the runs that it has made stay."""
         self._vertex("DELETE", name)
 
     def log_entries(self, filter: str, limit: int, deadline: float | None = None) -> list[LogEntry]:

@@ -51,6 +51,15 @@ assert sorted(only["jobDetail"]) == ["pipelineContext", "pipelineRunContext"], o
 done.delete()
 assert named("labels.team=sdk") == ["stopped"]
 
+daily = stopped.create_schedule(cron="TZ=Europe/Warsaw 0 4 * * *", display_name="daily", max_run_count=3)
+(listed,) = aiplatform.PipelineJobSchedule.list(filter='display_name="daily"')
+assert (listed.name, listed.state.name, listed.max_run_count) == (daily.name, "ACTIVE", 3)
+daily.pause()
+assert daily.state.name == "PAUSED", daily.state
+daily.resume(catch_up=False)
+daily.delete()
+assert aiplatform.PipelineJobSchedule.list(filter='display_name="daily"') == []
+
 container = {"image_uri": "quick", "command": ["python"]}
 pool = {"machine_spec": {"machine_type": "n2-standard-4"}, "replica_count": 1, "container_spec": container}
 custom = aiplatform.CustomJob(display_name="custom", worker_pool_specs=[pool])

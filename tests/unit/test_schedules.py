@@ -106,3 +106,13 @@ def test_check_warns_of_a_schedule_for_no_pipeline() -> None:
     assert [(each.code, each.level, each.fix) for each in findings if "schedules" in each.message] == [
         ("KV014", "warning", "Did you mean 'first'?")
     ]
+
+
+def test_check_tells_of_schedules_that_kedro_vertexai_may_have_made() -> None:
+    def notes(**config: Any) -> list[str]:
+        return [each.code for each in check_project(small_manifest(**config)) if each.code == "KV031"]
+
+    assert notes(scheduled_run_name="shop") == ["KV031"]
+    assert notes(scheduled_run_name="shop", schedules={"default_schedule": DAILY}) == ["KV031"]
+    assert notes(scheduled_run_name="shop", schedules={"first": DAILY}) == []
+    assert notes(schedules={"default_schedule": DAILY}) == []

@@ -50,6 +50,7 @@ CODES: Mapping[str, str] = {
     "KV028": "A parameter of a node is not there",
     "KV029": "One file has two names",
     "KV030": "A dataset does not fit its class",
+    "KV031": "Schedules on Vertex AI may go on",
 }
 
 

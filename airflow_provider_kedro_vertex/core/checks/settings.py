@@ -13,7 +13,7 @@ from airflow_provider_kedro_vertex.core.project.locations import mlflow_location
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node
 from airflow_provider_kedro_vertex.core.settings.data_root import stays
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
-from airflow_provider_kedro_vertex.core.settings.schedules import airflow_schedule, scheduled
+from airflow_provider_kedro_vertex.core.settings.schedules import DEFAULT_SCHEDULE, airflow_schedule, scheduled
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, PerNode, node_names
 
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -44,7 +44,14 @@ def check_settings(manifest: Manifest, config: RunConfig) -> tuple[Finding, ...]
 
 
 def check_schedules(manifest: Manifest, config: RunConfig) -> Iterator[Finding]:
-    """Check the schedules of the pipelines, as the DAG factory will take them."""
+    """Check the schedules of the pipelines, as the DAG factory will take them.
+
+    kedro-vertexai names its schedules by ``scheduled_run_name``, so that a project which has one, and no pipeline in
+    ``schedules``, may have schedules on Vertex AI.
+    """
+    if config.scheduled_run_name and not config.schedules.keys() - {DEFAULT_SCHEDULE}:
+        message = "What `kedro vertexai schedule` made on Vertex AI goes on beside the DAGs until it is paused there."
+        yield Finding("KV031", "note", message, "See and pause it: kedro vertex import-schedules --pause")
     for pipeline, schedule in scheduled(config.schedules).items():
         where = f"schedules.{pipeline}"
         try:

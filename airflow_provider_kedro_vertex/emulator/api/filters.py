@@ -23,8 +23,9 @@ from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError, Vi
 MOST_CHARACTERS = 10_000
 DEEPEST = 50
 
-Kind = Literal["name", "text", "state", "time", "labels", "has", "rank"]
-"""The kind of a field. ``has`` finds a part of a text, and both ignore case; ``rank`` is a name with an order."""
+Kind = Literal["name", "text", "state", "time", "optional time", "labels", "has", "rank"]
+"""The kind of a field. ``has`` finds a part of a text, and both ignore case; ``rank`` is a name with an order; ``:*``
+asks whether there is an ``optional time``."""
 Row = Mapping[str, Any]
 """A job as a filter sees it: strings, states by name, times in microseconds since 1970 or None, labels as a dict."""
 Predicate = Callable[[Row], bool | None]
@@ -35,6 +36,7 @@ COMPARATORS: Mapping[Kind, tuple[str, ...]] = {
     "text": ("=", "!=", ":"),
     "state": ("=", "!="),
     "time": ("=", "!=", "<", ">", "<=", ">="),
+    "optional time": ("=", "!=", "<", ">", "<=", ">=", ":"),
     "labels": ("=", "!=", ":"),
     "has": ("=", "!=", ":"),
     "rank": ("=", "!=", "<", ">", "<=", ">="),
@@ -154,7 +156,11 @@ class _Parser:
         return lambda row: decide(row) if name in row else None
 
     def _field_predicate(self, name: str, kind: Kind, comparator: str, value: str) -> Predicate:
-        if kind == "time":
+        if kind == "optional time" and comparator == ":":
+            if value != "*":
+                raise _fault(f'"{name}" takes no "{value}" after the colon; {name}:* asks whether there is one.')
+            return lambda row: row[name] is not None
+        if kind in ("time", "optional time"):
             return _compare(name, comparator, _microseconds(value))
         if kind in ("state", "rank") and value not in self._states:
             raise _fault(f'"{value}" is no {name}; known: {", ".join(self._states)}.')

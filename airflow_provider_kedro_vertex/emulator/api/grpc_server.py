@@ -40,6 +40,7 @@ _LARGEST_STATUS = 2500
 _PACKAGES = {
     "PipelineService": "google.cloud.aiplatform.v1",
     "JobService": "google.cloud.aiplatform.v1",
+    "ScheduleService": "google.cloud.aiplatform.v1",
     "Operations": "google.longrunning",
     "Projects": "google.cloud.resourcemanager.v3",
 }

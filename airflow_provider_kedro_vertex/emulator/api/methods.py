@@ -1,4 +1,4 @@
-"""The RPCs of PipelineService and JobService (v1) with their REST bindings, from the services' ``google.api.http``.
+"""The RPCs of PipelineService, JobService and ScheduleService (v1) with their REST bindings (``google.api.http``).
 
 :data:`SERVED` has those that are served; the others are known by name, so that they answer UNIMPLEMENTED and not
 NOT_FOUND. The tables know no protocol: gRPC finds its methods here too. With them go those of
@@ -92,6 +92,18 @@ SERVED: Mapping[str, Served] = {
     "JobService.ListCustomJobs": Served(protos.ListCustomJobsRequest, Service.list_custom_jobs),
     "JobService.DeleteCustomJob": Served(protos.DeleteCustomJobRequest, Service.delete_custom_job),
     "JobService.CancelCustomJob": Served(protos.CancelCustomJobRequest, Service.cancel_custom_job),
+    "ScheduleService.CreateSchedule": Served(
+        protos.CreateScheduleRequest, lambda s, request: s.schedules.create(request)
+    ),
+    "ScheduleService.GetSchedule": Served(protos.GetScheduleRequest, lambda s, request: s.schedules.get(request)),
+    "ScheduleService.ListSchedules": Served(protos.ListSchedulesRequest, lambda s, request: s.schedules.list(request)),
+    "ScheduleService.PauseSchedule": Served(protos.PauseScheduleRequest, lambda s, request: s.schedules.pause(request)),
+    "ScheduleService.ResumeSchedule": Served(
+        protos.ResumeScheduleRequest, lambda s, request: s.schedules.resume(request)
+    ),
+    "ScheduleService.DeleteSchedule": Served(
+        protos.DeleteScheduleRequest, lambda s, request: s.schedules.delete(request)
+    ),
     "Operations.GetOperation": Served(protos.GetOperationRequest, Service.get_operation),
     "Operations.WaitOperation": Served(protos.WaitOperationRequest, Service.wait_operation),
     "Projects.GetProject": Served(projects.request, lambda service, request: projects.get_project(request)),
@@ -166,8 +178,13 @@ METHODS: tuple[Method, ...] = (
     ),
     Method("JobService.PauseModelDeploymentMonitoringJob", "POST", f"/v1/{{name={_MONITORING_JOB}}}:pause", "*"),
     Method("JobService.ResumeModelDeploymentMonitoringJob", "POST", f"/v1/{{name={_MONITORING_JOB}}}:resume", "*"),
+    *_crud("ScheduleService", "Schedule", "schedules", "schedule"),
+    Method("ScheduleService.PauseSchedule", "POST", f"/v1/{{name={_LOCATION}/schedules/*}}:pause", "*"),
+    Method("ScheduleService.ResumeSchedule", "POST", f"/v1/{{name={_LOCATION}/schedules/*}}:resume", "*"),
+    Method("ScheduleService.UpdateSchedule", "PATCH", f"/v1/{{schedule.name={_LOCATION}/schedules/*}}", "schedule"),
     *_operations(f"{_LOCATION}/pipelineJobs/*"),
     *_operations(f"{_LOCATION}/customJobs/*"),
+    *_operations(f"{_LOCATION}/schedules/*"),
     *_operations(_LOCATION),
     Method("Projects.GetProject", "GET", "/v3/{name=projects/*}"),
 )  # fmt: skip

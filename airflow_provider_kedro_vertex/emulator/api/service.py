@@ -14,7 +14,9 @@ from functools import lru_cache
 
 from airflow_provider_kedro_vertex.emulator.api import job_spec
 from airflow_provider_kedro_vertex.emulator.api.filters import Kind, compile_filter
+from airflow_provider_kedro_vertex.emulator.api.operations import operation_of
 from airflow_provider_kedro_vertex.emulator.api.paging import page, page_size, parse_order
+from airflow_provider_kedro_vertex.emulator.api.schedules import Schedules
 from airflow_provider_kedro_vertex.emulator.engine.custom_jobs import CustomJobs
 from airflow_provider_kedro_vertex.emulator.engine.pipeline_jobs import Engine
 from airflow_provider_kedro_vertex.emulator.engine.runs import root_parameters
@@ -37,7 +39,6 @@ from airflow_provider_kedro_vertex.emulator.resources.protos import (
     ListCustomJobsResponse,
     ListPipelineJobsResponse,
     Message,
-    Operation,
     PipelineJob,
     copy_masked,
     now,
@@ -99,9 +100,13 @@ class Service:
         self._store = store
         self._engine = engine
         self._custom_jobs = custom_jobs
+        self.schedules = Schedules(store, self.checked_pipeline_job)
 
-    def create_pipeline_job(self, request: Message) -> Message:
-        """``PipelineService.CreatePipelineJob``."""
+    def checked_pipeline_job(self, request: Message) -> tuple[Message, Pipeline]:
+        """Check a CreatePipelineJobRequest: the job that it would make, without what the server sets, and its spec.
+
+        :raises ApiError: if it is refused.
+        """
         _, location = names.location(request.parent)
         job = without(request.pipeline_job, *_OUTPUT_ONLY)
         if not job.HasField("pipeline_spec") and job.template_uri:
@@ -117,7 +122,11 @@ class Service:
             faults.append(Violation(SPEC_PATH, "is required."))
         if faults:
             raise invalid_argument(*faults)
-        pipeline = self._pipeline(job, request.parent)
+        return job, self._pipeline(job, request.parent)
+
+    def create_pipeline_job(self, request: Message) -> Message:
+        """``PipelineService.CreatePipelineJob``."""
+        job, pipeline = self.checked_pipeline_job(request)
         job_id = request.pipeline_job_id or names.generated_job_id(pipeline.name, datetime.now(timezone.utc))
         job.name = f"{request.parent}/{names.PIPELINE_JOBS}/{job_id}"
         job.labels[names.BILLING_LABEL] = names.generated_number()
@@ -174,7 +183,7 @@ class Service:
         The operation is done when every job has ended. If one job is not there, none is cancelled.
         """
         jobs = self._batch(request)
-        operation = _operation(request.parent, BatchCancelPipelineJobsOperationMetadata())
+        operation = operation_of(request.parent, BatchCancelPipelineJobsOperationMetadata())
         with self._store.transaction():
             for job in jobs:
                 if job.state not in PIPELINE_FINAL:
@@ -277,7 +286,7 @@ class Service:
         return [self._pipeline_job(name, with_spec=False) for name in dict.fromkeys(request.names)]
 
     def _delete(self, jobs: Sequence[str], parent: str, response: Message) -> Message:
-        operation = _operation(parent, DeleteOperationMetadata())
+        operation = operation_of(parent, DeleteOperationMetadata())
         operation.done = True
         operation.response.Pack(response)
         with self._store.transaction():
@@ -338,14 +347,6 @@ class Service:
             (collection, request.parent, request.filter, order_by),
         )
         return [row["name"] for row in rows], token
-
-
-def _operation(parent: str, metadata: Message) -> Message:
-    metadata.generic_metadata.create_time.CopyFrom(now())
-    metadata.generic_metadata.update_time.CopyFrom(metadata.generic_metadata.create_time)
-    operation = Operation(name=f"{parent}/operations/{names.generated_number()}")
-    operation.metadata.Pack(metadata)
-    return operation
 
 
 @lru_cache(maxsize=64)

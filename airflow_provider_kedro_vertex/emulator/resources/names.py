@@ -30,6 +30,7 @@ DISPLAY_NAME_LENGTH = 128
 
 PIPELINE_JOBS = "pipelineJobs"
 CUSTOM_JOBS = "customJobs"
+SCHEDULES = "schedules"
 
 BILLING_LABEL = "vertex-ai-pipelines-run-billing-id"
 """A reserved label that Vertex AI sets on a PipelineJob and on the CustomJobs of its tasks."""
@@ -69,7 +70,7 @@ def location(parent: str) -> tuple[str, str]:
 def resource(name: str, collection: str, field: str = "name") -> ResourceName:
     """Read the name of a job.
 
-    :param collection: ``pipelineJobs`` or ``customJobs``.
+    :param collection: ``pipelineJobs``, ``customJobs`` or ``schedules``.
     :raises ApiError: INVALID_ARGUMENT if the name is of another form.
     """
     parent, slash, job_id = name.rpartition(f"/{collection}/")

@@ -22,8 +22,10 @@ from google.cloud.aiplatform_v1.types import (
     operation,
     pipeline_job,
     pipeline_service,
+    schedule_service,
 )
 from google.cloud.aiplatform_v1.types import custom_job as custom_job_types
+from google.cloud.aiplatform_v1.types import schedule as schedule_types
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, field_mask_pb2, json_format, message_factory, struct_pb2, timestamp_pb2
 
@@ -60,6 +62,14 @@ DeleteCustomJobRequest = _plain(job_service.DeleteCustomJobRequest)
 GetCustomJobRequest = _plain(job_service.GetCustomJobRequest)
 ListCustomJobsRequest = _plain(job_service.ListCustomJobsRequest)
 ListCustomJobsResponse = _plain(job_service.ListCustomJobsResponse)
+Schedule = _plain(schedule_types.Schedule)
+CreateScheduleRequest = _plain(schedule_service.CreateScheduleRequest)
+GetScheduleRequest = _plain(schedule_service.GetScheduleRequest)
+ListSchedulesRequest = _plain(schedule_service.ListSchedulesRequest)
+ListSchedulesResponse = _plain(schedule_service.ListSchedulesResponse)
+DeleteScheduleRequest = _plain(schedule_service.DeleteScheduleRequest)
+PauseScheduleRequest = _plain(schedule_service.PauseScheduleRequest)
+ResumeScheduleRequest = _plain(schedule_service.ResumeScheduleRequest)
 DeleteOperationMetadata = _plain(operation.DeleteOperationMetadata)
 Operation = operations_pb2.Operation
 GetOperationRequest = operations_pb2.GetOperationRequest

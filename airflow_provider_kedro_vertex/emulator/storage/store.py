@@ -24,12 +24,13 @@ from airflow_provider_kedro_vertex.emulator.resources.protos import (
     Operation,
     PipelineJob,
     PipelineTaskDetail,
+    Schedule,
     microseconds,
     without,
 )
 from airflow_provider_kedro_vertex.emulator.resources.states import JobState, PipelineState
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 TIMES = ("create_time", "start_time", "end_time", "update_time")
 
@@ -59,6 +60,7 @@ CREATE TABLE details (job TEXT NOT NULL, task INTEGER NOT NULL, detail BLOB NOT 
 CREATE TABLE operations (name TEXT PRIMARY KEY, operation BLOB NOT NULL);
 CREATE TABLE waits (operation TEXT NOT NULL, job TEXT NOT NULL);
 CREATE TABLE artifacts (name TEXT PRIMARY KEY, artifact BLOB NOT NULL);
+CREATE TABLE schedules (name TEXT PRIMARY KEY, parent TEXT NOT NULL, schedule BLOB NOT NULL);
 CREATE TABLE cache (key TEXT PRIMARY KEY, detail BLOB NOT NULL);
 """
 
@@ -230,7 +232,7 @@ class Store:
     def clear(self) -> None:
         """Forget everything."""
         with self.transaction():
-            for table in ("jobs", "details", "specs", "operations", "waits", "artifacts", "cache"):
+            for table in ("jobs", "details", "specs", "operations", "waits", "artifacts", "schedules", "cache"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def delete(self, name: str) -> None:
@@ -276,6 +278,27 @@ class Store:
         """An artifact; None if there is none."""
         row = self._db.execute("SELECT artifact FROM artifacts WHERE name = ?", (name,)).fetchone()
         return None if row is None else Artifact.FromString(row["artifact"])
+
+    def save_schedule(self, schedule: Message) -> None:
+        """Store a new schedule, or what changed in it."""
+        parent = schedule.name.rpartition(f"/{names.SCHEDULES}/")[0]
+        self._db.execute(
+            "INSERT OR REPLACE INTO schedules VALUES (?, ?, ?)", (schedule.name, parent, schedule.SerializeToString())
+        )
+
+    def schedule(self, name: str) -> Message | None:
+        """A schedule; None if there is none."""
+        row = self._db.execute("SELECT schedule FROM schedules WHERE name = ?", (name,)).fetchone()
+        return None if row is None else Schedule.FromString(row["schedule"])
+
+    def schedules(self, parent: str) -> list[Message]:
+        """The schedules of one location."""
+        found = self._db.execute("SELECT schedule FROM schedules WHERE parent = ?", (parent,))
+        return [Schedule.FromString(row["schedule"]) for row in found]
+
+    def delete_schedule(self, name: str) -> None:
+        """Remove a schedule."""
+        self._db.execute("DELETE FROM schedules WHERE name = ?", (name,))
 
     def cache_outputs(self, key: str, detail: Message) -> None:
         """Keep a task's outputs, in place of earlier ones with the same key."""

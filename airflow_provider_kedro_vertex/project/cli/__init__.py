@@ -24,6 +24,7 @@ _MODULES = {
     "diff": "diff",
     "doctor": "doctor",
     "explain": "explain",
+    "import-schedules": "import_schedules",
     "init": "init",
     "list-pipelines": "list_pipelines",
     "manifest": "manifest",

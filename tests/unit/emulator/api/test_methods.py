@@ -7,6 +7,7 @@ from typing import Any
 
 from google.cloud.aiplatform_v1.services.job_service.transports.rest_base import _BaseJobServiceRestTransport
 from google.cloud.aiplatform_v1.services.pipeline_service.transports.rest_base import _BasePipelineServiceRestTransport
+from google.cloud.aiplatform_v1.services.schedule_service.transports.rest_base import _BaseScheduleServiceRestTransport
 from google.longrunning import operations_pb2
 
 from airflow_provider_kedro_vertex.emulator.api.methods import METHODS, SERVED
@@ -32,8 +33,10 @@ def bindings(service: str, transport: Any) -> set[tuple[str, str, str, str]]:
 
 
 def test_the_table_has_every_method_with_its_binding() -> None:
-    wanted = bindings("PipelineService", _BasePipelineServiceRestTransport) | bindings(
-        "JobService", _BaseJobServiceRestTransport
+    wanted = (
+        bindings("PipelineService", _BasePipelineServiceRestTransport)
+        | bindings("JobService", _BaseJobServiceRestTransport)
+        | bindings("ScheduleService", _BaseScheduleServiceRestTransport)
     )
     found = {
         (m.name, m.verb, m.template, m.body) for m in METHODS if not m.name.startswith(("Operations.", "Projects."))
@@ -49,7 +52,7 @@ def test_operations_are_where_the_client_looks_for_them() -> None:
         options = getattr(_BasePipelineServiceRestTransport, f"_Base{name}")._get_http_options()
         known = {(option["method"].upper(), option["uri"]) for option in options}
         mine = {(m.verb, m.template) for m in METHODS if m.name == f"Operations.{name}"}
-        assert len(mine) == 3
+        assert len(mine) == 4
         assert mine <= known
 
 

@@ -19,7 +19,7 @@ from airflow_provider_kedro_vertex.emulator.api.unserved import method_name
 from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 from tests.unit.emulator.specs import PARENT
 
-SERVICES = ("ScheduleService", "MetadataService", "ModelService", "EndpointService", "TensorboardService")
+SERVICES = ("NotebookService", "MetadataService", "ModelService", "EndpointService", "TensorboardService")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def channel(emulator: VertexEmulator) -> Iterator[grpc.Channel]:
 @pytest.mark.parametrize(
     ("verb", "path", "name"),
     [
-        ("POST", f"/v1/{PARENT}/schedules", "ScheduleService.CreateSchedule"),
+        ("POST", f"/v1/{PARENT}/notebookExecutionJobs", "NotebookService.CreateNotebookExecutionJob"),
         ("GET", f"/v1/{PARENT}/metadataStores/default/contexts", "MetadataService.ListContexts"),
         ("POST", f"/v1/{PARENT}/endpoints/1:predict", "PredictionService.Predict"),
         ("GET", f"/v1/{PARENT}/operations", "Operations.ListOperations"),
