@@ -57,7 +57,8 @@ SIDES = {
                 *(f"tests/unit/test_{name}.py" for name in ("sensors", "source", "triggers")),
                 "tests/unit/vertex/test_retention.py",
             ],
-            "A DAG run": ["tests/airflow/test_operator_runs.py"],
+            # By a scheduler: the tasks of Airflow 3.2's own `dags test` may start before the API that it serves them.
+            "A DAG run": ["tests/airflow/test_mapped_runs.py"],
         },
     ),
     "kedro": Side(

@@ -33,6 +33,12 @@ try:
     import airflow.sdk.execution_time.task_runner
 except ImportError:  # Airflow 2
     import airflow.models.taskinstance
+# Before a task starts, its listeners are told, which loads the plugins.
+try:
+    from airflow.sdk.listener import get_listener_manager
+except ImportError:
+    from airflow.listeners.listener import get_listener_manager
+get_listener_manager()
 from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 dag = DAG("bench", schedule=None, start_date=datetime(2013, 6, 1))
 dag.fileloc = __file__
@@ -112,6 +118,7 @@ def _measure(home: Path, url: str, storage: str) -> dict[str, list[float]]:
     connection = json.dumps({"conn_type": "google_cloud_platform", "extra": extra})
     environment = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW_CONN_LOCAL": connection}
     environment["STORAGE_EMULATOR_HOST"] = storage
+    environment["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     _write_template(home / "template.json")
     results: dict[str, list[list[float]]] = {name: [] for name in TASKS}
     for name, text in TASKS.items():
