@@ -1,4 +1,4 @@
-"""Runs the steps of a workflow in order, as GitHub's runner would, in a fresh clone."""
+"""Runs the steps of a workflow in order, as a runner of GitHub or GitLab would, in a fresh clone."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ VARIABLES = {
     "vars.WORKLOAD_IDENTITY_PROVIDER": "projects/1/locations/global/workloadIdentityPools/ci/providers/github",
     "vars.SERVICE_ACCOUNT": "kedro-ci@my-project.iam.gserviceaccount.com",
     "vars.DAGS_FOLDER": "gs://my-project-kedro/dags",
+}
+GITLAB_VARIABLES = {
+    "WORKLOAD_IDENTITY_PROVIDER": "projects/1/locations/global/workloadIdentityPools/ci/providers/gitlab",
+    "SERVICE_ACCOUNT": "kedro-ci@my-project.iam.gserviceaccount.com",
+    "DAGS_FOLDER": "gs://my-project-kedro/dags",
+    "GOOGLE_TOKEN": "a-token-of-gitlab",
 }
 GIT = ("git", "-c", "user.name=A", "-c", "user.email=a@example.test")
 
@@ -71,3 +77,28 @@ def _run_step(clone: Path, step: Mapping[str, Any], values: Mapping[str, str], e
     done = subprocess.run(command, cwd=clone, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.returncode == 0, f"{step['run']}: {done.stdout}{done.stderr}"
     return f"$ {step['run']}\n{done.stdout}{done.stderr}"
+
+
+def run_gitlab_job(clone: Path, name: str, env: Mapping[str, str]) -> str:
+    """Run a job of ``.gitlab-ci.yml``: all its lines in one shell, each of which must succeed.
+
+    :param env: the runner's environment; ``HOME`` is a folder that the job may write to.
+    :return: what the lines wrote.
+    """
+    jobs = yaml.safe_load((clone / ".gitlab-ci.yml").read_text())
+    job = {**jobs[jobs[name]["extends"]], **jobs[name]}
+    commit = run(clone, "git", "rev-parse", "HEAD").strip()
+    values = {**GITLAB_VARIABLES, "CI_COMMIT_SHA": commit, "CI_DEFAULT_BRANCH": "main", "CI_COMMIT_BRANCH": "main"}
+    assert set(job["id_tokens"]) == {"GOOGLE_TOKEN"}
+    own = {key: re.sub(r"\$(\w+)", lambda match: values[match[1]], text) for key, text in job["variables"].items()}
+    script = "\n".join([*job["before_script"], *job["script"]])
+    done = subprocess.run(
+        ["bash", "-e", "-u", "-o", "pipefail", "-c", script],
+        cwd=clone,
+        env={**env, **values, **own},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr

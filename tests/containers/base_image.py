@@ -47,6 +47,7 @@ RUN apt-get update --quiet=2 && \\
     rm -rf /var/lib/apt/lists/* /usr/lib/python3*/EXTERNALLY-MANAGED && ln -s python3 /usr/bin/python
 """
 # What leads to packages, and the files of this machine that it names.
+_CERTIFICATES = ("SSL_CERT_FILE",)
 _PIP_SETTINGS = ("cert", "index-url", "proxy", "trusted-host")
 
 
@@ -82,10 +83,12 @@ def configure_builds(folder: Path, wheels: Path, registry: str) -> dict[str, str
     pip = {**_pip_settings(), "find-links": "/wheels", "root-user-action": "ignore"}
     (folder / "pip.conf").write_text("\n".join(["[global]", *(f"{key} = {value}" for key, value in pip.items()), ""]))
     mounts = {wheels: "/wheels", folder / "pip.conf": "/etc/pip.conf"}
-    mounts |= {Path(value): value for value in pip.values() if Path(value).is_file()}
+    variables = {name: os.environ[name] for name in _CERTIFICATES if name in os.environ}
+    mounts |= {Path(value): value for value in (*pip.values(), *variables.values()) if Path(value).is_file()}
     volumes = json.dumps([f"{source}:{target}:ro" for source, target in mounts.items()])
+    env = json.dumps([f"{name}={value}" for name, value in variables.items()])
     path = folder / "containers.conf"
-    path.write_text(f'{_CONFIGURATION}netns = "host"\nvolumes = {volumes}\n')
+    path.write_text(f'{_CONFIGURATION}netns = "host"\nvolumes = {volumes}\nenv = {env}\n')
     registries = folder / "registries.conf"
     registries.write_text(f'[aliases]\n"python" = "{PYTHON}"\n[[registry]]\nlocation = "{REGISTRY}"\ninsecure = true\n')
     return {

@@ -5,14 +5,18 @@ Real are pip, podman, a registry, the containers and all services but Google's o
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -22,8 +26,10 @@ from airflow_provider_kedro_vertex.emulator.executors.images import ContainerIma
 from tests.containers import base_image
 from tests.containers.registry import Registry, digest_of, registry
 from tests.fresh_project import environment, kedro_new, run
+from tests.google_apis import Call, google_apis
 from tests.storage import storage_emulator, storage_variables
-from tests.workflows import clone, commit_all, run_workflow
+from tests.unit.vertex.test_cloud_build import CREATE, GET
+from tests.workflows import clone, commit_all, run_gitlab_job, run_workflow
 
 ROOT = Path(__file__).parents[2]
 REASON = base_image.missing() or (
@@ -32,6 +38,7 @@ REASON = base_image.missing() or (
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
 
 REPOSITORY = f"{base_image.REGISTRY}/my-project/kedro/shop"
+CI = ("--with-github-actions", "--with-gitlab-ci")
 AUTO = f"{REPOSITORY}:auto"
 
 
@@ -65,7 +72,7 @@ def podman(
 def path_without_docker(folder: Path) -> str:
     """Where a client of docker is installed beside podman, its daemon may run, and is not what is tested."""
     (folder / "bin").mkdir()
-    for program in ("bash", "git", "podman", "sh"):
+    for program in ("bash", "cat", "git", "podman", "sh"):
         (folder / "bin" / program).symlink_to(str(shutil.which(program)))
     (folder / "bin" / "gcloud").write_text("#!/bin/sh\n")
     (folder / "bin" / "gcloud").chmod(0o755)
@@ -76,7 +83,7 @@ def path_without_docker(folder: Path) -> str:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in a repository."""
     project = kedro_new(tmp_path_factory.mktemp("project"))
-    run(project, "kedro", "vertex", "init", "my-project", "europe-west1", "--with-github-actions")
+    run(project, "kedro", "vertex", "init", "my-project", "europe-west1", *CI)
     commit_all(project)
     return project
 
@@ -158,6 +165,33 @@ def test_the_workflow_on_merge_deploys(pushed: str, fresh: Path, runner: dict[st
     manifest = requests.get(f"{bucket}/dags%2Fshop.manifest.json?alt=media", timeout=60).json()
     assert manifest["config"]["image"] == image
     assert "kedro_vertex_dags(" in requests.get(f"{bucket}/dags%2Fshop.py?alt=media", timeout=60).text
+
+
+def test_the_job_of_gitlab_deploys_what_cloud_build_built(
+    pushed: str, fresh: Path, runner: dict[str, str], image: str, tmp_path: Path
+) -> None:
+    """podman does what Cloud Build is asked for, of the archive in the bucket."""
+
+    def build(call: Call) -> Mapping[str, Any]:
+        place = call.body["source"]["storageSource"]
+        url = f"{runner['STORAGE_EMULATOR_HOST']}/storage/v1/b/{place['bucket']}/o/{quote(place['object'], safe='')}"
+        with tarfile.open(fileobj=io.BytesIO(requests.get(f"{url}?alt=media", timeout=60).content)) as archive:
+            archive.extractall(tmp_path / "source", filter="data")
+        (step,) = call.body["steps"]
+        run(tmp_path / "source", "podman", *step["args"], env=runner)
+        run(tmp_path, "podman", "push", "--digestfile", "digest", *call.body["images"], env=runner)
+        return {"metadata": {"@type": "type.googleapis.com/Build", "build": {"id": "1", "status": "QUEUED"}}}
+
+    def built(call: Call) -> Mapping[str, Any]:
+        digest = (tmp_path / "digest").read_text()
+        return {"id": "1", "status": "SUCCESS", "results": {"images": [{"name": image, "digest": digest}]}}
+
+    with google_apis() as apis:
+        apis.answers |= {CREATE: build, GET: built}
+        overrides = {"CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD": f"{apis.url}/cloudbuild", "HOME": str(tmp_path)}
+        said = run_gitlab_job(fresh, "deploy", {**runner, **overrides})
+    assert f"Pushed {image}, which is {REPOSITORY}@{(tmp_path / 'digest').read_text()}" in said
+    assert "gs://my-project-kedro/dags" in said
 
 
 def test_run_once_builds_for_an_emulator_without_a_push(

@@ -23,6 +23,7 @@ _WORKFLOWS = {
     ".github/workflows/kedro-vertex-on-push.yml": "on-push.yml",
     ".github/workflows/kedro-vertex-on-merge.yml": "on-merge.yml",
 }
+_GITLAB = {".gitlab-ci.yml": "gitlab-ci.yml"}
 #: Google Cloud: 6 to 30 lower case letters, digits and dashes; older ones have a domain before them.
 _PROJECT_ID = re.compile(r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _REGION = re.compile(r"[a-z]+-[a-z]+[0-9]+|global")
@@ -49,10 +50,17 @@ _NEXT = ("kedro vertex check", "kedro vertex build --push", "kedro vertex run-on
 @click.option(
     "--with-github-actions", is_flag=True, help="Also write workflows: run once on each push, deploy on each merge."
 )
+@click.option("--with-gitlab-ci", is_flag=True, help="Also write .gitlab-ci.yml, which does the same.")
 @options.env
 @click.pass_obj
 def command(
-    metadata: Any, project_id: str, region: str, force: bool, with_github_actions: bool, env: str | None
+    metadata: Any,
+    project_id: str,
+    region: str,
+    force: bool,
+    with_github_actions: bool,
+    with_gitlab_ci: bool,
+    env: str | None,
 ) -> None:
     """Write conf/base/vertexai.yml for a Google Cloud project and a region, such as europe-west1.
 
@@ -72,7 +80,7 @@ def command(
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         **_packages(root),
     }
-    files = {**_CONFIG, **(_WORKFLOWS if with_github_actions else {})}
+    files = {**_CONFIG, **(_WORKFLOWS if with_github_actions else {}), **(_GITLAB if with_gitlab_ci else {})}
     with report_errors():
         targets = {root / name.format(env=env or "base"): template for name, template in files.items()}
         there = [] if force else _existing(targets)

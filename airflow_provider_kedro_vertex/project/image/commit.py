@@ -9,7 +9,7 @@ from pathlib import Path
 #: ``${commit_id}`` in the configuration, and the tag of the image in the file that `kedro vertex init` writes.
 COMMIT_VARIABLE = "KEDRO_CONFIG_COMMIT_ID"
 #: google-github-actions/auth writes its file beside the project; no image gets it.
-_CREDENTIALS_OF_CI = ":(exclude)gha-creds-*.json"
+CREDENTIALS_OF_CI = ":(exclude)gha-creds-*.json"
 
 
 def head_commit(folder: Path) -> str | None:
@@ -19,7 +19,7 @@ def head_commit(folder: Path) -> str | None:
 
 def has_changes(folder: Path) -> bool:
     """Tell whether a folder has files that git does not ignore and that are not as they are in the commit."""
-    return bool(_git(folder, "status", "--porcelain", "--", ".", _CREDENTIALS_OF_CI))
+    return bool(_git(folder, "status", "--porcelain", "--", ".", CREDENTIALS_OF_CI))
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -6,21 +6,27 @@ a bucket and a Vertex AI on this machine. tests/containers run the same steps wi
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import requests
+from google.auth import identity_pool
 
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.executors.images import Image
 from tests.fresh_project import environment, kedro_new, run
+from tests.google_apis import google_apis
 from tests.storage import storage_emulator, storage_variables
-from tests.workflows import clone, commit_all, run_workflow
+from tests.unit.vertex.test_cloud_build import cloud_build
+from tests.workflows import GITLAB_VARIABLES, clone, commit_all, run_gitlab_job, run_workflow
 
 REPOSITORY = "europe-west1-docker.pkg.dev/my-project/kedro/shop"
 STAND_IN = """#!/bin/sh
@@ -34,7 +40,8 @@ esac
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = kedro_new(tmp_path_factory.mktemp("project"))
-    run(project, "kedro", "vertex", "init", "my-project", "europe-west1", "--with-github-actions")
+    both = ("--with-github-actions", "--with-gitlab-ci")
+    run(project, "kedro", "vertex", "init", "my-project", "europe-west1", *both)
     commit_all(project)
     return project
 
@@ -146,3 +153,34 @@ def test_the_workflow_on_merge_deploys_and_never_moves_a_start(project: Path, ru
     # What Airflow makes of it is the same after each deployment.
     assert read_dag(second, tmp_path / "read-second") == read_dag(third, tmp_path / "read-third")
     assert read_dag(third, tmp_path / "read-again")[0] == "0 4 * * *"
+
+
+def test_the_jobs_of_gitlab(project: Path, runner: Runner, tmp_path: Path) -> None:
+    fresh = clone(project, tmp_path / "clone")
+    (fresh / "conf/local/credentials.yml").write_text("database: {password: not-in-an-archive}\n")
+    image = f"{REPOSITORY}:{run(fresh, 'git', 'rev-parse', 'HEAD').strip()}"
+    with google_apis() as apis:
+        apis.answers |= cloud_build(image, f"sha256:{'d' * 64}")
+        overrides = {"CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD": f"{apis.url}/cloudbuild", "HOME": str(tmp_path)}
+        on_branch = run_gitlab_job(fresh, "run-once", {**runner.env, **overrides})
+        on_main = run_gitlab_job(fresh, "deploy", {**runner.env, **overrides})
+        (source,) = {json.dumps(call.body["source"]["storageSource"]) for call in apis.calls if call.body}
+    assert "Succeeded." in on_branch
+    assert f"Pushed {image}, which is {REPOSITORY}@sha256:{'d' * 64}" in on_main
+    assert sorted(runner.deployed()) == ["dags/shop.manifest.json", "dags/shop.py"]
+    assert runner.calls() == ["pip install --requirement requirements.txt airflow-provider-kedro-vertex[kedro]"] * 2
+
+    archive = requests.get(
+        f"{runner.storage}/storage/v1/b/my-project-kedro/o/{quote(json.loads(source)['object'], safe='')}?alt=media",
+        timeout=60,
+    ).content
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as packed:
+        names = packed.getnames()
+    assert {"Dockerfile", ".dockerignore", "conf/local/.gitkeep"} <= set(names)
+    assert [name for name in names if "credentials" in name or ".git/" in name] == []
+
+    credentials = identity_pool.Credentials.from_file(str(tmp_path / "google.json"))
+    assert credentials.retrieve_subject_token(None) == GITLAB_VARIABLES["GOOGLE_TOKEN"]
+    assert credentials.service_account_email == GITLAB_VARIABLES["SERVICE_ACCOUNT"]
+    provider = GITLAB_VARIABLES["WORKLOAD_IDENTITY_PROVIDER"]
+    assert credentials.info["audience"] == f"//iam.googleapis.com/{provider}"
