@@ -5,6 +5,7 @@ Run by ``make bench``; prints a table. CPU seconds and peak memory, the median o
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import statistics
@@ -12,6 +13,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
+from airflow_provider_kedro_vertex.project.parameters import describe_parameters
 
 RUNS = 5
 EXAMPLE = Path(__file__).parents[2] / "dags_examples" / "flights" / "flights.manifest.json"
@@ -35,6 +39,11 @@ for number in range({PIPELINES}):
 from airflow_provider_kedro_vertex import kedro_vertex_dags
 kedro_vertex_dags(globals(), manifest={str(EXAMPLE)!r}, schedule="@daily", start_date=datetime(2013, 6, 1))
 """,
+    "200,000 numbers": HEAD
+    + """
+from airflow_provider_kedro_vertex import kedro_vertex_dags
+kedro_vertex_dags(globals(), manifest="numbers.json", schedule="@daily", start_date=datetime(2013, 6, 1))
+""",
     "RunPipelineJobOperator": HEAD
     + f"""
 from airflow.providers.google.cloud.operators.vertex_ai.pipeline_job import RunPipelineJobOperator
@@ -54,12 +63,21 @@ print(json.dumps([time.process_time() - started, peak, len(sys.modules)]))
 """
 
 
+def with_numbers(path: Path, target: Path) -> None:
+    """Write a manifest as it is of a project that has 200,000 numbers more in its parameters."""
+    manifest = manifests.read(path)
+    data = {"weights": {str(number): number / 1000 for number in range(100_000)}, "rows": [*range(100_000)]}
+    described = describe_parameters(data, [("base", data)])
+    manifests.write(dataclasses.replace(manifest, parameters={**manifest.parameters, **described}), target)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "AIRFLOW_HOME": folder}
         results: dict[str, list[list[float]]] = {name: [] for name in FILES}
         for name, text in FILES.items():
             (Path(folder) / f"{name}.py").write_text(text)
+        with_numbers(EXAMPLE, Path(folder) / "numbers.json")
         for _ in range(RUNS + 1):
             for name in FILES:
                 command = [sys.executable, "-W", "ignore", "-c", MEASURE, f"{folder}/{name}.py"]

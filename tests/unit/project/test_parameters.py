@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.core.project.manifest import Parameter
 from airflow_provider_kedro_vertex.project.parameters import MAX_NAMES, describe_parameters
+from tests.unit.conftest import small_manifest
 
 
 def described(values: dict[Any, Any], *written: tuple[str, Any]) -> dict[str, Parameter]:
@@ -76,3 +79,14 @@ def test_data_among_the_parameters_makes_no_names() -> None:
     }
     many = {f"t{number}": {str(each): each for each in range(200)} for number in range(1000)}
     assert len(described(many)) <= MAX_NAMES
+
+
+def test_a_manifest_is_as_large_with_200_000_numbers_as_without() -> None:
+    small = {f"option_{number}": number for number in range(20)}
+    much = {"weights": [number / 1000 for number in range(100_000)], "table": {"a": [*range(100_000)]}}
+
+    def size(parameters: dict[str, Any]) -> int:
+        described = describe_parameters(parameters, [("base", parameters)])
+        return len(manifests.dumps(replace(small_manifest(), parameters=described)))
+
+    assert size({**small, **much}) <= 1.1 * size(small)
