@@ -99,8 +99,7 @@ def run(request: Request, progress: Progress) -> None:
     )
     group_hooks = GroupHooks(group, request.context, progress, request.compression_level)
     project_conf, env = project / settings.CONF_SOURCE, request.env or os.environ.get("KEDRO_ENV")
-    params = with_own_keys(project_conf, env, request.params)
-    loader = partial(open_loader, env=env, params=params)
+    loader = partial(open_loader, env=env, params=request.params)
     providers = request.settings.dynamic_config_providers
     try:
         with generated_config(providers, project_conf, lambda: load(loader(project_conf), VERTEXAI)) as conf_source:
@@ -111,7 +110,7 @@ def run(request: Request, progress: Progress) -> None:
                     project,
                     conf_source,
                     env=request.env,
-                    params=params,
+                    params=with_own_keys(conf_source, env, request.params),
                     save_version=request.context.save_version,
                     hooks=hooks if is_only_one_loaded else [*hooks, _EveryPipeline()],
                     unused_plugins=() if mlflow_used else (PACKAGE,),

@@ -18,6 +18,7 @@ from airflow_provider_kedro_vertex.core.jobs.identity import RunContext, save_ve
 from airflow_provider_kedro_vertex.core.jobs.overrides import with_overrides
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan
+from airflow_provider_kedro_vertex.core.project.locations import HIDDEN
 from airflow_provider_kedro_vertex.core.text import label_value
 
 #: The kinds of job, as their resource names have them.
@@ -108,9 +109,9 @@ class JobRequest:
 
     @property
     def mlflow_url(self) -> str | None:
-        """The page of the project's MLflow server; None if it has none that a browser could open."""
+        """The page of the project's MLflow server; None if it has none that a browser could open and all may see."""
         uri = self.plan.config.mlflow.tracking_uri if self.plan.config.mlflow else None
-        return uri if uri and uri.startswith(("http://", "https://")) else None
+        return uri if uri and uri.startswith(("http://", "https://")) and HIDDEN not in uri else None
 
     def remaining(self, earlier: Sequence[Job]) -> Plan | None:
         """The part of the plan that earlier attempts left to do; None for all of it."""
