@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 
 from airflow_provider_kedro_vertex.configuration.reader import MLFLOW
@@ -10,7 +11,9 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.project.locations import mlflow_location
 from airflow_provider_kedro_vertex.core.settings.run_config import Mlflow, RunConfig
 from airflow_provider_kedro_vertex.project.conf import Conf
+from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
 
+_KEY = "mlflow_tracking_uri"
 #: kedro-mlflow's folder in the project, when its file names no server.
 _DEFAULT = "mlruns"
 #: In place of an address that cannot be shown without what may be secret in it.
@@ -30,7 +33,13 @@ def with_tracking_uri(config: RunConfig, conf: Conf) -> RunConfig:
     if not content:
         return config
     server = content.get("server")
-    # kedro-mlflow 0.2 had the key at the top.
-    said = server.get("mlflow_tracking_uri") if isinstance(server, Mapping) else content.get("mlflow_tracking_uri")
+    if _KEY in content:
+        warnings.warn(
+            f"{conf.locate(MLFLOW, (_KEY,))}: {_KEY} at the top of the file is kedro-mlflow 0.x's, and kedro-mlflow 2 "
+            f"ends each container for it: write server: {{{_KEY}: ..}}.",
+            ConfigWarning,
+            stacklevel=2,
+        )
+    said = server.get(_KEY) if isinstance(server, Mapping) else content.get(_KEY)
     uri = (mlflow_location(said).shown or _UNREADABLE) if isinstance(said, str) and said else _DEFAULT
     return dataclasses.replace(config, mlflow=dataclasses.replace(config.mlflow or Mlflow(), tracking_uri=uri))

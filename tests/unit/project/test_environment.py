@@ -95,7 +95,6 @@ def test_an_old_template_without_a_value_names_its_variable(make_project: MakePr
         ("server: {mlflow_tracking_uri: null}\n", "mlruns"),
         ("server: {mlflow_tracking_uri: databricks}\n", "databricks"),
         ("server: {mlflow_tracking_uri: databricks-uc}\n", "databricks-uc"),
-        ("mlflow_tracking_uri: https://old.test\n", "https://old.test"),
         ("tracking: {}\n", "mlruns"),
         ("server: {mlflow_tracking_uri: '${oc.env:NO_SUCH_VARIABLE}'}\n", None),
     ],
@@ -103,6 +102,14 @@ def test_an_old_template_without_a_value_names_its_variable(make_project: MakePr
 def test_where_mlflow_tracks_is_known_to_the_checks(make_project: MakeProject, content: str, uri: str | None) -> None:
     config = inspect_project(make_project({MLFLOW: content})).config
     assert (config.mlflow.tracking_uri if config.mlflow else None) == uri
+
+
+def test_an_old_mlflow_yml_is_told(make_project: MakeProject) -> None:
+    project = make_project({MLFLOW: "hooks: {}\nmlflow_tracking_uri: https://old.test\n"})
+    with pytest.warns(ConfigWarning, match=r"mlflow.yml, line 2: mlflow_tracking_uri at the top .+ write server: \{"):
+        config = inspect_project(project).config
+    assert config.mlflow is not None
+    assert config.mlflow.tracking_uri == "https://old.test"
 
 
 def test_without_kedro_mlflow_nothing_is_known(make_project: MakeProject) -> None:
