@@ -6,7 +6,7 @@ import gc
 import inspect
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -84,7 +84,8 @@ def run(request: Request, progress: Progress) -> None:
 
     :param progress: is kept up to date while the nodes run.
     :raises ConfigError: the folder is no Kedro project, or not a whole one, or a name is unknown.
-    :raises MissingInputError: an earlier node group did not store what this one needs.
+    :raises MissingInputError: an earlier node group did not store what this one needs, or nobody brought an input to
+        where it lies.
     :raises Exception: whatever the project's own code raises, and Kedro about its configuration: see :mod:`.failure`.
     """
     project = _bootstrap()
@@ -98,6 +99,7 @@ def run(request: Request, progress: Progress) -> None:
         shared_outputs=request.shared_outputs,
     )
     group_hooks = GroupHooks(group, request.context, progress, request.compression_level)
+    data_root = _data_root(request.settings, pipeline)
     project_conf, env = project / settings.CONF_SOURCE, request.env or os.environ.get("KEDRO_ENV")
     loader = partial(open_loader, env=env, params=request.params)
     providers = request.settings.dynamic_config_providers
@@ -105,7 +107,7 @@ def run(request: Request, progress: Progress) -> None:
         with generated_config(providers, project_conf, lambda: load(loader(project_conf), VERTEXAI)) as conf_source:
             mlflow_used = uses_mlflow(partial(loader, conf_source))
             with shared_mlflow_run(mlflow_used, lambda: _mlflow_run(request, pipeline, progress)) as mlflow_hooks:
-                hooks = [group_hooks, _GarbageCollection(), *mlflow_hooks, *_data_root(request.settings, pipeline)]
+                hooks = [group_hooks, _GarbageCollection(), *mlflow_hooks, *data_root]
                 session = create_session(
                     project,
                     conf_source,
@@ -119,6 +121,8 @@ def run(request: Request, progress: Progress) -> None:
                     _run_session(session, request, group.nodes)
     except Exception as error:
         group_hooks.recover(error)
+        for hook in data_root:
+            hook.explain(progress.place.dataset)
         raise
 
 
@@ -170,10 +174,11 @@ def _find_pipeline(names: tuple[str, ...], nodes: tuple[str, ...]) -> tuple[Pipe
     return sum((everything[name] for name in names), start=Pipeline([])), False
 
 
-def _data_root(settings: RuntimeSettings, pipeline: Pipeline) -> Iterator[DataRoot]:
-    if settings.data_root:
-        names = {name for name in pipeline.datasets() if not name.startswith("params:")} - {"parameters"}
-        yield DataRoot(settings.data_root, settings.local_datasets, names)
+def _data_root(settings: RuntimeSettings, pipeline: Pipeline) -> tuple[DataRoot, ...]:
+    if not settings.data_root:
+        return ()
+    names = {name for name in pipeline.datasets() if not name.startswith("params:")} - {"parameters"}
+    return (DataRoot(settings.data_root, settings.local_datasets, names, pipeline.inputs()),)
 
 
 def _run_session(session: KedroSession, request: Request, nodes: Sequence[str]) -> None:

@@ -147,6 +147,26 @@ def test_a_run_without_the_value(bucket: Project) -> None:
     assert objects() == {}
 
 
+def test_an_input_that_nobody_has_brought_there(bucket: Project) -> None:
+    project = with_every_shape(bucket)
+    result = in_container(project, "take")
+    assert result.code == ExitCode.SUCCEEDED  # an IncrementalDataset may be empty
+    (project.path / "conf/base/catalog.yml").write_text(CATALOG.replace("Incremental", "Partitioned"))
+    result = in_container(project, "take")
+    assert result.code == ExitCode.INPUT_MISSING
+    assert result.last["error"] == (
+        f"Dataset 'inbox', which no node of this run makes, is not at gs://{BUCKET}/d/data/inbox. An input of the "
+        "project is uploaded by kedro vertex push-data, or stays in the image if run_config.local_datasets names it; "
+        "for another, run the pipeline that makes it."
+    )
+    # What a node makes is told as ever.
+    assert (
+        in_container(project, "twice")
+        .last["error"]
+        .startswith("Dataset 'cached', an input of node 'twice', is missing")
+    )
+
+
 HOOK = """
 from kedro.framework.hooks import hook_impl
 from kedro.io import AbstractDataset
