@@ -11,6 +11,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.project.cli.connection import (
     find_credentials,
     project_of,
+    service_address,
     service_endpoint,
     storage_endpoint,
 )
@@ -63,8 +64,8 @@ def _client(config: RunConfig, location: str) -> ComposerClient:
     from airflow_provider_kedro_vertex.vertex.composer import ComposerClient
     from airflow_provider_kedro_vertex.vertex.rest import RestSession
 
-    endpoint = service_endpoint("composer") or f"https://composer.{credentials.universe_domain}"
-    return ComposerClient(RestSession(credentials), endpoint, project_of(config, default), location)
+    address = service_address("composer", credentials)
+    return ComposerClient(RestSession(credentials), address, project_of(config, default), location)
 
 
 def _see_to_package(

@@ -78,6 +78,15 @@ def project_of(config: RunConfig, default: str | None) -> str:
     raise ConfigError("No project_id is set.", "Set it in conf/base/vertexai.yml, or pass --project-id.")
 
 
+def service_address(service: str, credentials: Credentials) -> str:
+    """The address of one of Google's APIs: :func:`service_endpoint`, else the public one.
+
+    :param credentials: those that will be used there; they say in which universe it is.
+    """
+    universe = getattr(credentials, "universe_domain", "googleapis.com")
+    return service_endpoint(service) or f"https://{service}.{universe}"
+
+
 def service_endpoint(service: str) -> str | None:
     """Another address of one of Google's APIs: the variable that gcloud reads for it.
 

@@ -13,6 +13,7 @@ from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.connection import (
     find_credentials,
     project_of,
+    service_address,
     service_endpoint,
     storage_endpoint,
 )
@@ -68,7 +69,7 @@ def _doctor(config: RunConfig) -> Doctor:
     refuse_plain_text(given.values())
     if not config.region:
         raise ConfigError("No region is set.", "Set it in conf/base/vertexai.yml.")
-    endpoints = {name: given.get(name) or f"https://{name}.{credentials.universe_domain}" for name in _names()}
+    endpoints = {name: given.get(name) or service_address(name, credentials) for name in _names()}
     session = RestSession(credentials, DEADLINE)
     return Doctor(session, endpoints, project_of(config, default), config.region)
 

@@ -8,15 +8,16 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from google.auth.credentials import AnonymousCredentials
 
 from airflow_provider_kedro_vertex.compat import DAG
-from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.errors import ConfigError, UnavailableError
 from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Pipeline
 from airflow_provider_kedro_vertex.project.deployment import Bucket, LocalFolder, deployment, named_pipelines
@@ -246,15 +247,22 @@ CHANGES = [
 ]
 
 
+def states_of(
+    before: tuple[str, ...], own_before: str | None, after: tuple[str, ...], own_after: str | None
+) -> set[frozenset[str]]:
+    """The ids of the DAGs before and after."""
+    ids = {name: "small" if name == "__default__" else f"small_{name}" for name in (*before, *after)}
+    return {
+        frozenset(ids[name] for name in names if own is None or f'"{name}"' in own)
+        for names, own in ((before, own_before), (after, own_after))
+    }
+
+
 @pytest.mark.parametrize(("before", "own_before", "after", "own_after"), CHANGES)
 def test_killed_at_any_point_it_leaves_the_old_state_or_the_new_one(
     tmp_path: Path, before: tuple[str, ...], own_before: str | None, after: tuple[str, ...], own_after: str | None
 ) -> None:
-    ids = {name: "small" if name == "__default__" else f"small_{name}" for name in (*before, *after)}
-    states = {
-        frozenset(ids[name] for name in names if own is None or repr(name).replace("'", '"') in own)
-        for names, own in ((before, own_before), (after, own_after))
-    }
+    states = states_of(before, own_before, after, own_after)
     new = tmp_path / "new.json"
     manifests.write(of(*after), new)
     own = tmp_path / "dags" / "small.py"
@@ -277,6 +285,52 @@ def test_killed_at_any_point_it_leaves_the_old_state_or_the_new_one(
         if done.returncode == 0:
             break
     assert at >= 4
+    assert seen == states
+
+
+class Failing(Bucket):
+    """A bucket that cannot be reached any more after some writes."""
+
+    left: ClassVar[int] = 0
+
+    def write(self, name: str, text: str) -> None:
+        if Failing.left == 0:
+            raise UnavailableError("Cloud Storage does not answer.")
+        Failing.left -= 1
+        super().write(name, text)
+
+
+@pytest.mark.parametrize(("before", "own_before", "after", "own_after"), CHANGES)
+def test_a_bucket_that_fails_after_any_write_has_the_old_state_or_the_new_one(
+    tmp_path: Path,
+    storage: str,
+    before: tuple[str, ...],
+    own_before: str | None,
+    after: tuple[str, ...],
+    own_after: str | None,
+) -> None:
+    client = VertexClient("p", "europe-west1", AnonymousCredentials(), Endpoints(storage=storage))
+    states, seen = states_of(before, own_before, after, own_after), set()
+    own = tmp_path / "dags" / "small.py"
+    if own_after:
+        LocalFolder(own.parent).write(own.name, OWN.format(names=own_after))
+    for writes in range(3):
+        bucket = Failing(client, f"gs://composer/{tmp_path.name}/{writes}")
+        Failing.left = 2
+        if before:
+            bucket.write("small.manifest.json", manifests.dumps(of(*before)))
+            bucket.write("small.py", OWN.format(names=own_before) if own_before else ALL)
+        Failing.left = writes
+        with suppress(UnavailableError):
+            for file in deployment(of(*after), bucket, own).files:
+                bucket.write(file.name, file.text)
+        read = LocalFolder(tmp_path / f"there_{writes}")
+        for name in ("small.manifest.json", "small.py"):
+            if (text := bucket.read(name)) is not None:
+                read.write(name, text)
+        found = frozenset(dag_ids(read.path)) if read.path.exists() else frozenset()
+        assert found in states
+        seen.add(found)
     assert seen == states
 
 
