@@ -15,7 +15,6 @@ from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.text import airflow_id
 from airflow_provider_kedro_vertex.factory.form import trigger_form
 from airflow_provider_kedro_vertex.factory.node_tasks import NodeArguments, TasksMap, check_selectors, node_tasks
-from airflow_provider_kedro_vertex.factory.schedule import schedule_arguments
 from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ _JOB_ARGUMENTS = frozenset({
 _OWN_JOB_ARGUMENTS = frozenset({"display_name", "job_overrides"})
 #: What the factory hands to whatever waits.
 _WAIT_ARGUMENTS = frozenset({"deferrable", "outage_timeout", "poll_interval"})
+#: By one of these a DAG file says when its DAG runs, be it never; the last two are Airflow 2's.
+_SAYS_WHEN = ("schedule", "schedule_interval", "timetable")
 #: Airflow takes 250 characters for the id of a DAG, and of a task with its task groups before it.
 ID_LENGTH = 250
 
@@ -134,7 +135,7 @@ class PipelineTasks:
             "doc_md": f"Pipeline `{self.name}` of the Kedro project {self.manifest.project.name} on Vertex AI: "
             f"{nodes} nodes.\n\nManifest `{self.manifest.definition_digest}`",
         }
-        when = schedule_arguments(self._config, self.name, arguments)
+        when = self._when(arguments)
         dag = KedroVertexDag(dag_id or self.default_id, **{**shown, **arguments, **when, "params": fields})
         dag.form = form
         dag.fileloc = file  # not this module: relative paths start there
@@ -146,6 +147,16 @@ class PipelineTasks:
             params.setdefault(FORCE_FULL_RUN, _force_full_run())
         dag.params = params
         return dag
+
+    def _when(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a DAG that say when it runs, where its file does not."""
+        if any(name in given for name in _SAYS_WHEN):
+            return {}
+        if not self._config.schedules:
+            return {"schedule": None}  # Airflow 2 would run it daily
+        from airflow_provider_kedro_vertex.factory.schedule import schedule_arguments  # not where there is none
+
+        return schedule_arguments(self._config, self.name, given)
 
     def tasks(self, parent: TaskGroup, submitting: Mapping[str, Any]) -> TasksMap:
         """Add the tasks to a task group, which may be the root of a DAG.

@@ -9,29 +9,24 @@ from typing import Any
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.schedules import airflow_schedule, moment, scheduled, zone_of
 
-#: By one of these a DAG file says when its DAG runs, be it never; the last two are Airflow 2's.
-_SAYS_WHEN = ("schedule", "schedule_interval", "timetable")
-
 #: Where a schedule has no ``start_time``. A fixed day, so that no deployment moves the start; without catchup nothing
 #: between it and the first run is made up for.
 _FIRST_DAY = datetime(2020, 1, 1)
 
 
 def schedule_arguments(config: RunConfig, pipeline: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Find the arguments of a DAG that say when it runs.
+    """Find the arguments of a DAG that say when it runs, where its file does not.
 
-    What the DAG file gives wins. A ``start_date`` of its own is told in the schedule's time zone, since Airflow takes
-    the time zone of the cron expression from it.
+    What else the DAG file gives wins. A ``start_date`` of its own is told in the schedule's time zone, since Airflow
+    takes the time zone of the cron expression from it.
 
     :param given: what the DAG file hands to Airflow's ``DAG``.
-    :return: none where the file says when the DAG runs; ``schedule=None`` for a pipeline without a schedule.
+    :return: ``schedule=None`` for a pipeline without a schedule.
     :raises ConfigError: the schedule is wrong.
     """
-    if any(name in given for name in _SAYS_WHEN):
-        return {}
     found = scheduled(config.schedules).get(pipeline)
     if found is None:
-        return {"schedule": None}  # Airflow 2 would run it daily
+        return {"schedule": None}
     where = f"schedules.{pipeline}"
     schedule = airflow_schedule(found, where)
     zone = zone_of(schedule.timezone, f"{where}.timezone") or timezone.utc

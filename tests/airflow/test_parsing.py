@@ -88,6 +88,7 @@ def test_a_dag_file_costs_little_more_than_bare_dags(tmp_path: Path) -> None:
             "compat",
             "core",
             "core.settings",
+            "core.settings.data_root",
             "core.settings.container",
             "core.settings.nodes",
             "core.settings.readers",
