@@ -81,8 +81,9 @@ class Doctor:
         images = sorted({*filter(None, [config.image, *(each.image for each in config.nodes.values())])})
         has_secrets = any(each.secret_env for each in config.nodes.values())
         yield from self._apis(images, has_secrets)
-        if config.root:
-            yield self._bucket(config.root.removeprefix("gs://").partition("/")[0])
+        places = filter(None, (config.root, config.data_root))
+        for bucket in dict.fromkeys(place.removeprefix("gs://").partition("/")[0] for place in places):
+            yield self._bucket(bucket)
         for image in images:
             yield self._image(image)
         if config.service_account:

@@ -107,7 +107,8 @@ def _unreadable(error: OSError) -> str:
 def _counts(path: PurePosixPath, base: PurePosixPath, given: Input) -> bool:
     if not path.name.endswith(given.suffix):
         return False
-    return given.checkpoint is None or path not in (base / given.checkpoint, PurePosixPath(given.checkpoint))
+    checkpoint = given.checkpoint and PurePosixPath(os.path.normpath(given.checkpoint))
+    return not checkpoint or path not in (checkpoint, base / checkpoint)
 
 
 def _url(given: Input, base: PurePosixPath, path: PurePosixPath) -> str:

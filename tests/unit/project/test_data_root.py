@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from kedro.framework.context.context import _convert_paths_to_absolute_posix
 from kedro.io import DataCatalog
 
-from airflow_provider_kedro_vertex.configuration.data_root import below_data_root
+from airflow_provider_kedro_vertex.configuration.data_root import below_data_root, places_of
 from airflow_provider_kedro_vertex.core.checks.check import check_project
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.plan.plan import build_plan
@@ -20,6 +21,7 @@ from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest
 from airflow_provider_kedro_vertex.core.settings.data_root import stays
 from airflow_provider_kedro_vertex.project.catalog_check import check_catalog
+from airflow_provider_kedro_vertex.project.datasets import resolve_configs, without_credentials
 from airflow_provider_kedro_vertex.project.inspect import dataset_configs, inspect_project
 from tests.unit.project.conftest import MakeProject, Vertex
 
@@ -126,6 +128,26 @@ def test_kedro_finds_each_dataset_below_the_root(catalog: dict[str, Any], local:
     for name in NAMES:
         home = at_kedros(catalog, name)
         assert at_kedros(below, name) == (home if stays(name, local) else moved(home))
+
+
+@given(catalogs())
+def test_inputs_are_pushed_to_where_the_containers_read_them(catalog: dict[str, Any]) -> None:
+    below = below_data_root(catalog, ROOT, [], NAMES)
+    for name in NAMES:
+        entry = resolve_configs([name], without_credentials(catalog), lambda path: "x")[name]
+        read = {text for text in _texts(at_kedros(below, name), without="checkpoint") if text.startswith(ROOT)}
+        assert {place.url for place in places_of(entry, ROOT)} == read
+        for place in places_of(entry, ROOT):
+            assert place.url == f"{ROOT}/{Path(HOME, place.path).resolve().relative_to(HOME).as_posix()}"
+
+
+def _texts(config: Any, without: str) -> Iterator[str]:
+    if isinstance(config, dict):
+        for key, value in config.items():
+            if key != without:
+                yield from _texts(value, without)
+    elif isinstance(config, str):
+        yield config
 
 
 def test_a_pattern_that_is_wrong() -> None:

@@ -241,6 +241,14 @@ def test_where_the_bucket_is(doctor: Callable[..., Any], location: str, level: s
     assert (done.exit_code, line.split()[0]) == (0, level)
 
 
+@pytest.mark.parametrize(
+    ("place", "buckets"), [("shop/data", ["gs://shop"]), ("more/data", ["gs://shop", "gs://more"])]
+)
+def test_the_bucket_of_the_data(doctor: Callable[..., Any], place: str, buckets: list[str]) -> None:
+    done = doctor(settings=SETTINGS.replace("run_config:", "run_config:\n  data_root: " + place, 1))
+    assert [line.split()[2].rstrip(":") for line in told(done, "bucket")] == buckets
+
+
 def test_no_limit_and_no_such_quota(doctor: Callable[..., Any]) -> None:
     done = doctor({QUOTAS: quota(custom_model_training_cpus=-1)})
     assert (done.exit_code, ": no limit; 8 needed by" in told(done, "quota custom_model_training_cpus")[0]) == (0, True)

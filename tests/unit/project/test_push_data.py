@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
+import subprocess
+import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -230,6 +237,70 @@ def test_without_a_place_or_a_bucket(make_project: MakeProject, vertex: Vertex, 
     done = push(vertex, project(make_project, "gs://no-such-bucket/d"), storage, code=1)
     assert "no-such-bucket" in done.stderr
     assert objects(storage) == {}
+
+
+def test_a_checkpoint_of_another_name(make_project: MakeProject, vertex: Vertex, storage: str) -> None:
+    catalog = CATALOG.replace("  filename_suffix: .json\n", "  checkpoint: {filepath: ./data/inbox/notes.txt}\n")
+    push(vertex, project(make_project, catalog=catalog), storage, "-p", "rest")
+    # What is called CHECKPOINT is a partition then.
+    inbox = [name for name in objects(storage) if "inbox" in name]
+    assert inbox == ["d/data/inbox/CHECKPOINT", "d/data/inbox/a.json"]
+
+
+class _Stalling(BaseHTTPRequestHandler):
+    """A Cloud Storage without objects, which takes one upload and stays silent at the second."""
+
+    uploads: ClassVar[list[str]] = []
+    stalled: ClassVar[threading.Event] = threading.Event()
+    released: ClassVar[threading.Event] = threading.Event()
+
+    def do_GET(self) -> None:
+        self._answer(404 if "/o/" in self.path else 200)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.uploads:
+            self.stalled.set()
+            self.released.wait()
+        self.uploads.append(re.findall(rb'"name": "(.+?)"', body)[0].decode())
+        self._answer(200)
+
+    def _answer(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_an_interruption_is_told(make_project: MakeProject) -> None:
+    path = project(make_project)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Stalling) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kedro", "vertex", "push-data"],
+            cwd=path,
+            env={**os.environ, "DO_NOT_TRACK": "1", "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{server.server_port}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert _Stalling.stalled.wait(120)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            _Stalling.released.set()
+            server.shutdown()
+            thread.join()
+    assert process.returncode == 130, said
+    assert "Interrupted after 1 file. The same command uploads the rest." in said
+    assert "Traceback" not in said
 
 
 def test_nothing_to_push(make_project: MakeProject, vertex: Vertex, storage: str) -> None:
