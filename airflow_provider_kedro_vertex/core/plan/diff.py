@@ -303,8 +303,15 @@ def _settings(manifest: Manifest) -> dict[str, Any]:
 
 
 def _changes(where: str, old: Any, new: Any) -> Iterator[Change]:
-    if isinstance(old, dict) and isinstance(new, dict):
+    if isinstance(pairs := _as_mapping(old), dict) and isinstance(others := _as_mapping(new), dict):
+        old, new = pairs, others
         for key in sorted({*old, *new}):
             yield from _changes(f"{where}.{key}" if where else key, old.get(key), new.get(key))
     elif old != new:
         yield Change(where, old, new)
+
+
+def _as_mapping(value: Any) -> Any:
+    """A mapping whose order counts is written as a list of pairs in a manifest."""
+    is_pairs = isinstance(value, list) and value and all(isinstance(each, list) and len(each) == 2 for each in value)
+    return {str(key): item for key, item in value} if is_pairs else value

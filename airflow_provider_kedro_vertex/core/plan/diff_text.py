@@ -9,6 +9,12 @@ from typing import Any
 from airflow_provider_kedro_vertex.core.plan.diff import Change, Container, ContainerDiff, Diff, NodeDiff, PipelineDiff
 from airflow_provider_kedro_vertex.core.settings.machine_prices import AS_OF, PRICED_REGION
 
+_FATES = {"+": "added", "-": "removed", "~": "changed"}
+
+_RENAMED = "was named"
+
+#: Names that are told; of more, how many more there are.
+_FEW = 3
 #: Characters of one value.
 _LONG = 120
 
@@ -42,10 +48,12 @@ def to_markdown(diff: Diff) -> str:
         kind = "added" if pipeline.old is None else "removed" if pipeline.new is None else "changed"
         parts += [f"### Pipeline {_code(pipeline.name)} {kind}", _plain(_sides(pipeline))]
         if pipeline.old and pipeline.new:
-            words = {"+": "added", "-": "removed", "~": "changed"}
-            rows = [(words[sign], _code(name), _plain(what)) for sign, name, what in _nodes(pipeline)]
+            rows = [
+                ("renamed" if what.startswith(_RENAMED) else _FATES[sign], _code(name), _plain(what))
+                for sign, name, what in _nodes(pipeline)
+            ]
             parts += _table(("", "node", "what"), rows)
-            parts += _table(("", "container", "machine", "$/hour"), map(_container_cells, pipeline.containers))
+            parts += _table(("", "container", "machine", "an hour"), map(_container_cells, pipeline.containers))
         parts += map(_plain, _problems(pipeline))
     if diff.settings:
         parts.append("### Settings")
@@ -75,7 +83,7 @@ def _sides(pipeline: PipelineDiff) -> str:
         [side.schedule or "none" for side in sides],
     )
     nodes, dollars, schedule = map(_arrow, told)
-    return f"{nodes} {'node' if nodes == '1' else 'nodes'}, ${dollars} an hour, schedule: {schedule}"
+    return f"{nodes} {'node' if nodes == '1' else 'nodes'}, {dollars} an hour, schedule: {schedule}"
 
 
 def _problems(pipeline: PipelineDiff) -> Iterator[str]:
@@ -91,7 +99,7 @@ def _nodes(pipeline: PipelineDiff) -> Iterator[tuple[str, str, str]]:
 
 
 def _what(node: NodeDiff) -> str:
-    renamed = [f"was named {node.before!r}"] if node.before != node.name else []
+    renamed = [f"{_RENAMED} {node.before!r}"] if node.before != node.name else []
     return "; ".join([*renamed, *(f"{each.what} {_was(each)}" for each in node.changes)])
 
 
@@ -108,7 +116,7 @@ def _was(change: Change) -> str:
 
 def _container(each: ContainerDiff) -> str:
     sign = {"added": "+", "removed": "-"}.get(each.fate, "~")
-    return f"{sign} container {_name(each)!r}: {_machines(each)}, ${_prices(each)} an hour{_origin(each)}"
+    return f"{sign} container {_name(each)!r}: {_machines(each)}, {_prices(each)} an hour{_origin(each)}"
 
 
 def _name(each: ContainerDiff) -> str:
@@ -122,8 +130,15 @@ def _container_cells(each: ContainerDiff) -> Sequence[str]:
 def _origin(each: ContainerDiff) -> str:
     if each.fate != "regrouped" or each.after is None:
         return ""
-    nodes = ", ".join(map(repr, each.after.nodes))
-    return f"; runs {nodes}, which ran in {', '.join(repr(container.name) for container in each.before)}"
+    if all(len(container.nodes) == 1 for container in each.before):
+        return f"; runs {_some(each.after.nodes)}, each in a container of its own before"
+    return f"; runs {_some(each.after.nodes)}, before in {_some([container.name for container in each.before])}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = [f"{len(names) - _FEW} more"] if len(names) > _FEW + 1 else []
+    told = [*map(repr, names[: _FEW if more else None]), *more]
+    return " and ".join([", ".join(told[:-1]), told[-1]]) if len(told) > 1 else told[0]
 
 
 def _machines(each: ContainerDiff) -> str:
@@ -149,7 +164,7 @@ def _sum(prices: Sequence[float | None]) -> float | None:
 
 
 def _dollars(amount: float | None) -> str:
-    return "?" if amount is None else f"{amount:.2f}"
+    return "$?" if amount is None else f"${amount:.2f}"
 
 
 def _short(value: Any) -> str:
@@ -168,7 +183,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is, also in a table."""
-    for sign in "\\`*_[]<>|#":
+    for sign in "\\`*_[]<|":
         text = text.replace(sign, f"\\{sign}")
     return " ".join(text.split())
 

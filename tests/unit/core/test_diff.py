@@ -122,7 +122,10 @@ def test_regrouped_nodes() -> None:
     alone, fused = of(LOAD, FIT, SHOW), of(LOAD, replace(FIT, name="train"), SHOW, grouping="pipeline")
     (container,) = only(alone, fused).containers
     assert (container.fate, len(container.before)) == ("regrouped", 3)
-    assert "runs 'load', 'train', 'show', which ran in 'load', 'fit', 'show'" in to_text(diff(alone, fused))
+    assert "runs 'load', 'train' and 'show', each in a container of its own before" in to_text(diff(alone, fused))
+    assert "runs 'load' and 'fit', before in 'a' and 'b'" in to_text(
+        diff(of(*tagged, grouping="tag"), of(*moved, grouping="tag"))
+    )
 
 
 def test_a_container_that_gains_a_new_node_is_not_regrouped() -> None:
@@ -149,6 +152,12 @@ def test_settings_datasets_and_parameters() -> None:
         Change("datasets.raw.location", "gs://shop/raw.csv", "gs://shop/new.csv"),
     )
     assert diff(old, new).pipelines == ()
+    big = of(LOAD, resources={"__default__": {}, "load": {"cpu": "8"}, "fit": {"cpu": "8"}})
+    bigger = of(LOAD, resources={"__default__": {}, "load": {"cpu": "16"}})
+    assert diff(big, bigger).settings == (
+        Change("config.resources.fit", {"cpu": "8"}, None),
+        Change("config.resources.load.cpu", "8", "16"),
+    )
 
 
 def test_the_first_manifest_and_pipelines_that_come_and_go() -> None:
