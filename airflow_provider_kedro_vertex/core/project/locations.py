@@ -74,11 +74,7 @@ _BEFORE_TOKEN = re.compile(
     r"(?:in|out)?(?:web)?hooks?\w*|(?:\w+[_-])?(?:keys?|tokens?|secrets?|sig|signature)", re.IGNORECASE
 )
 _HOOK_HOST = re.compile(r"(?:.*\.)?hooks?\..*|.*webhook.*", re.IGNORECASE)
-_TOKEN = re.compile(
-    r".*(?:(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{16,}"
-    r"|(?=[a-z]*[A-Z])(?=[A-Z]*[a-z])[A-Za-z]{24,}"
-    r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[:%]).*"
-)
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 _PLACEHOLDER = re.compile(r"<([\w.]+)>")
 _URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?:[\w.+-]+:)*//[^\s\"'<>]+")
@@ -90,8 +86,8 @@ def parse_location(text: str, may_be_path: bool = True) -> Location:
     :param may_be_path: whether a text without a scheme is a path; a connection without one is of no known form.
     """
     text = text.strip()
-    if chain := _CHAIN.fullmatch(text):
-        return parse_location(chain[1], may_be_path)
+    while chain := _CHAIN.fullmatch(text):
+        text = chain[1].strip()
     match = _SCHEME.fullmatch(text)
     if match is None:
         return _path(text) if may_be_path else _UNKNOWN
@@ -158,11 +154,22 @@ def _web_path(host: str, path: str) -> str:
     shown: list[str] = []
     hides = bool(_HOOK_HOST.fullmatch(host))
     for part in path.split("/"):
-        if part and (hides or _TOKEN.fullmatch(part)):
+        if part and (hides or _may_be_token(unquote(part))):
             return "/".join([*shown, HIDDEN])
         shown.append(part)
         hides = hides or bool(_BEFORE_TOKEN.fullmatch(part))
     return "/".join(shown)
+
+
+def _may_be_token(part: str) -> bool:
+    """Whether a part of a path looks like no word of a person: ``T024BE7LD4XXYZ12``, a UUID, ``bot1:AAH``."""
+    if ":" in part or _UUID.search(part):
+        return True
+    for run in re.findall("[A-Za-z0-9]{16,}", part):
+        words = re.findall("[A-Z]?[a-z]+|[A-Z]+", run)
+        if (not run.isalpha() and not run.isdigit()) or len(words) * 3 > len(run):
+            return True
+    return False
 
 
 def _database_file(rest: str) -> Location:
