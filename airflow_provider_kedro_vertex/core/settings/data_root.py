@@ -28,27 +28,28 @@ AIRFLOW_VARIABLES: Mapping[str, str] = {
     "data_interval_end": "AIRFLOW_CTX_DATA_INTERVAL_END",
 }
 
-_OF_A_RUN = re.compile(r"\$\{airflow:(?P<key>\w+)(?:,(?P<default>[^${}]*))?\}")
+# Patterns are compiled when they are first used: each parse of a DAG file imports this module, and few need them.
+_OF_A_RUN = r"\$\{airflow:(?P<key>\w+)(?:,(?P<default>[^${}]*))?\}"
 
 # Classes whose file is no data, or that cannot take a URL. An explicit gs:// path in the catalog is left as it is.
 _QUERY = "its file is a query, which belongs to the code in the image"
-_STAYING_TYPES: Mapping[re.Pattern[str], str] = {
-    re.compile(r"(?:.+\.)?(?:SQL|GBQ)QueryDataset"): _QUERY,
-    re.compile(r"(?:.+\.)?Mlflow\w+Dataset"): "MLflow keeps its data, by way of a local file",
-    re.compile(r"(?:.+\.)?ibis\.(?:.+\.)?FileDataset"): "DuckDB reads gs:// with HMAC keys of its own alone",
+_STAYING_TYPES: Mapping[str, str] = {
+    r"(?:.+\.)?(?:SQL|GBQ)QueryDataset": _QUERY,
+    r"(?:.+\.)?Mlflow\w+Dataset": "MLflow keeps its data, by way of a local file",
+    r"(?:.+\.)?ibis\.(?:.+\.)?FileDataset": "DuckDB reads gs:// with HMAC keys of its own alone",
 }
 
 
 def data_root(text: str) -> str:
     """Bring a value of ``data_root`` into the form ``gs://bucket/prefix``, with ``${airflow:..}`` as it is."""
     root = storage_root(text)
-    fixed = _OF_A_RUN.sub("", root)
+    fixed = re.sub(_OF_A_RUN, "", root)
     if re.search(r"[${}<>?#*\s\[\]]", fixed):
         raise invalid(
             f"may have ${{airflow:KEY}} and ${{airflow:KEY,DEFAULT}} in a path of Cloud Storage, and nothing else that "
             f"depends on the run, not {text!r:.200}."
         )
-    for match in _OF_A_RUN.finditer(root):
+    for match in re.finditer(_OF_A_RUN, root):
         if match["key"] not in AIRFLOW_VARIABLES:
             raise invalid(f"has ${{airflow:{match['key']}}}, which is unknown. Known: {', '.join(AIRFLOW_VARIABLES)}.")
     bucket = root.removeprefix("gs://").partition("/")[0]
@@ -67,12 +68,12 @@ def filled(root: str, value_of: Callable[..., object]) -> str:
         key, default = match["key"], match["default"]
         return str(value_of(key) if default is None else value_of(key, default))
 
-    return _OF_A_RUN.sub(value, root)
+    return re.sub(_OF_A_RUN, value, root)
 
 
 def shown(root: str) -> str:
     """The place as a location tells it: ``<KEY>`` for what depends on the run."""
-    return _OF_A_RUN.sub(lambda match: f"<{match['key']}>", root)
+    return re.sub(_OF_A_RUN, lambda match: f"<{match['key']}>", root)
 
 
 def place_of(path: str, root: str) -> str | None:
@@ -96,7 +97,7 @@ def stays(name: str, patterns: Iterable[str]) -> bool:
 
 def why_type_stays(type: str) -> str | None:
     """Why datasets of a type keep their local path; None if they do not."""
-    return next((why for pattern, why in _STAYING_TYPES.items() if pattern.fullmatch(type)), None)
+    return next((why for pattern, why in _STAYING_TYPES.items() if re.fullmatch(pattern, type)), None)
 
 
 def _has_scheme(path: str) -> bool:
