@@ -78,6 +78,7 @@ SIDES = {
                 "tests/unit/runtime",
                 "--ignore=tests/unit/runtime/test_data_scopes.py",
                 "--ignore=tests/unit/runtime/test_parameters_travel.py",
+                "--ignore=tests/unit/runtime/test_random_dag_runs.py",
             ],
         },
     ),

@@ -38,7 +38,12 @@ _IN_MEMORY = Location(":memory:", "memory")
 # One letter and a colon begin a path on Windows.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
 # fsspec's chains, such as simplecache::gs://bucket/a and zip://a.csv::gs://bucket/a.zip: the last one is the place.
-_CHAIN = re.compile(r"[A-Za-z0-9+.-]+(?:://[^:?@#\[]*)?::([A-Za-z][A-Za-z0-9+.-]*:.+)", re.DOTALL)
+# In a web address two colons are signs like others.
+_CHAIN = re.compile(
+    r"(?:blockcache|cached|dask|dir|filecache|libarchive|reference|simplecache|tar|zip)(?:://[^:?@#\[]*)?"
+    r"::([A-Za-z][A-Za-z0-9+.-]*:.+)",
+    re.DOTALL,
+)
 
 _FILES = frozenset({"file", "local"})
 _MEMORY = frozenset({"mem", "memory"})
@@ -137,12 +142,16 @@ def _url(scheme: str, rest: str, base: str) -> Location:
     user, _, host = authority.rpartition("@")
     if base in _OBJECT_STORES or base in _MEMORY:
         path = re.split(r"[?#]|;(?=[^/]*=)", tail)[0]
-        if not _BUCKET.fullmatch(host) or "@" in tail[len(path) :] or ("@" in path and ":" in host):
+        has_container = bool(user) and base in _CONTAINER_BEFORE_HOST and not set(user) & set(":@")
+        # Signs of a password that end the authority too early leave the rest of it in the path.
+        cut_short = "@" in path and (":" in authority or (bool(user) and not has_container))
+        if not _BUCKET.fullmatch(host) or "@" in tail[len(path) :] or cut_short:
             return _UNKNOWN
-        container = f"{user}@" if user and base in _CONTAINER_BEFORE_HOST and not set(user) & set(":@") else ""
+        container = f"{user}@" if has_container else ""
         shown = _unless_secret(f"{scheme}://{container}{host}{path}")
         return Location(shown, "memory" if base in _MEMORY else "remote")
-    if "@" in tail or not _HOSTS.fullmatch(host):
+    # MySQL's hosts may be lists of keys, with an @ in any of their values.
+    if "@" in tail or not _HOSTS.fullmatch(host) or set(user) & set("(=,"):
         return _UNKNOWN
     is_web = base in ("http", "https")
     path = _web_path(host, re.split(r"[?#;]", tail)[0]) if is_web else _NAMES.match(tail)[0]  # type: ignore[index]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_kedro_vertex.core.project.locations import parse_location, without_secrets
@@ -202,6 +202,9 @@ def planted_project(make_project: MakeProject) -> Path:
 
 
 @pytest.mark.parametrize("may_be_path", [True, False])
+@example(url=f"s3://key:@;{MARK}@bucket/rows")
+@example(url=f"jdbc:mysql://(host=db.corp,user=u,password=@{MARK};)/d")
+@example(url=f"https://hooks.slack.com/services/T024BE7LD/B01/::{MARK}://")
 @given(url=urls)
 def test_no_url_is_shown_with_its_secret(url: str, may_be_path: bool) -> None:
     shown = parse_location(url, may_be_path).shown
