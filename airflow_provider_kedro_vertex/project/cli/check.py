@@ -11,7 +11,14 @@ import click
 
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError
 from airflow_provider_kedro_vertex.project.cli import options
-from airflow_provider_kedro_vertex.project.cli.output import STDOUT, lines, read_project, report_errors, write_file
+from airflow_provider_kedro_vertex.project.cli.output import (
+    STDOUT,
+    catalog_findings,
+    lines,
+    read_project,
+    report_errors,
+    write_file,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.checks.container import Mode
@@ -124,19 +131,12 @@ def project_findings(
     from airflow_provider_kedro_vertex.core.checks.check import check_pipelines, check_project
     from airflow_provider_kedro_vertex.core.project.selection import pipeline_names
 
-    in_catalog = [*_in_catalog(project, env, manifest, deep)]
+    in_catalog = [*catalog_findings(project, env, manifest, deep)]
     if pipelines:
         asked = {name for given in pipelines for name in pipeline_names(manifest, given)}
         in_catalog = [finding for finding in in_catalog if asked.intersection(finding.pipelines)]
         return (*check_pipelines(manifest, pipelines, config, mode=mode), *in_catalog)
     return (*check_project(manifest, config, mode), *in_catalog, *_left_out())
-
-
-def _in_catalog(project: Path, env: str | None, manifest: Manifest, deep: bool) -> Iterator[Finding]:
-    from airflow_provider_kedro_vertex.project.catalog_check import check_catalog
-    from airflow_provider_kedro_vertex.project.inspect import dataset_configs
-
-    yield from check_catalog(manifest, dataset_configs(project, env, manifest.datasets), deep)
 
 
 def _left_out() -> Iterator[Finding]:

@@ -81,7 +81,7 @@ def checked_plan(
 
     manifest = read_project(project, env, params)
     plan = build_plan(manifest, pipeline, manifest.config.overridden({"image": image}), selection)
-    refuse_errors(manifest, plan)
+    refuse_errors(project, env, manifest, plan)
     return plan, manifest.digest
 
 

@@ -111,16 +111,32 @@ def lines(findings: Iterable[Finding], with_pipelines: bool = False) -> Iterator
         yield " ".join(part for part in (f"{level}:", finding.message, finding.fix, found_in) if part)
 
 
-def refuse_errors(manifest: Manifest, plan: Plan, spec: Mapping[str, Any] | None = None) -> None:
+def catalog_findings(project: Path, env: str | None, manifest: Manifest, deep: bool = False) -> Iterator[Finding]:
+    """Check the entries of the catalog of a project that was inspected in this process.
+
+    :param deep: import the classes of the datasets too.
+    :raises ConfigError: the catalog cannot be read.
+    """
+    from airflow_provider_kedro_vertex.project.catalog_check import check_catalog
+    from airflow_provider_kedro_vertex.project.inspect import dataset_configs
+
+    return check_catalog(manifest, dataset_configs(project, env, manifest.datasets), deep)
+
+
+def refuse_errors(
+    project: Path, env: str | None, manifest: Manifest, plan: Plan, spec: Mapping[str, Any] | None = None
+) -> None:
     """Check a plan that is to become a PipelineJob; warnings and notes become lines on stderr.
 
     :param spec: the plan, compiled, if it is at hand.
-    :raises ConfigError: a check found an error.
+    :raises ConfigError: a check found an error, or the catalog cannot be read.
     """
     from airflow_provider_kedro_vertex.core.checks.check import check
     from airflow_provider_kedro_vertex.core.checks.findings import errors, refuse
 
-    findings = check(manifest, plan, spec=spec)
+    nodes = {node for group in (*plan.groups, *filter(None, [plan.exit_group])) for node in group.nodes}
+    in_catalog = (found for found in catalog_findings(project, env, manifest) if nodes.intersection(found.nodes))
+    findings = (*check(manifest, plan, spec=spec), *in_catalog)
     show(finding for finding in findings if finding not in errors(findings))
     refuse(findings)
 

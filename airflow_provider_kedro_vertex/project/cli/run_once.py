@@ -69,7 +69,7 @@ def command(
         plan = build_plan(manifest, pipeline, config, selection)
         runtime_params = to_json(parse_params(params, known_parameters(manifest)))
         spec = pipeline_spec(plan)
-        refuse_errors(manifest, plan, spec)
+        refuse_errors(context.obj.project_path, env, manifest, plan, spec)
         if auto_build:
             _build(context.obj.project_path, config.image, is_on_this_machine(api_endpoint), yes)
         client = connect(config, api_endpoint, storage=storage_endpoint() if is_long(runtime_params) else None)

@@ -179,3 +179,17 @@ def test_the_checkpoint_of_an_incremental_dataset(
         "partitions again."
         for place in filter(None, [lost])
     ]
+
+
+def test_no_job_is_made_of_an_entry_that_no_container_loads(
+    make_project: MakeProject, vertex: Vertex, tmp_path: Path
+) -> None:
+    catalog = f"raw: {{type: pandas.CSVDataset, {PATH}}}\nmodel: {{type: pickle.PickleDataSet, {PATH}}}\n"
+    project = make_project({**FILES, "conf/base/catalog.yml": catalog})
+    for command in (["run-once", "--api-endpoint", "http://127.0.0.1:1"], ["compile", "-o", str(tmp_path / "p.yaml")]):
+        done = vertex(project, *command)
+        assert done.exit_code == 1
+        assert "KV030 error: Dataset 'model': pickle.PickleDataSet is the name that the class had" in done.stderr
+    assert not (tmp_path / "p.yaml").exists()
+    # The pipeline that does not use it.
+    assert vertex(project, "compile", "-p", "load", "-o", str(tmp_path / "p.yaml")).exit_code == 0
