@@ -28,10 +28,12 @@ def last_lines(client: VertexClient, task: Task) -> list[str]:
         entries = client.log_entries(wanted, LOG_LINES, deadline=LOG_SECONDS)
     except VertexApiError as error:
         return [f"(Its log could not be read: {error})"]
-    lines = [line for entry in entries for line in _text(entry).splitlines()]
+    lines = [line for entry in entries for line in _text(entry).splitlines() or [""]]
     return lines[-LOG_LINES:]
 
 
 def _text(entry: LogEntry) -> str:
     payload = entry.get("jsonPayload", {})
-    return str(payload.get("message") or entry.get("textPayload") or payload or "").rstrip("\n")
+    # A line of a log may be empty.
+    text = payload["message"] if "message" in payload else entry.get("textPayload") or payload or ""
+    return str(text).rstrip("\n")

@@ -19,6 +19,7 @@ CODE = """
 import json
 for number in range(60):
     print("line", number)
+print()
 print(json.dumps({"mlflow_run_id": "7", "mlflow_url": "http://mlflow/#/7"}))
 print(json.dumps({"node": "only", "error": "ValueError: no rows", "seconds": 0.1}))
 raise SystemExit(1)
@@ -54,6 +55,7 @@ def test_the_error_has_the_end_of_the_failed_nodes_log(vertex: VertexEmulator, m
     assert lines[3] == "    The end of its log (50 lines):"
     assert "      line 59" in lines
     assert "      line 5" not in lines
+    assert "levelname" not in text, "an empty line is told as nothing"
     assert lines[-3] == f"    Its log: {kept['vertex_ai_logs']}"
     assert lines[-2].startswith(f"See {vertex.url}/vertex-ai/locations/europe-west1/pipelines/runs/failing-1?")
     assert lines[-1].startswith("Mend the node, build its image and clear this task")
