@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 
 from airflow_provider_kedro_vertex.configuration.reader import MLFLOW
+from airflow_provider_kedro_vertex.core.checks.settings import MLFLOW_FOLDER
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.project.locations import mlflow_location
 from airflow_provider_kedro_vertex.core.settings.run_config import Mlflow, RunConfig
@@ -14,8 +15,6 @@ from airflow_provider_kedro_vertex.project.conf import Conf
 from airflow_provider_kedro_vertex.project.vertexai_yml import ConfigWarning
 
 _KEY = "mlflow_tracking_uri"
-#: kedro-mlflow's folder in the project, when its file names no server.
-_DEFAULT = "mlruns"
 #: In place of an address that cannot be shown without what may be secret in it.
 _UNREADABLE = "unknown://"
 
@@ -41,5 +40,5 @@ def with_tracking_uri(config: RunConfig, conf: Conf) -> RunConfig:
             stacklevel=2,
         )
     said = server.get(_KEY) if isinstance(server, Mapping) else content.get(_KEY)
-    uri = (mlflow_location(said).shown or _UNREADABLE) if isinstance(said, str) and said else _DEFAULT
+    uri = (mlflow_location(said).shown or _UNREADABLE) if isinstance(said, str) and said else MLFLOW_FOLDER
     return dataclasses.replace(config, mlflow=dataclasses.replace(config.mlflow or Mlflow(), tracking_uri=uri))

@@ -22,6 +22,8 @@ _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 _OF_EVERY_CONTAINER = re.compile(
     r"KEDRO_CONFIG_(JOB_NAME|RUN_ID)|GCP_(PROJECT_ID|REGION)|KEDRO_ENV|AIRFLOW_CTX_\w+|HOME|PATH"
 )
+#: kedro-mlflow's folder in the project, when its file names no server, and the variable that names one then.
+MLFLOW_FOLDER, MLFLOW_VARIABLE = "mlruns", "MLFLOW_TRACKING_URI"
 _RESERVED_LABELS = ("airflow-", "kedro-", "vertex-ai-pipelines-run-billing-id")
 
 
@@ -168,14 +170,20 @@ def _prefixes(config: RunConfig) -> tuple[str, ...]:
 
 
 def _mlflow(config: RunConfig) -> Iterator[Finding]:
-    uri = config.mlflow.tracking_uri if config.mlflow else None
-    if uri is None or config.settings_for((), ()).env.get("MLFLOW_TRACKING_URI"):
-        return
-    if mlflow_location(uri).scope != "remote":
+    uri, told_by = (config.mlflow.tracking_uri if config.mlflow else None), "mlflow.yml"
+    if uri == MLFLOW_FOLDER:  # kedro-mlflow looks at the variable only where its file names no server
+        settings = config.settings_for((), ())
+        if MLFLOW_VARIABLE in settings.secret_env:
+            return
+        if given := settings.env.get(MLFLOW_VARIABLE):
+            uri, told_by = given, f"the environment variable {MLFLOW_VARIABLE}"
+    location = mlflow_location(uri) if uri else None
+    if location and location.scope != "remote":
+        place = uri if told_by == "mlflow.yml" else location.shown
         yield Finding(
             "KV006",
             "error",
-            f"mlflow.yml tracks to {uri!r}, which is on each container's own disk or machine: nothing would be kept.",
+            f"{told_by} tracks to {place!r}, which is on each container's own disk or machine: nothing would be kept.",
             "Set server.mlflow_tracking_uri to a server that the containers reach.",
         )
 

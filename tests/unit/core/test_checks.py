@@ -297,8 +297,19 @@ def test_mlflow_on_the_containers_own_disk(uri: str) -> None:
         "would be "
         "kept."
     ]
+    # What the file names counts more than the variable.
     elsewhere = {"__default__": {"env": {"MLFLOW_TRACKING_URI": "https://mlflow.test"}}}
-    assert found(mlflow={"tracking_uri": uri}, nodes=elsewhere) == []
+    assert bool(found(mlflow={"tracking_uri": uri}, nodes=elsewhere)) == (uri != "mlruns")
+
+
+def test_mlflow_of_a_file_that_names_no_server_is_the_variables() -> None:
+    def told(**settings: dict[str, str]) -> list[str]:
+        return found(mlflow={"tracking_uri": "mlruns"}, nodes={"__default__": settings})
+
+    assert told(secret_env={"MLFLOW_TRACKING_URI": "projects/p/secrets/s/versions/1"}) == []
+    assert told(env={"MLFLOW_TRACKING_URI": "databricks"}) == []
+    (local,) = told(env={"MLFLOW_TRACKING_URI": "sqlite:///data/x.db?key=hunter2"})
+    assert local.startswith("KV006 error: the environment variable MLFLOW_TRACKING_URI tracks to 'data/x.db', which is")
 
 
 @pytest.mark.parametrize("uri", ["https://mlflow.test", "databricks", "databricks-uc", "databricks://profile", "uc:x"])
