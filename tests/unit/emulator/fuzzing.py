@@ -90,6 +90,20 @@ CUSTOM_JOB: Mapping[str, Any] = {
 }
 
 
+def schedule() -> dict[str, Any]:
+    """A body with every kind of thing that a schedule may have."""
+    return {
+        "displayName": "daily",
+        "cron": "TZ=Europe/Warsaw 0 4,5-6 1/2 jan *",
+        "startTime": "2026-01-31T06:00:00Z",
+        "endTime": "2100-01-31T06:00:00Z",
+        "maxRunCount": "5",
+        "maxConcurrentRunCount": "2",
+        "allowQueueing": True,
+        "createPipelineJobRequest": {"parent": PARENT, "pipelineJob": pipeline_jobs()[0]},
+    }
+
+
 def changed(value: Any, chance: random.Random, changes: int) -> Any:
     """A copy of JSON data with some places changed: replaced, removed, doubled, renamed or nested."""
     result = copy.deepcopy(value)

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 
 import grpc
 import pytest
-from google.cloud.aiplatform_v1.types import job_service, pipeline_service
+from google.cloud.aiplatform_v1.types import job_service, pipeline_service, schedule_service
 from google.longrunning import operations_pb2
 from google.protobuf import json_format
 from google.rpc import status_pb2
@@ -28,7 +28,17 @@ from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.api import projects
 from airflow_provider_kedro_vertex.emulator.api.methods import METHODS, SERVED, Method
 from airflow_provider_kedro_vertex.emulator.executors.images import Noop
-from tests.unit.emulator.fuzzing import CUSTOM_JOB, IDS, PARENTS, as_json, changed, noise, pipeline_jobs, words
+from tests.unit.emulator.fuzzing import (
+    CUSTOM_JOB,
+    IDS,
+    PARENTS,
+    as_json,
+    changed,
+    noise,
+    pipeline_jobs,
+    schedule,
+    words,
+)
 from tests.unit.emulator.specs import PARENT
 
 REQUESTS = int(os.environ.get("EMULATOR_FUZZ", "600"))
@@ -146,8 +156,9 @@ def rest_request(chance: random.Random) -> tuple[str, str, bytes]:
 
 
 def rest_body(method: str, chance: random.Random) -> bytes:
-    if method in ("CreatePipelineJob", "CreateCustomJob"):
-        whole: Any = chance.choice(pipeline_jobs()) if method == "CreatePipelineJob" else CUSTOM_JOB
+    bodies = {"CreatePipelineJob": lambda: chance.choice(pipeline_jobs()), "CreateSchedule": schedule}
+    if method in (*bodies, "CreateCustomJob"):
+        whole: Any = bodies[method]() if method in bodies else CUSTOM_JOB
     elif method.startswith("Batch"):
         whole = {"names": [f"{chance.choice(PARENTS)}/pipelineJobs/{chance.choice(IDS)}"]}
     else:
@@ -160,7 +171,7 @@ def rest_body(method: str, chance: random.Random) -> bytes:
 
 TYPES: dict[str, Any] = {
     name: type(wrapper.pb(wrapper()))
-    for module in (pipeline_service, job_service)
+    for module in (pipeline_service, job_service, schedule_service)
     for name, wrapper in vars(module).items()
     if name.endswith("Request")
 } | {name: getattr(operations_pb2, name) for name in dir(operations_pb2) if name.endswith("Request")}
@@ -173,13 +184,15 @@ def grpc_request(chance: random.Random) -> tuple[str, bytes]:
     method = a_method(chance)
     message = TYPES[f"{method.short_name}Request"]()
     job_id = chance.choice(IDS)
-    collection = "customJobs" if "Custom" in method.name else "pipelineJobs"
+    kinds = {"Custom": "customJobs", "Schedule": "schedules"}
+    collection = next((kind for word, kind in kinds.items() if word in method.short_name), "pipelineJobs")
     right: dict[str, Any] = {
         "parent": PARENT,
         "name": f"{PARENT}/{collection}/{job_id}",
         "pageSize": 5,
         "pipelineJob": chance.choice(pipeline_jobs()),
         "customJob": CUSTOM_JOB,
+        "schedule": schedule(),
         "names": [f"{PARENT}/pipelineJobs/{job_id}"],
         "timeout": "0s",
         "pipelineJobId": job_id,
@@ -194,6 +207,7 @@ def grpc_request(chance: random.Random) -> tuple[str, bytes]:
         "readMask": chance.choice(("name", "nonsense.x", "jobDetail.taskDetails")),
         "pipelineJob": changed(right["pipelineJob"], chance, 3),
         "customJob": changed(CUSTOM_JOB, chance, 3),
+        "schedule": changed(schedule(), chance, 3),
         "names": [f"{chance.choice(PARENTS)}/pipelineJobs/{job_id}"],
         "timeout": "-1s",
     }
