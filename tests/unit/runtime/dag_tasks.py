@@ -17,6 +17,7 @@ import requests
 
 from airflow_provider_kedro_vertex.core.jobs.states import is_over, succeeded
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from airflow_provider_kedro_vertex.emulator.executors.images import read_image
 from airflow_provider_kedro_vertex.hooks import KedroVertexHook
 from airflow_provider_kedro_vertex.operators import KedroVertexCustomJobOperator
 from airflow_provider_kedro_vertex.task.run import rendered
@@ -91,14 +92,18 @@ class Vertex:
 
 
 @contextmanager
-def running_vertex(image: str, project: Path) -> Iterator[Vertex]:
+def running_vertex(image: str, project: Path, python: Path | None = None) -> Iterator[Vertex]:
     """Run both emulators, with a bucket ``bucket``; Airflow's connection and the containers reach them.
 
     :param image: the name of the image whose containers run in the project's folder.
+    :param python: the image's Python, if it is another one than that of the tests.
     """
     with storage_emulator("bucket") as storage:
         variables = {**storage_variables(storage), "PYTHONWARNINGS": "ignore"}
-        with VertexEmulator({image: project}, env=variables) as emulator, pytest.MonkeyPatch.context() as patch:
+        with (
+            VertexEmulator({image: read_image(project, python)}, env=variables) as emulator,
+            pytest.MonkeyPatch.context() as patch,
+        ):
             extra = {"is_anonymous": True, "api_endpoint": emulator.url, "logging_endpoint": emulator.url}
             connection = {"conn_type": "google_cloud_platform", "extra": {**extra, "storage_endpoint": storage}}
             patch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", json.dumps(connection))

@@ -2,7 +2,8 @@
 
 A DAG run is a random lot of operators, operators that share a pipeline's slices, task groups of each mode, mapped
 operators and mapped task groups. They run random pipelines whose nodes and datasets have the same names, in real
-containers' processes. ``RANDOM_DAG_RUNS`` sets how many DAG runs there are, and ``RANDOM_SEED`` repeats them.
+containers' commands and processes. ``RANDOM_DAG_RUNS`` sets how many DAG runs there are, and ``RANDOM_SEED`` repeats
+them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.operators import KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.operators.base import VertexJobOperator
 from tests.unit.runtime.dag_tasks import Vertex, running_vertex
+from tests.unit.runtime.forked_python import forked_python
 
 DAG_RUNS = int(os.environ.get("RANDOM_DAG_RUNS", "3"))
 SEED = os.environ.get("RANDOM_SEED", "")
@@ -231,7 +234,11 @@ def project(tmp_path: Path, described: Described) -> Path:
 
 @pytest.fixture
 def vertex(project: Path) -> Iterator[Vertex]:
-    with running_vertex("mixed:1", project) as running:
+    with (
+        TemporaryDirectory() as folder,
+        forked_python(Path(folder)) as python,
+        running_vertex("mixed:1", project, python) as running,
+    ):
         yield running
 
 
