@@ -11,14 +11,22 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_kedro_vertex.version import DOCUMENTATION, __version__
 
 if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.factory.dag import asset as asset
     from airflow_provider_kedro_vertex.factory.dag import kedro_vertex_dag as kedro_vertex_dag
     from airflow_provider_kedro_vertex.factory.dag import kedro_vertex_dags as kedro_vertex_dags
     from airflow_provider_kedro_vertex.factory.dag import kedro_vertex_task_group as kedro_vertex_task_group
 
-__all__ = ["__version__", "get_provider_info", "kedro_vertex_dag", "kedro_vertex_dags", "kedro_vertex_task_group"]
+__all__ = [
+    "__version__",
+    "asset",
+    "get_provider_info",
+    "kedro_vertex_dag",
+    "kedro_vertex_dags",
+    "kedro_vertex_task_group",
+]
 
 _INTEGRATION = "Kedro on Vertex AI"
-_FACTORIES = ("kedro_vertex_dag", "kedro_vertex_dags", "kedro_vertex_task_group")
+_FACTORIES = ("asset", "kedro_vertex_dag", "kedro_vertex_dags", "kedro_vertex_task_group")
 
 
 def __getattr__(name: str) -> Any:

@@ -24,6 +24,7 @@ AIRFLOW = tuple(int(number) for number in __version__.split(".")[:2])
 if TYPE_CHECKING or AIRFLOW >= (3, 0):
     from airflow.sdk import (
         DAG,
+        Asset,
         BaseOperator,
         BaseOperatorLink,
         BaseSensorOperator,
@@ -33,6 +34,7 @@ if TYPE_CHECKING or AIRFLOW >= (3, 0):
         TaskGroup,
     )
 else:
+    from airflow.datasets import Dataset as Asset
     from airflow.models.baseoperator import BaseOperator
     from airflow.models.baseoperatorlink import BaseOperatorLink
     from airflow.models.dag import DAG
@@ -70,6 +72,7 @@ __all__ = [
     "AirflowFailException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "Asset",
     "BaseOperator",
     "BaseOperatorLink",
     "BaseSensorOperator",
@@ -83,6 +86,7 @@ __all__ = [
     "has_listeners",
     "is_deferred",
     "is_first_look",
+    "make_asset",
     "map_indexes",
     "pause_trigger",
     "success_event",
@@ -109,6 +113,21 @@ def find_dag_file(frame: FrameType) -> str:
             return str(outer.f_globals["__file__"])
         outer = outer.f_back
     return caller
+
+
+def make_asset(uri: str) -> Asset:
+    """Make an asset (a ``Dataset`` in Airflow 2) whose name is its URI, as that of everybody who gives only the URI.
+
+    Airflow asks the Google provider whether a URI is right, which takes the process that parses a DAG file 0.75 s and
+    39 MB. So it is told a name first, which needs no asking, and the URI afterwards.
+
+    :param uri: in the form that Airflow would bring it to.
+    """
+    asset = Asset("-")
+    object.__setattr__(asset, "uri", uri)
+    if AIRFLOW >= (3, 0):
+        object.__setattr__(asset, "name", uri)
+    return asset
 
 
 def pause_trigger(seconds: float) -> BaseTrigger:

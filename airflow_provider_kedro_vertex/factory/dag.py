@@ -11,12 +11,15 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_kedro_vertex.compat import DAG, find_dag_file
+from airflow_provider_kedro_vertex.compat import DAG, Asset, find_dag_file
 from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexError
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.core.project.trigger_form import Choice
+from airflow_provider_kedro_vertex.factory.form import written_values
 from airflow_provider_kedro_vertex.factory.node_tasks import NodeArguments
 from airflow_provider_kedro_vertex.factory.pipeline import KedroVertexDag, KedroVertexTaskGroup, PipelineTasks
+from airflow_provider_kedro_vertex.lineage.assets import Assets
+from airflow_provider_kedro_vertex.lineage.assets import Choice as AssetChoice
 from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
 
 
@@ -32,6 +35,7 @@ def kedro_vertex_dag(
     watch: str = "job",
     node_arguments: NodeArguments | None = None,
     form: Choice = True,
+    assets: AssetChoice = True,
     **arguments: Any,
 ) -> KedroVertexDag:
     """Make a DAG that runs one registered Kedro pipeline on Vertex AI.
@@ -63,6 +67,9 @@ def kedro_vertex_dag(
         True shows the scalars and short lists that the pipeline's nodes take, at most 40; names and patterns such as
         ``["training.*"]`` show those; False shows none. What a person changes there is given to Kedro and nothing else;
         the DAG's own ``params`` go before them.
+    :param assets: the datasets that live outside of the containers are assets, outlets of the task that writes them and
+        inlets of those that read them. A mapping of their names gives some of them another asset or URI, or None for
+        none; False makes no assets.
     :param arguments: ``run_config``, ``selection``, ``data_scope`` (by default all tasks that this makes share their
         data with each other, and with no other task), ``project_id``, ``region``, ``gcp_conn_id``,
         ``impersonation_chain``, ``deferrable`` and ``poll_interval`` (by default 60 seconds for a job, 30 for a
@@ -83,7 +90,7 @@ def kedro_vertex_dag(
     try:
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
-        asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, arguments)
+        asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, arguments, assets)
         return asked.dag(file, dag_id, form)
     except KedroVertexError as error:
         # Airflow shows the last two frames of an import error: the DAG file's own line is to be one of them.
@@ -103,6 +110,7 @@ def kedro_vertex_dags(
     watch: str = "job",
     node_arguments: NodeArguments | None = None,
     form: Choice = True,
+    assets: AssetChoice = True,
     **arguments: Any,
 ) -> dict[str, KedroVertexDag]:
     """Make one DAG for each registered Kedro pipeline and put them where Airflow finds them.
@@ -120,6 +128,7 @@ def kedro_vertex_dags(
     :param manifest: see :func:`kedro_vertex_dag`, as ``project``, ``python``, ``kedro_env``, ``mode`` and ``watch``.
     :param node_arguments: see :func:`kedro_vertex_dag`; a selector may mean nodes of some of the pipelines alone.
     :param form: see :func:`kedro_vertex_dag`; a DAG shows none that other pipelines' nodes alone take.
+    :param assets: see :func:`kedro_vertex_dag`.
     :param arguments: see :func:`kedro_vertex_dag`; the same for each DAG, so that a ``selection`` must select something
         of each pipeline.
     :return: DAG id to DAG.
@@ -130,7 +139,9 @@ def kedro_vertex_dags(
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
         names = sorted(read.pipelines) if pipelines is None else pipelines
-        asked = [PipelineTasks(source, read, name, mode, watch, node_arguments or {}, arguments) for name in names]
+        asked = [
+            PipelineTasks(source, read, name, mode, watch, node_arguments or {}, arguments, assets) for name in names
+        ]
         dags = [each.dag(file, f"{dag_id_prefix}{each.default_id}", form) for each in asked]
         made = {dag.dag_id: dag for dag in dags}
         _refuse_doubles(namespace, made)
@@ -138,6 +149,35 @@ def kedro_vertex_dags(
         raise error.with_traceback(None) from None  # see kedro_vertex_dag
     namespace.update(made)
     return made
+
+
+def asset(
+    dataset: str,
+    *,
+    manifest: str | None = None,
+    project: str | None = None,
+    python: str | None = None,
+    kedro_env: str | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> Asset:
+    """Find the asset of a Kedro dataset, to schedule a DAG by, or to name as an inlet or outlet of a task.
+
+    ::
+
+        kedro_vertex_dag(manifest="reports.json", schedule=[asset("metrics", manifest="flights.json")])
+
+    :param dataset: its name in the catalog.
+    :param manifest: see :func:`kedro_vertex_dag`, as ``project``, ``python`` and ``kedro_env``.
+    :param params: the ``params`` of the DAG that writes it, where they say in which place.
+    :return: an ``Asset``, or a ``Dataset`` in Airflow 2.
+    :raises KedroVertexError: the manifest cannot be read, or has no such dataset, or it has no place of its own.
+    """
+    file = find_dag_file(sys._getframe(1))
+    try:
+        read = ManifestSource(manifest, project, python, kedro_env).read(Path(file).parent)
+        return Assets.of(read, True, written_values(params)).find(dataset, read)
+    except KedroVertexError as error:
+        raise error.with_traceback(None) from None  # see kedro_vertex_dag
 
 
 def _refuse_doubles(namespace: Mapping[str, Any], made: Mapping[str, KedroVertexDag]) -> None:
@@ -166,6 +206,7 @@ def kedro_vertex_task_group(
     node_arguments: NodeArguments | None = None,
     params: Mapping[str, Any] | None = None,
     runtime_params: Mapping[str, Any] | None = None,
+    assets: AssetChoice = True,
     **arguments: Any,
 ) -> KedroVertexTaskGroup:
     """Put one registered Kedro pipeline into a DAG of one's own, as a task group. Call it inside a ``with DAG(..)``.
@@ -185,6 +226,7 @@ def kedro_vertex_task_group(
     :param params: runtime parameters over the DAG's, with templates in their strings.
     :param runtime_params: runtime parameters over ``params``, which may be results of other tasks, or the arguments of
         a mapped task group.
+    :param assets: see :func:`kedro_vertex_dag`.
     :param arguments: see :func:`kedro_vertex_dag`; those that it hands to ``DAG`` go to Airflow's ``TaskGroup`` here
         (``default_args``, ``tooltip``, ...).
     :raises KedroVertexError: the manifest cannot be read or has no such pipeline, or an argument is wrong.
@@ -193,12 +235,13 @@ def kedro_vertex_task_group(
     try:
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
-        asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, arguments)
+        asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, arguments, assets)
         own = {"params": params, "runtime_params": runtime_params}
         for argument, values in own.items():
             asked.check_names(argument, values)
         group = KedroVertexTaskGroup(group_id=group_id or asked.default_id.replace(".", "_"), **asked.airflow_arguments)
-        group.tasks_map = asked.tasks(group, {name: value for name, value in own.items() if value})
+        given = {**written_values(group.dag.params), **written_values(params), **written_values(runtime_params)}
+        group.tasks_map = asked.tasks(group, {name: value for name, value in own.items() if value}, given)
     except KedroVertexError as error:
         raise error.with_traceback(None) from None  # see kedro_vertex_dag
     return group

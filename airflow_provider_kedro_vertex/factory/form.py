@@ -11,6 +11,8 @@ from airflow_provider_kedro_vertex.core.project.manifest import Manifest
 from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
 from airflow_provider_kedro_vertex.core.project.trigger_form import Choice, choose_fields, misfit, or_empty, schema_of
 
+_JSON = (bool, int, float, str, list, dict)
+
 
 def trigger_form(
     manifest: Manifest, pipeline: str, choice: Choice, own: Mapping[str, Any]
@@ -27,8 +29,15 @@ def trigger_form(
     fields = choose_fields(manifest, pipeline, choice, own)
     params = {name: _typed(manifest, name, value) for name, value in own.items()} if choice is not False else dict(own)
     params |= {name: _param(field.value, field.schema) for name, field in fields.items()}
-    written = {name: value.value if isinstance(value, Param) else value for name, value in own.items()}
-    return params, FormValues({name: field.value for name, field in fields.items()}, written)
+    return params, FormValues({name: field.value for name, field in fields.items()}, written_values(own))
+
+
+def written_values(params: Any) -> dict[str, Any]:
+    """Params as they are written, templates too; those without a value, and what only a run knows, are left out."""
+    if not isinstance(params, Mapping):
+        return {}
+    values = {name: value.value if isinstance(value, Param) else value for name, value in params.items()}
+    return {name: value for name, value in values.items() if value is None or isinstance(value, _JSON)}
 
 
 def _typed(manifest: Manifest, name: str, value: Any) -> Any:

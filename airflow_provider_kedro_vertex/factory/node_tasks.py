@@ -63,6 +63,7 @@ def node_tasks(
     make: Callable[..., BaseOperator],
     arguments: NodeArguments,
     taken: Iterable[str] = (),
+    connect: Callable[[BaseOperator, NodeGroup], None] = lambda task, group: None,
 ) -> NodeTasks:
     """Add one task for each node group to a task group, which may be the root of a DAG, with the plan's edges.
 
@@ -70,6 +71,7 @@ def node_tasks(
         ``default_args`` and Airflow's arguments of that group.
     :param arguments: selector to Airflow arguments, over those of ``vertexai.yml``; see :mod:`.selectors`.
     :param taken: ids of tasks beside them.
+    :param connect: called with each task and its group when it is made.
     """
     own = PerNode(arguments) if arguments else None
     places = _Places(parent, taken, plan.groups)
@@ -83,6 +85,7 @@ def node_tasks(
         given = {**_from_settings(group.settings.airflow), **_from_file(own, group)}
         task = make(group=group.task_id, task_id=task_id, task_group=task_group, default_args=default_args, **given)
         task.dag = dag
+        connect(task, group)
         tasks[group.task_id] = task
         by_node.update(dict.fromkeys(group.nodes, task))
         for before in group.upstream:

@@ -15,10 +15,12 @@ from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.text import airflow_id
 from airflow_provider_kedro_vertex.factory.form import trigger_form
 from airflow_provider_kedro_vertex.factory.node_tasks import NodeArguments, TasksMap, check_selectors, node_tasks
+from airflow_provider_kedro_vertex.lineage.assets import Assets
+from airflow_provider_kedro_vertex.lineage.assets import Choice as AssetChoice
 from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
 
 if TYPE_CHECKING:
-    from airflow_provider_kedro_vertex.core.plan.plan import Plan
+    from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan
     from airflow_provider_kedro_vertex.core.project.trigger_form import Choice
     from airflow_provider_kedro_vertex.core.settings.filters import Selection
 
@@ -72,6 +74,7 @@ class PipelineTasks:
     watch: str
     node_arguments: NodeArguments
     arguments: Mapping[str, Any]
+    assets: AssetChoice = True
 
     def __post_init__(self) -> None:
         for argument, value, known in (("mode", self.mode, MODES), ("watch", self.watch, WATCHES)):
@@ -128,24 +131,28 @@ class PipelineTasks:
         nodes = str(len(self._nodes))
         if self._selection is not None:
             nodes += f" of {len(self.manifest.pipeline(self.name).nodes)}"
-        shown = {
+        shown: dict[str, Any] = {
             "tags": ["kedro", self.manifest.project.package_name],
             # The digest makes a change of the project a change of the DAG, and so a new version of it in Airflow 3; not
             # a change of a parameter's value, which is in the image, unless the form shows it.
             "doc_md": f"Pipeline `{self.name}` of the Kedro project {self.manifest.project.name} on Vertex AI: "
             f"{nodes} nodes.\n\nManifest `{self.manifest.definition_digest}`",
         }
+        if self._config.description:
+            shown["description"] = self._config.description
         when = self._when(arguments)
-        dag = KedroVertexDag(dag_id or self.default_id, **{**shown, **arguments, **when, "params": fields})
+        dag = KedroVertexDag(dag_id or self.default_id, **{**shown, **arguments, **when, "params": None})
         dag.form = form
         dag.fileloc = file  # not this module: relative paths start there
         # Airflow lays a task's params over the DAG's when it runs. Until then no task needs a copy of its own, which
-        # would take as long to make as the task, and as much room in the serialized DAG.
-        params, dag.params = dag.params, type(dag.params)()
-        dag.tasks_map = self.tasks(dag.task_group, {})
+        # would take as long to make as the task, and as much room in the serialized DAG. And Airflow checks all of them
+        # each time that they are set, so that is once.
+        if dag.params:  # those of default_args
+            dag.params = type(dag.params)()
+        dag.tasks_map = self.tasks(dag.task_group, {}, form.author)
         if self.mode == "pipeline_job":
-            params.setdefault(FORCE_FULL_RUN, _force_full_run())
-        dag.params = params
+            fields.setdefault(FORCE_FULL_RUN, _force_full_run())
+        dag.params = type(dag.params)(fields)
         return dag
 
     def _when(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,11 +165,18 @@ class PipelineTasks:
 
         return schedule_arguments(self._config, self.name, given)
 
-    def tasks(self, parent: TaskGroup, submitting: Mapping[str, Any]) -> TasksMap:
+    def tasks(self, parent: TaskGroup, submitting: Mapping[str, Any], params: Mapping[str, Any]) -> TasksMap:
         """Add the tasks to a task group, which may be the root of a DAG.
 
         :param submitting: more arguments of the tasks that submit jobs.
+        :param params: the runtime parameters that each run has.
         """
+        assets = Assets.of(self.manifest, self.assets, params)
+        nodes = {node.name: node for node in self.manifest.pipeline(self.name).nodes}
+
+        def connect(task: BaseOperator, group: NodeGroup) -> None:
+            assets.connect(task, (nodes[name] for name in group.nodes))
+
         shared = {**self._job, "scope_group_id": parent.group_id or "", **submitting}
         job = {**shared, **{name: self.arguments[name] for name in _OWN_JOB_ARGUMENTS if name in self.arguments}}
         if self.mode == "custom_job":
@@ -171,7 +185,7 @@ class PipelineTasks:
             if job.get("display_name"):
                 job["display_name"] += " {{ task.group }}"  # each of the jobs has a title of its own
             operator = partial(KedroVertexCustomJobOperator, **job, **self._waiting("poll_interval"))
-            made = node_tasks(self._plan, parent, operator, self.node_arguments, taken=(ON_EXIT,))
+            made = node_tasks(self._plan, parent, operator, self.node_arguments, (ON_EXIT,), connect)
             self._add_teardown(parent, made.leaves, shared)
             return made.by_node
         from airflow_provider_kedro_vertex.operators.pipeline_job import KedroVertexPipelineOperator
@@ -189,11 +203,12 @@ class PipelineTasks:
             from airflow_provider_kedro_vertex.operators.node import KedroVertexNodeOperator
 
             node = partial(KedroVertexNodeOperator, submit_task_id=submit.task_id, **self._waiting("poke_interval"))
-            made = node_tasks(self._plan, parent, node, self.node_arguments, taken=(SUBMIT, ON_EXIT))
+            made = node_tasks(self._plan, parent, node, self.node_arguments, (SUBMIT, ON_EXIT), connect)
             submit.set_downstream(made.roots)
             self._add_teardown(parent, made.leaves, shared)
             return made.by_node
         wait = self._wait(parent, submit, job)
+        assets.connect(wait, (nodes[name] for name in self._nodes))
         self._add_teardown(parent, [wait], shared)
         return TasksMap(dict.fromkeys(self._nodes, wait))
 

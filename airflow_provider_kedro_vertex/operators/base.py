@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow_provider_kedro_vertex.compat import BaseOperator, conf
 from airflow_provider_kedro_vertex.core.errors import ConfigError, JobError, KedroVertexError, QuotaExceededError
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE
+from airflow_provider_kedro_vertex.lineage.assets import report
 from airflow_provider_kedro_vertex.links.task_links import MlflowLink, VertexJobLink, VertexLogsLink
 from airflow_provider_kedro_vertex.task.deferral import is_timeout, may_end_in_triggerer
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.compat import Context
+    from airflow_provider_kedro_vertex.core.jobs.api import Job
     from airflow_provider_kedro_vertex.hooks.vertex_ai import KedroVertexHook
     from airflow_provider_kedro_vertex.task.job_monitor import JobMonitor
     from airflow_provider_kedro_vertex.task.submission import Submission
@@ -219,7 +221,7 @@ class VertexJobOperator(BaseOperator):
             self._job_name = event["name"]
             monitor = self._monitor(event.get("seen"))
             self._keep_links(context, monitor)
-            return monitor.result(context, monitor.read())
+            return self._result(context, monitor, monitor.read())
         except KedroVertexError as error:
             pause = self._quota_pause(error, since)
             if pause is None:
@@ -283,7 +285,12 @@ class VertexJobOperator(BaseOperator):
         while job is None:
             time.sleep(self.poll_interval)
             job = monitor.poll()
-        return monitor.result(context, job)
+        return self._result(context, monitor, job)
+
+    def _result(self, context: Context, monitor: JobMonitor, job: Job) -> dict[str, Any]:
+        result = monitor.result(context, job)
+        report(self, context, job)
+        return result
 
     def _defer(self, monitor: JobMonitor, since: float) -> NoReturn:
         from airflow_provider_kedro_vertex.triggers.job import KedroVertexJobTrigger

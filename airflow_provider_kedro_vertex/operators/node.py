@@ -16,6 +16,7 @@ from airflow_provider_kedro_vertex.compat import (
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
 from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.states import is_over
+from airflow_provider_kedro_vertex.lineage.assets import report
 from airflow_provider_kedro_vertex.links.task_links import VertexLogsLink
 from airflow_provider_kedro_vertex.task.deferral import deferral_timeout, is_timeout, may_end_in_triggerer
 
@@ -233,6 +234,7 @@ class KedroVertexNodeOperator(BaseSensorOperator):
             raise job_error(monitor.hook, monitor.client, job, context)
         if progress.verdict != "done":
             raise node_error(monitor.hook, monitor.client, job, task, context)
+        report(self, context, job, nothing_new=not monitor.is_of_last_attempt(progress))
         if task.state == "SKIPPED":
             self.log.info("%s: Vertex AI took the result from its cache.", self.group)
         else:

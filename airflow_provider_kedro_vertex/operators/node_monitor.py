@@ -88,6 +88,10 @@ class NodeMonitor:
         """
         return self._attempts()[-1]
 
+    def is_of_last_attempt(self, progress: resume.GroupProgress) -> bool:
+        """Tell whether the group ran in the last attempt: a cleared task may find the result of another one."""
+        return not self._is_another_try or progress.job["name"] == self.last_job()["name"]
+
     def keep_link(self, context: Context, progress: resume.GroupProgress) -> None:
         """Keep the link to the group's log as soon as there is one."""
         if progress.task is not None and progress.task.number:

@@ -81,10 +81,12 @@ def with_runtime_params(
     :raises ConfigError: see :func:`resolve_datasets`.
     """
     open_ones = resolve_datasets(datasets, catalog, project_path, lambda path: "The catalog")
-    return {
-        name: replace(dataset, runtime_params=placeholders(open_ones[name].location, names))
-        for name, dataset in datasets.items()
-    }
+    return {name: _set_by(dataset, open_ones[name].location, names) for name, dataset in datasets.items()}
+
+
+def _set_by(dataset: Dataset, pattern: str | None, names: Collection[str]) -> Dataset:
+    found = placeholders(pattern, names)
+    return replace(dataset, runtime_params=found, pattern=pattern) if found else dataset
 
 
 def without_credentials(config: Any) -> Any:
@@ -109,7 +111,24 @@ def _dataset(name: str, config: Mapping[str, Any], project_path: Path, credentia
         scope="memory" if _in_memory(config) else location.scope,
         versioned=_versioned(config),
         has_data=_in_memory(config) and config.get("data") is not None,
+        table=_table(config),
     )
+
+
+def _table(config: Mapping[str, Any]) -> str | None:
+    """The table of BigQuery or of an SQL database that a dataset is."""
+    kind, table = config["type"].rpartition(".")[2], config.get("table_name")
+    if not isinstance(table, str):
+        return None
+    if kind == "GBQTableDataset":
+        parts = [config.get("project"), config.get("dataset"), table]
+        return ".".join(part for part in parts if isinstance(part, str) and part)
+    if kind == "SQLTableDataset":
+        arguments = [config.get(key) for key in ("save_args", "load_args")]
+        schemas = [each.get("schema") for each in arguments if isinstance(each, Mapping)]
+        schema = next((schema for schema in schemas if isinstance(schema, str)), None)
+        return table if schema is None else f"{schema}.{table}"
+    return None
 
 
 def _in_memory(config: Mapping[str, Any]) -> bool:

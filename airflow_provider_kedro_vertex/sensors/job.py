@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kedro_vertex.compat import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue, conf
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError
+from airflow_provider_kedro_vertex.lineage.assets import report
 from airflow_provider_kedro_vertex.links.task_links import MlflowLink, VertexJobLink, VertexLogsLink
 from airflow_provider_kedro_vertex.task.deferral import deferral_timeout, is_timeout, may_end_in_triggerer
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.compat import Context
+    from airflow_provider_kedro_vertex.core.jobs.api import Job
     from airflow_provider_kedro_vertex.hooks.vertex_ai import KedroVertexHook
     from airflow_provider_kedro_vertex.task.job_monitor import JobMonitor
 
@@ -83,7 +85,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
             job = self._monitor.poll()
             if job is None:
                 return PokeReturnValue(is_done=False)
-            return PokeReturnValue(is_done=True, xcom_value=self._monitor.result(context, job))
+            return PokeReturnValue(is_done=True, xcom_value=self._result(context, job))
         except KedroVertexError as error:
             raise to_waiting_exception(error) from None
 
@@ -96,7 +98,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
         try:
             self._monitor.states.seen |= event["seen"]
             VertexJobLink.persist(context, self._monitor.url)
-            return self._monitor.result(context, self._monitor.read())
+            return self._result(context, self._monitor.read())
         except KedroVertexError as error:
             raise to_waiting_exception(error) from None
 
@@ -112,6 +114,11 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
             from airflow_provider_kedro_vertex.task.cancel import cancel_jobs
 
             cancel_jobs(lambda: self._hook().client_of(self.job), lambda client: [self.job], self.log)
+
+    def _result(self, context: Context, job: Job) -> dict[str, Any]:
+        result = self._monitor.result(context, job)
+        report(self, context, job)
+        return result
 
     def _defer(self) -> None:
         from airflow_provider_kedro_vertex.triggers.job import KedroVertexJobTrigger

@@ -72,6 +72,15 @@ class RunningVertex:
         return [job["state"].removeprefix("PIPELINE_STATE_") for job in self.jobs(dag_id, task_id)]
 
 
+@dataclass(frozen=True)
+class AssetEvent:
+    """An event of an asset."""
+
+    uri: str
+    task_id: str
+    extra: dict[str, Any]
+
+
 class RunningAirflow:
     """A real Airflow of the installed version, with the DAGs of one folder.
 
@@ -193,6 +202,26 @@ class RunningAirflow:
             return self._read(query, dag_id, run_id, task_id) == [(try_number,)]
         folder = self._home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
         return any(folder.glob(f"attempt={try_number}.log.trigger.*"))
+
+    def run_states(self, dag_id: str) -> list[str]:
+        """The states of all runs of a DAG."""
+        return [state for (state,) in self._read("SELECT state FROM dag_run WHERE dag_id = ?", dag_id)]
+
+    @property
+    def url(self) -> str | None:
+        """The address of the pages; None on Airflow 2."""
+        return self._airflow.url
+
+    def asset_id(self, uri: str) -> int:
+        """The number of an asset, as the addresses of the pages have it."""
+        return int(self._read("SELECT id FROM asset WHERE uri = ?", uri)[0][0])
+
+    def asset_events(self, dag_id: str) -> list[AssetEvent]:
+        """The events of assets (datasets in Airflow 2) that a DAG has made, the oldest first."""
+        kind = "dataset" if self.is_2 else "asset"
+        query = f"""SELECT {kind}.uri, source_task_id, {kind}_event.extra FROM {kind}_event
+            JOIN {kind} ON {kind}.id = {kind}_event.{kind}_id WHERE source_dag_id = ? ORDER BY {kind}_event.id"""
+        return [AssetEvent(uri, task_id, json.loads(extra)) for uri, task_id, extra in self._read(query, dag_id)]
 
     def log(self, dag_id: str, run_id: str, task_id: str) -> str:
         """What all tries of a task logged."""

@@ -17,6 +17,7 @@ from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.core.project.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.operators.base import VertexJobOperator
+from tests.unit.conftest import small_manifest
 
 HEAD = """
 from datetime import datetime
@@ -65,6 +66,16 @@ def test_arguments_reach_the_tasks(manifest_file: Path) -> None:
     assert (submit.region, submit.gcp_conn_id, submit.wait_for_completion) == ("us-central1", "other", False)
     assert (wait.gcp_conn_id, wait.poke_interval, wait.reschedule) == ("other", 7, True)
     assert wait.job == "{{ ti.xcom_pull(task_ids='submit', map_indexes=ti.map_index)['name'] }}"
+
+
+def test_the_projects_description_is_the_dags_unless_its_file_has_another(manifest_file: Path) -> None:
+    manifests.write(small_manifest(description="What the shop sells."), manifest_file)
+    body = """
+shop = kedro_vertex_dag("a", manifest="small.manifest.json", schedule=None)
+mine = kedro_vertex_dag("b", manifest="small.manifest.json", schedule=None, description="Mine.")
+"""
+    found = load(manifest_file.parent, body)
+    assert (found["shop"].description, found["mine"].description) == ("What the shop sells.", "Mine.")
 
 
 def test_only_the_pipelines_that_were_asked_for(manifest_file: Path) -> None:

@@ -50,7 +50,9 @@ class Dataset:
     to the project for local files, or None. ``scope`` tells where the data lives: ``memory`` (nothing declared, or a
     memory dataset), ``local`` (the container's own disk, or a server on its machine) or ``remote`` (shared storage).
     ``runtime_params`` are those that set the location when a run gives them. ``has_data`` tells of a memory dataset
-    that the catalog itself gives its data.
+    that the catalog itself gives its data. ``pattern`` is the location with ``<NAME>`` for each of ``runtime_params``.
+    ``table`` is the table of a database or of BigQuery that it is, with its schema, and its project where the catalog
+    names it.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Dataset:
     versioned: bool = False
     runtime_params: tuple[str, ...] = ()
     has_data: bool = False
+    pattern: str | None = None
+    table: str | None = None
 
 
 @dataclass(frozen=True)
@@ -248,6 +252,8 @@ def _described(manifest: Manifest) -> dict[str, Any]:
                 "versioned": dataset.versioned,
                 **({"runtime_params": list(dataset.runtime_params)} if dataset.runtime_params else {}),
                 **({"has_data": True} if dataset.has_data else {}),
+                **({} if dataset.pattern is None else {"pattern": dataset.pattern}),
+                **({} if dataset.table is None else {"table": dataset.table}),
             }
             for name, dataset in manifest.datasets.items()
         },
@@ -328,8 +334,17 @@ def _dataset(name: str, value: Mapping[str, Any]) -> Dataset:
     if not isinstance(versioned, bool):
         raise _ShapeError(f"at {where}.versioned: it must be true or false")
     set_by = _strings(value, "runtime_params", where) if "runtime_params" in value else ()
+    pattern, table = (_string(value, key, where) if key in value else None for key in ("pattern", "table"))
     return Dataset(
-        name, _string(value, "type", where), location, scope, versioned, set_by, value.get("has_data") is True
+        name=name,
+        type=_string(value, "type", where),
+        location=location,
+        scope=scope,
+        versioned=versioned,
+        runtime_params=set_by,
+        has_data=value.get("has_data") is True,
+        pattern=pattern,
+        table=table,
     )
 
 

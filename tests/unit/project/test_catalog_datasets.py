@@ -121,7 +121,23 @@ def test_places(filepath: str, location: str | None, scope: str) -> None:
     ],
 )
 def test_kinds_of_datasets(config: dict[str, Any], location: str | None, scope: str, versioned: bool) -> None:
-    assert resolve("x", {"x": config}) == Dataset("x", config["type"], location, scope, versioned)
+    described = resolve("x", {"x": config})
+    assert described == Dataset("x", config["type"], location, scope, versioned, table=described.table)
+
+
+@pytest.mark.parametrize(
+    ("config", "table"),
+    [
+        ({"type": "pandas.GBQTableDataset", "project": "p", "dataset": "d", "table_name": "t"}, "p.d.t"),
+        ({"type": "pandas.GBQTableDataset", "dataset": "d", "table_name": "t"}, "d.t"),
+        ({"type": "pandas.SQLTableDataset", "table_name": "t", "credentials": "db"}, "t"),
+        ({"type": "pandas.SQLTableDataset", "table_name": "t", "save_args": {"schema": "s"}}, "s.t"),
+        ({"type": "pandas.SQLTableDataset", "table_name": "t", "load_args": {"schema": "s"}}, "s.t"),
+        ({"type": "pandas.CSVDataset", "filepath": "x.csv", "table_name": "t"}, None),
+    ],
+)
+def test_tables(config: dict[str, Any], table: str | None) -> None:
+    assert resolve("x", {"x": config}).table == table
 
 
 def test_patterns_are_matched_as_kedro_does() -> None:

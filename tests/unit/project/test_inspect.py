@@ -62,7 +62,7 @@ def test_everything_of_a_project_is_in_its_manifest(shop: Path) -> None:
         Dataset("model", "pickle.PickleDataset", "gs://shop/data/model.pkl", "remote", True),
         Dataset("orders", "pandas.CSVDataset", "data/01_raw/orders.csv", "local"),
         Dataset("partitions", "partitions.PartitionedDataset", "data/parts", "local"),
-        Dataset("prices", "pandas.SQLTableDataset", None, "remote"),
+        Dataset("prices", "pandas.SQLTableDataset", None, "remote", table="prices"),
         Dataset("rows", "pandas.CSVDataset", "memory://rows.csv", "memory"),
         Dataset("scratch", "MemoryDataset", None, "memory"),
         Dataset("service", "api.APIDataset", "https://shop.test/rows", "remote"),

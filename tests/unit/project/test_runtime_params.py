@@ -49,10 +49,12 @@ def test_what_only_a_run_knows_is_left_open(make_project: MakeProject) -> None:
     assert manifest.runtime_params == {"day": True, "place.root": True, "storage": False}
     assert manifest.parameters["day"] == Parameter("any")
     assert manifest.parameters["weeks"] == Parameter("integer", 4)
-    kind = "json.JSONDataset"
+    kind, place = "json.JSONDataset", "<place.root>/<day>/out.json"
     assert manifest.datasets == {
-        "out": Dataset("out", kind, "<place.root>/<day>/out.json", "local", runtime_params=("place.root", "day")),
-        "rows": Dataset("rows", kind, "data/rows.json", "local", runtime_params=("storage",)),
+        "out": Dataset("out", kind, place, "local", runtime_params=("place.root", "day"), pattern=place),
+        "rows": Dataset(
+            "rows", kind, "data/rows.json", "local", runtime_params=("storage",), pattern="<storage>/rows.json"
+        ),
     }
     assert manifests.loads(manifests.dumps(manifest), "x") == manifest
 
