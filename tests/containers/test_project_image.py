@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -24,59 +21,16 @@ import requests
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.executors.images import ContainerImage
 from tests.containers import base_image
-from tests.containers.registry import Registry, digest_of, registry
-from tests.fresh_project import environment, kedro_new, run
+from tests.containers.registry import Registry, digest_of
+from tests.fresh_project import kedro_new, run
 from tests.google_apis import Call, google_apis
 from tests.storage import storage_emulator, storage_variables
 from tests.unit.vertex.test_cloud_build import CREATE, GET
 from tests.workflows import clone, commit_all, run_gitlab_job, run_workflow
 
-ROOT = Path(__file__).parents[2]
-REASON = base_image.missing() or (
-    "" if all(map(base_image.exists, base_image.PYTHON_IMAGES)) else "needs images: make test-containers"
-)
-pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
-
 REPOSITORY = f"{base_image.REGISTRY}/my-project/kedro/shop"
 CI = ("--with-github-actions", "--with-gitlab-ci")
 AUTO = f"{REPOSITORY}:auto"
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel of this package."""
-    folder = tmp_path_factory.mktemp("wheels")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def artifact_registry() -> Iterator[Registry]:
-    with registry() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def podman(
-    wheels: Path, artifact_registry: Registry, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, str]]:
-    """The environment in which commands have podman, and Artifact Registry is one of this machine."""
-    host = f"127.0.0.1:{artifact_registry.server_port}"
-    folder = tmp_path_factory.mktemp("podman")
-    base_image.remove_images()
-    yield environment(**base_image.configure_builds(folder, wheels, host), PATH=path_without_docker(folder))
-    base_image.remove_images()
-
-
-def path_without_docker(folder: Path) -> str:
-    """Where a client of docker is installed beside podman, its daemon may run, and is not what is tested."""
-    (folder / "bin").mkdir()
-    for program in ("bash", "cat", "git", "podman", "sh"):
-        (folder / "bin" / program).symlink_to(str(shutil.which(program)))
-    (folder / "bin" / "gcloud").write_text("#!/bin/sh\n")
-    (folder / "bin" / "gcloud").chmod(0o755)
-    return os.pathsep.join((str(Path(sys.executable).parent), str(folder / "bin")))
 
 
 @pytest.fixture(scope="module")
