@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.project.conftest import MakeProject, Vertex
+from tests.workflows import commit_all
 
 PACKAGE = "airflow-provider-kedro-vertex"
 
@@ -59,3 +60,14 @@ def test_a_projects_own_dockerfile_stays_also_with_force(make_project: MakeProje
     assert "Kept Dockerfile, which was there\nKept .dockerignore, which was there\n" in done.stdout
     assert (project / "Dockerfile").read_text() == "FROM mine\n"
     assert (project / ".dockerignore").read_text() == "mine\n"
+
+
+def test_in_a_repository_the_next_commands_begin_with_the_images_tag(make_project: MakeProject, vertex: Vertex) -> None:
+    done = vertex(make_project(), "init", "shop-project", "europe-west1")
+    following = ["  kedro vertex check", "  kedro vertex build --push", "  kedro vertex run-once --wait"]
+    assert done.stdout.splitlines()[-4:] == ["Next:", *following]
+    project = make_project()
+    commit_all(project)
+    done = vertex(project, "init", "shop-project", "europe-west1")
+    first = "  export KEDRO_CONFIG_COMMIT_ID=$(git rev-parse HEAD)"
+    assert done.stdout.splitlines()[-5:] == ["Next:", first, *following]
