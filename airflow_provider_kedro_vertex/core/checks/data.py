@@ -70,31 +70,37 @@ class _Use:
 class _Advice:
     """What to do about a dataset on the container's own disk, alone and together with others.
 
-    :param one: begins with "Give".
+    :param one: begins with "Give", and has ``{place}`` for what to give.
     :param many: the same for several.
     """
 
     one: str
     many: str
 
+    def at(self, item: Dataset) -> _Advice:
+        """The same with the place that suits the dataset: a table lies in no folder of Cloud Storage."""
+        place = "a database on a server that the containers reach" if _is_database(item) else "a gs:// path"
+        return _Advice(self.one.format(place=place), self.many.format(place=place))
+
     def of(self, item: Dataset, config: RunConfig) -> _Advice:
         """The same with ``data_root``: that it is the shortest way, or why it does not hold this dataset."""
         why = _why_not_below_data_root(item, config)
+        advice = self.at(item)
         if config.data_root:
-            return _Advice(*(f"data_root does not hold it: {why}. {text}" for text in (self.one, self.many)))
+            return _Advice(*(f"data_root does not hold it: {why}. {text}" for text in (advice.one, advice.many)))
         if why:
-            return self
-        return _Advice(*(f"Set run_config.data_root, or g{text[1:]}" for text in (self.one, self.many)))
+            return advice
+        return _Advice(*(f"Set run_config.data_root, or g{text[1:]}" for text in (advice.one, advice.many)))
 
 
 _SHARE = _Advice(
-    "Give it a gs:// path, take it out of the catalog so that it is handed on below root, or group these nodes.",
-    "Give them a gs:// path, take them out of the catalog, or group these nodes.",
+    "Give it {place}, take it out of the catalog so that it is handed on below root, or group these nodes.",
+    "Give them {place}, take them out of the catalog, or group these nodes.",
 )
-_KEEP = _Advice("Give it a gs:// path.", "Give them a gs:// path.")
+_KEEP = _Advice("Give it {place}.", "Give them {place}.")
 _KEEP_FRESH = _Advice(
-    "Give it a gs:// path if it changes more often than the image.",
-    "Give those a gs:// path that change more often than the image.",
+    "Give it {place} if it changes more often than the image.",
+    "Give those {place} that change more often than the image.",
 )
 
 
@@ -156,7 +162,8 @@ def _crossing(name: str, use: _Use, config: RunConfig) -> Iterator[Finding]:
             return
         if item.scope == "memory" and item.location is not None:
             message = f"Dataset {name!r} at {item.location!r}, in memory, {between}."
-            yield _finding("KV002", "error", message, _SHARE.one, name, use, item, Summary(_LOCAL, _SHARE.many))
+            advice = _SHARE.at(item)
+            yield _finding("KV002", "error", message, advice.one, name, use, item, Summary(_LOCAL, advice.many))
             return
         if item.scope == "memory" and item.type != UNDECLARED:
             message = (
@@ -219,8 +226,8 @@ def _one_file(uses: Mapping[str, _Use]) -> Iterator[Finding]:
     files: dict[str, dict[str, _Use]] = defaultdict(dict)
     for name, use in uses.items():
         for item in use.items.values():
-            if item.scope != "memory" and _FILE.fullmatch(item.location or ""):
-                files[item.location or ""][name] = use
+            if item.location and item.scope != "memory" and _FILE.fullmatch(item.location) and not _is_database(item):
+                files[item.location][name] = use
     for location, named in files.items():
         writers = [node for use in named.values() for node in use.writers]
         if len(named) > 1 and writers:
@@ -291,9 +298,13 @@ def _why_not_below_data_root(item: Dataset, config: RunConfig) -> str | None:
         return "its path is absolute"
     if location.startswith("../"):
         return "its path leads out of the project"
-    if config.data_root or not location or _is_server(item) or _DATABASE.fullmatch(item.type):
+    if config.data_root or not location or _is_server(item) or _is_database(item):
         return "it has no relative filepath or path in the catalog"
     return None
+
+
+def _is_database(item: Dataset) -> bool:
+    return _DATABASE.fullmatch(item.type) is not None
 
 
 def _set_by(item: Dataset) -> str:

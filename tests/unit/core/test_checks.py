@@ -289,6 +289,29 @@ def test_one_file_with_two_names() -> None:
     assert codes(TAKE, other) == []
     assert codes(MAKE, other, place="postgresql://db/shop") == []
 
+    def tables(type_: str, place: str | None, scope: str) -> list[str]:
+        kept = dict.fromkeys(("rows", "table"), (type_, place, scope))
+        return [line[:5] for line in found(MAKE, other, datasets=kept) if line.startswith("KV029")]
+
+    assert tables("pandas.SQLTableDataset", "data/shop.db", "local") == []
+    assert tables("pandas.CSVDataset", "data/shop.db", "local") == ["KV029"]
+    # Where it is, nobody knows, or credentials tell: that is not one place.
+    assert tables("pandas.SQLTableDataset", None, "local") == []
+    assert tables("shop.Table", None, "remote") == []
+
+
+@pytest.mark.parametrize("type_", ["pandas.SQLTableDataset", "ibis.TableDataset"])
+@pytest.mark.parametrize("place", [None, "data/shop.db"])
+def test_what_to_do_about_a_table_of_a_local_database(type_: str, place: str | None) -> None:
+    kept = {"rows": (type_, place, "local")}
+    fixes = [
+        finding.fix
+        for nodes in ((MAKE, TAKE), (MAKE,), (TAKE,))
+        for finding in check_pipelines(manifest_of(*nodes, datasets=kept))
+    ]
+    assert [fix.startswith("Give it a database on a server that the containers reach") for fix in fixes] == [True] * 3
+    assert not [fix for fix in fixes if "gs://" in fix or "{" in fix]
+
 
 @pytest.mark.parametrize("uri", ["mlruns", "file:///mlruns", "sqlite:///x.db", "http://localhost:5000"])
 def test_mlflow_on_the_containers_own_disk(uri: str) -> None:

@@ -230,7 +230,7 @@ def test_the_manifest_tells_where_datasets_lie_on_vertex_ai(make_project: MakePr
     # The database is no file that could lie there, and rates is said to be in the image.
     assert findings(manifest) == [
         "KV004 warning sold: data_root does not hold it: it has no relative filepath or path in the catalog. Give it a "
-        "gs:// path."
+        "database on a server that the containers reach."
     ]
     # Each container is told.
     arguments = [group.arguments for group in build_plan(manifest).groups]
@@ -245,7 +245,7 @@ def test_without_it_the_findings_name_it(make_project: MakeProject) -> None:
     assert told == [
         f"KV001 error clean: Set run_config.data_root, or give it a gs:// path, {share}",
         f"KV001 error small_model: Set run_config.data_root, or give it a gs:// path, {share}",
-        "KV004 warning sold: Give it a gs:// path.",
+        "KV004 warning sold: Give it a database on a server that the containers reach.",
         *(
             f"KV005 note {name}: Set run_config.data_root, or give it a gs:// path if it changes more often than the "
             "image."
