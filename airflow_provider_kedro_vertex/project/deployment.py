@@ -40,8 +40,8 @@ class DagsFolder(Protocol):
     def write(self, name: str, text: str) -> None:
         """Write a file, whole or not at all."""
 
-    def python_files(self) -> list[str]:
-        """The names of the Python files right in the folder, sorted."""
+    def python_files(self) -> dict[str, str]:
+        """The texts of the Python files right in the folder, to be looked into: what is no UTF-8 is replaced."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ class LocalFolder:
             return (self.path / name).read_bytes().decode("utf-8")  # with its own line ends
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise ConfigError(f"Cannot read {self.path / name}: {error.strerror or error}.") from error
+        except UnicodeDecodeError as error:
             raise ConfigError(f"Cannot read {self.path / name}: {error}.") from error
 
     def write(self, name: str, text: str) -> None:
@@ -73,9 +75,22 @@ class LocalFolder:
         except OSError as error:
             raise ConfigError(f"Cannot write {self.path / name}: {error.strerror or error}.") from error
 
-    def python_files(self) -> list[str]:
-        """The names of the Python files right in the folder, sorted."""
-        return sorted(file.name for file in self.path.glob("*.py") if file.stat().st_size <= _LARGEST)
+    def python_files(self) -> dict[str, str]:
+        """The texts of the Python files right in the folder, to be looked into: what is no UTF-8 is replaced.
+
+        Folders with such a name, and links that lead nowhere, as some editors make them, are none.
+
+        :raises ConfigError: the folder, or a file of it, cannot be read.
+        """
+        texts = {}
+        file = self.path
+        try:
+            for file in sorted(self.path.iterdir()) if self.path.exists() else ():
+                if file.suffix == ".py" and file.is_file() and file.stat().st_size <= _LARGEST:
+                    texts[file.name] = file.read_text("utf-8", "replace")
+        except OSError as error:
+            raise ConfigError(f"Cannot read {file}: {error.strerror or error}.") from error
+        return texts
 
     def __str__(self) -> str:
         return str(self.path)
@@ -110,15 +125,23 @@ class Bucket:
         """
         self.client.write_object(f"{self.url}/{name}", text.encode())
 
-    def python_files(self) -> list[str]:
-        """The names of the Python files right in the folder, sorted."""
+    def python_files(self) -> dict[str, str]:
+        """The texts of the Python files right in the folder, to be looked into: what is no UTF-8 is replaced.
+
+        :raises VertexApiError: Cloud Storage refuses it or cannot be reached.
+        """
         place = self.url.removeprefix("gs://").partition("/")[2] + "/"
         names = [
             each["name"].removeprefix(place.lstrip("/"))
             for each in self.client.list_objects(self.url)
             if int(each["size"]) <= _LARGEST
         ]
-        return sorted(name for name in names if name.endswith(".py") and "/" not in name)
+        found = {
+            name: self.client.find_object(f"{self.url}/{name}")
+            for name in sorted(names)
+            if name.endswith(".py") and "/" not in name
+        }
+        return {name: content.decode("utf-8", "replace") for name, content in found.items() if content is not None}
 
     def __str__(self) -> str:
         return self.url
@@ -224,8 +247,7 @@ def _manifest(text: str | None, where: str) -> tuple[Manifest | None, list[str]]
 
 def _readers(folder: DagsFolder, data: str) -> Mapping[str, str]:
     """The DAG files of the folder that name the manifest."""
-    texts = ((name, folder.read(name) or "") for name in folder.python_files())
-    return {name: text for name, text in texts if data in text}
+    return {name: text for name, text in folder.python_files().items() if data in text}
 
 
 def _names(manifest: Manifest | None) -> frozenset[str]:

@@ -180,6 +180,25 @@ def test_no_second_dag_file_beside_one_of_another_name(tmp_path: Path) -> None:
     assert file.name == "small.manifest.json"
 
 
+def test_what_else_is_in_the_folder_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "package.py").mkdir()
+    (tmp_path / ".#small.py").symlink_to("someone@host.1234")  # an editor's lock
+    (tmp_path / "theirs.py").write_bytes("# coding: latin-1\nname = 'Zoé'\n".encode("latin-1"))
+    todo = deployment(of("first"), LocalFolder(tmp_path), tmp_path / "none" / "small.py")
+    assert [file.name for file in todo.files] == ["small.manifest.json", "small.py"]
+    # It is looked into all the same.
+    theirs = "# coding: latin-1\n# Zoé\n" + OWN.format(names='["first"]')
+    (tmp_path / "theirs.py").write_bytes(theirs.encode("latin-1"))
+    todo = deployment(of("first"), LocalFolder(tmp_path), tmp_path / "none" / "small.py")
+    assert [file.name for file in todo.files] == ["small.manifest.json"]
+
+
+def test_a_dags_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "dags").touch()
+    with pytest.raises(ConfigError, match=r"^Cannot read \S+/dags/small\.manifest\.json: Not a directory\.$"):
+        deployment(of("first"), LocalFolder(tmp_path / "dags"), tmp_path / "none" / "small.py")
+
+
 def test_a_dag_file_of_something_else_is_not_written_over(tmp_path: Path) -> None:
     folder = LocalFolder(tmp_path)
     folder.write("small.py", "print('mine')\n")
