@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 #: Seconds after which one call of the poll loop is given up; the loop comes again.
 CALL_SECONDS = 15.0
+#: Seconds for which a task stays deferred at least that goes on in a worker. Airflow's scheduler fails one that comes
+#: back before it has heard of the deferral: "finished with state success, but .. state attribute is running".
+SHORTEST_DEFERRAL_SECONDS = 5.0
 #: Kills that go on, so that none is forgotten when its trigger is.
 _KILLS: set[asyncio.Task[None]] = set()
 
@@ -86,16 +90,23 @@ class KedroVertexJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until the job has ended."""
+        earliest = time.monotonic() + SHORTEST_DEFERRAL_SECONDS
         try:
-            event = await self._event()
-        except KedroVertexError as error:
-            final = not isinstance(error, UnavailableError | QuotaExceededError)
-            event = TriggerEvent({"name": self.job, "error": str(error), "final": final})
+            event = await self._event_or_error()
+            if type(event) is TriggerEvent:  # others end the task here
+                await asyncio.sleep(earliest - time.monotonic())
         except asyncio.CancelledError:
             if not TRIGGERS_ARE_TOLD_OF_KILLS:
                 await self.on_kill()
             raise
         yield event
+
+    async def _event_or_error(self) -> TriggerEvent:
+        try:
+            return await self._event()
+        except KedroVertexError as error:
+            final = not isinstance(error, UnavailableError | QuotaExceededError)
+            return TriggerEvent({"name": self.job, "error": str(error), "final": final})
 
     async def on_kill(self) -> None:
         """Cancel the job if a person or a timeout ended the deferred task. Restarts leave the job alone."""

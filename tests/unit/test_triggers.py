@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -24,6 +25,12 @@ PARENT = "projects/demo-project/locations/europe-west1"
 def hook(vertex: VertexEmulator, monkeypatch: pytest.MonkeyPatch) -> KedroVertexHook:
     connect(monkeypatch, vertex.url)
     return KedroVertexHook(gcp_conn_id="local")
+
+
+@pytest.fixture(autouse=True)
+def shortest_deferral(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests wait no longer than they must."""
+    monkeypatch.setattr(triggers.job, "SHORTEST_DEFERRAL_SECONDS", 0.0)
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, url: str, **extra: Any) -> None:
@@ -85,6 +92,17 @@ def test_the_trigger_fires_when_the_job_has_ended(hook: KedroVertexHook, code: s
 
     seen = {"only": state.removeprefix("PIPELINE_STATE_")}
     assert asyncio.run(event(trigger(name))) == {"name": name, "state": state, "seen": seen}
+
+
+def test_a_task_that_goes_on_in_a_worker_stays_deferred_until_the_scheduler_knows(
+    hook: KedroVertexHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers.job, "SHORTEST_DEFERRAL_SECONDS", 1.5)
+    started = time.monotonic()
+    gone = asyncio.run(event(trigger(f"{PARENT}/pipelineJobs/none")))
+
+    assert gone["final"]
+    assert time.monotonic() - started >= 1.5
 
 
 def test_killing_a_deferred_task_cancels_its_job(hook: KedroVertexHook) -> None:
