@@ -62,9 +62,10 @@ def find_credentials(addresses: Sequence[str]) -> tuple[Credentials, str | None]
     try:
         found, project_id = google.auth.default(scopes=[_SCOPE])
     except DefaultCredentialsError:
-        raise PermissionDeniedError(
-            "There are no Google credentials here.", fix="Run: gcloud auth application-default login"
-        ) from None
+        fix = "Run: gcloud auth application-default login"
+        if others := [address for address in addresses if not is_emulator(address)]:
+            fix += f". (An emulator needs none, at http://127.0.0.1:PORT; that is not {', '.join(others)}.)"
+        raise PermissionDeniedError("There are no Google credentials here.", fix=fix) from None
     return found, project_id
 
 

@@ -433,6 +433,12 @@ def test_run_once_without_credentials_or_place(
         1,
         "Error: There are no Google credentials here. Run: gcloud auth application-default login\n",
     )
+    done = vertex(make_project(CONFIGURED), "run-once", "--api-endpoint", "127.0.0.1:8787")
+    assert (done.exit_code, done.stderr) == (
+        1,
+        "Error: There are no Google credentials here. Run: gcloud auth application-default login. (An emulator needs "
+        "none, at http://127.0.0.1:PORT; that is not 127.0.0.1:8787.)\n",
+    )
     project = make_project({**CONFIGURED, VERTEXAI: "run_config: {image: 'r.test/shop:1', root: shop}\n"})
     done = vertex(project, "run-once", "--api-endpoint", "http://127.0.0.1:1")
     assert done.stderr == "Error: No region is set. Set it in conf/base/vertexai.yml, or pass --region.\n"
