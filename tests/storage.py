@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gcp_storage_emulator.server import create_server
+
+# Once a Kedro project was opened in the tests' process, Kedro's handlers would print its requests among a command's
+# lines.
+logging.getLogger("gcp_storage_emulator").propagate = False
 
 
 @contextmanager

@@ -288,6 +288,8 @@ def test_an_interruption_is_told(make_project: MakeProject) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # A shell that starts the tests in the background has all below it ignore the signal.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         try:
             assert _Stalling.stalled.wait(120)
@@ -295,6 +297,7 @@ def test_an_interruption_is_told(make_project: MakeProject) -> None:
             _, said = process.communicate(timeout=60)
         finally:
             process.kill()
+            process.communicate()
             _Stalling.released.set()
             server.shutdown()
             thread.join()
