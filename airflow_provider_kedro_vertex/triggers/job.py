@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CALL_SECONDS = 15.0
 #: Seconds for which a task stays deferred at least that goes on in a worker. Airflow's scheduler fails one that comes
 #: back before it has heard of the deferral: "finished with state success, but .. state attribute is running".
-SHORTEST_DEFERRAL_SECONDS = 5.0
+SHORTEST_DEFERRAL_SECONDS = 10.0
 #: Kills that go on, so that none is forgotten when its trigger is.
 _KILLS: set[asyncio.Task[None]] = set()
 
