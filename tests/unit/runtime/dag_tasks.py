@@ -45,6 +45,7 @@ class Vertex:
                 map_index=map_index,
                 try_number=1,
                 max_tries=0,
+                xcom_pull=lambda *arguments, **keywords: [],  # Airflow 2 asks for what other tasks' outlets were
             ),
             "dag": task.dag,
             "dag_run": SimpleNamespace(conf=None, start_date=MOMENT, run_after=MOMENT),
@@ -52,7 +53,7 @@ class Vertex:
             "params": task.params.dump(),
             "logical_date": MOMENT,
         }
-        task = rendered(task, context)
+        task = context["ti"].task = rendered(task, context)
         if isinstance(task, KedroVertexCustomJobOperator):
             task.pre_execute(context)
         asked = task.submission(context)
