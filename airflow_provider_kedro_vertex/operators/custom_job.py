@@ -30,13 +30,17 @@ class KedroVertexCustomJobOperator(VertexJobOperator):
     """
 
     # Airflow stores a task's template fields with each task of a DAG; what some hundred tasks share is rendered below.
-    # Of runtime_params Airflow must know, since they may be other tasks' results.
+    # Of runtime_params Airflow must know, since they may be other tasks' results, but only where there are some.
     template_fields: Sequence[str] = ("group", "runtime_params")
     template_fields_renderers: ClassVar[dict[str, str]] = {"runtime_params": "json"}
 
+    group: str
+
     def __init__(self, *, group: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.group = group
+        vars(self)["group"] = group  # as VertexJobOperator does
+        if self.runtime_params is None:
+            vars(self).update(template_fields=("group",), template_fields_renderers={})
 
     def pre_execute(self, context: Any) -> None:
         """Render the other templates."""
