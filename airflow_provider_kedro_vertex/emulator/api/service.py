@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
 
-from airflow_provider_kedro_vertex.emulator.api import job_spec
 from airflow_provider_kedro_vertex.emulator.api.filters import Kind, compile_filter
 from airflow_provider_kedro_vertex.emulator.api.operations import operation_of
 from airflow_provider_kedro_vertex.emulator.api.paging import page, page_size, parse_order
@@ -47,6 +46,7 @@ from airflow_provider_kedro_vertex.emulator.resources.protos import (
     without,
 )
 from airflow_provider_kedro_vertex.emulator.resources.states import JOB_FINAL, PIPELINE_FINAL, JobState, PipelineState
+from airflow_provider_kedro_vertex.emulator.spec import job_spec
 from airflow_provider_kedro_vertex.emulator.spec.findings import SPEC_PATH
 from airflow_provider_kedro_vertex.emulator.spec.graph import Pipeline, check_artifacts
 from airflow_provider_kedro_vertex.emulator.spec.reader import read_pipeline

@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from airflow_provider_kedro_vertex.emulator.api.rest import answer
 from airflow_provider_kedro_vertex.emulator.engine.outputs import parameters_in
+from airflow_provider_kedro_vertex.emulator.engine.runs import failed_jobs, job_of
 from airflow_provider_kedro_vertex.emulator.executors.images import StandIn
 from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, invalid_argument, not_found
@@ -124,7 +125,6 @@ class Console:
 
 
 def _task(detail: Message) -> dict[str, Any]:
-    container = detail.executor_detail.container_detail
     return {
         "id": str(detail.task_id),
         "parent": str(detail.parent_task_id),
@@ -132,7 +132,7 @@ def _task(detail: Message) -> dict[str, Any]:
         "path": detail.task_unique_name,
         "state": TaskState(detail.state).name,
         "error": detail.error.message,
-        "attempts": [*container.failed_main_jobs, *([container.main_job] if container.main_job else [])],
+        "attempts": [name for name in (*failed_jobs(detail), job_of(detail)) if name],
         "inputs": {**parameters_in(detail, outputs=False), **_artifacts(detail.inputs)},
         "outputs": {**parameters_in(detail, outputs=True), **_artifacts(detail.outputs)},
         **{field: microseconds(detail, field) for field in TIMES[:3]},

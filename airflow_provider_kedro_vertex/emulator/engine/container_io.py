@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_kedro_vertex.emulator.engine.outputs import Outputs
@@ -91,13 +92,14 @@ class ContainerIO:
         folder = f"{root}/{name.project}/{name.id}/{node.detail.task_name}_{node.detail.task_id}"
         return cls(node.component, inputs, folder, texts, buckets, buckets, is_mounted)
 
-    def rendered(self, container: Container) -> Rendered:
+    def rendered(self, container: Container, seen_by: str = "") -> Rendered:
         """A container's image, command, arguments and variables with every placeholder filled.
 
+        :param seen_by: the image whose containers get the paths of files; by default this one.
         :raises ContainerError: if one stands for what is not there.
         """
         image = render(container.image, self.text)
-        io = replace(self, seen=MOUNT) if self.is_mounted(image) else self
+        io = replace(self, seen=MOUNT) if self.is_mounted(seen_by or image) else self
 
         def words(given: tuple[Word, ...]) -> tuple[str, ...]:
             return tuple(text for word in given for text in render_word(word, io.text, self._present))
@@ -186,6 +188,22 @@ class ContainerIO:
                 for name, kind in component.output_artifacts.items()
             }
         return {"inputs": inputs, "outputs": outputs}
+
+    def write_output(self, path: str, text: str) -> None:
+        """Write the file of an output parameter in the place of a container.
+
+        :param path: as a container sees it.
+        :raises ContainerError: if it is no file of a bucket, or cannot be written.
+        """
+        uri = MOUNT.uri(self.buckets.uri(path))
+        if uri == path:
+            raise ContainerError(f'"{path[:200]}" is no file in a bucket.')
+        file = Path(self._host_path(uri))
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        except OSError as error:
+            raise ContainerError(f'"{path[:200]}" cannot be written: {error.strerror}.') from None
 
     def read(self) -> Outputs:
         """Read the outputs that the container has written. A declared parameter that it has not written is left out.

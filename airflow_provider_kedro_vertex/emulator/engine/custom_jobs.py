@@ -1,10 +1,11 @@
 """Runs CustomJobs: their containers, and the states, written to the store before they can be seen.
 
 A pipeline's container task is a CustomJob too, as on Vertex AI: ``executor_detail.container_detail.main_job`` names it,
-and its number names its log.
+and its number names its log. The CustomJob that a task launches (see :mod:`.launcher`) is one as a client creates it,
+and ``executor_detail.custom_job_detail.job`` names it.
 
 A job that a client created is started again after an internal error or a preemption, up to six times, unless it says
-``disable_retries``; a pipeline's task is not, since it has a retry policy of its own. A job over its
+``disable_retries``; a pipeline's container is not, since it has a retry policy of its own. A job over its
 ``scheduling.timeout``, counted from the start of its container, ends as CANCELLED.
 """
 
@@ -109,9 +110,13 @@ class CustomJobs:
         container.args.extend(work.args)
         for name, value in work.env:
             container.env.add(name=name, value=value)
+        self.add_launched(pipeline_job, job)
+        return job
+
+    def add_launched(self, pipeline_job: str, job: Message) -> None:
+        """Store the new CustomJob of a pipeline's task, made PENDING here; :meth:`start` runs it."""
         _move(job, JobState.JOB_STATE_PENDING)
         self._store.add_custom_job(job, pipeline_job)
-        return job
 
     def start(
         self,
@@ -126,7 +131,7 @@ class CustomJobs:
         :param task: the name by which a fault knows it.
         :param limits: those of its containers.
         :param cluster: whether they are told of their cluster.
-        :param started: called when it is running, within the transaction that says so.
+        :param started: called when it is running, within the transaction that says so; again if it is started again.
         :return: what runs it. If that is cancelled its container has ended when it is done, and the job's state is
             left to :meth:`cancelled`.
         """

@@ -23,6 +23,8 @@ from airflow_provider_kedro_vertex.emulator.engine.arguments import ArgumentErro
 from airflow_provider_kedro_vertex.emulator.engine.caching import cache_key, import_key
 from airflow_provider_kedro_vertex.emulator.engine.container_io import ContainerError, ContainerIO
 from airflow_provider_kedro_vertex.emulator.engine.custom_jobs import CustomJobs, outcome_of
+from airflow_provider_kedro_vertex.emulator.engine.launcher import image_of, is_launcher
+from airflow_provider_kedro_vertex.emulator.engine.launcher import read as read_launch
 from airflow_provider_kedro_vertex.emulator.engine.outputs import (
     Outputs,
     dag_outputs,
@@ -36,13 +38,16 @@ from airflow_provider_kedro_vertex.emulator.engine.runs import (
     Run,
     TooManyTasksError,
     close_for_retry,
+    close_job,
     end_cancelled,
     fail,
+    job_of,
     move,
     move_job,
     new_run,
     open_dag,
     open_loop,
+    set_job,
     stored_run,
 )
 from airflow_provider_kedro_vertex.emulator.executors.base import Limits, Outcome, Work
@@ -272,22 +277,47 @@ class Engine:
         try:
             rendered = self._io(run, node, inputs).rendered(container)
             self._limits(run, node, inputs)
+            if is_launcher(rendered.image, rendered.command, rendered.args):
+                self._launch(run, node, container, inputs, image_of(rendered.args))
+                return
         except ContainerError as error:
             fail(run, node, Code.INVALID_ARGUMENT, str(error))
+            return
+        except ApiError as error:
+            fail(run, node, error.code, error.message)
             return
         # kfp knows by this variable that it runs on Vertex AI, and leaves the naming of artifacts to it.
         own = (RUN_LABELS, json.dumps(dict(run.job.labels), sort_keys=True))
         work = Work(names.generated_number(), rendered.image, rendered.command, rendered.args, (own, *rendered.env))
         labels = {names.BILLING_LABEL: run.job.labels[names.BILLING_LABEL]}
         custom_job = self._custom_jobs.add(run.job.name, node.detail.task_name, labels, work)
-        node.detail.executor_detail.container_detail.main_job = custom_job.name
+        self._begin_try(run, node, custom_job, launched=False)
+
+    def _launch(self, run: Run, node: Node, container: Container, inputs: Inputs, image: str) -> None:
+        """Store the CustomJob that the launcher of a task's next try asks for, and start it.
+
+        :param image: the job's, whose containers get the paths of files.
+        :raises ApiError: the job is refused.
+        :raises ContainerError: the file that names it cannot be written.
+        """
+        io = self._io(run, node, inputs)
+        launch = read_launch(io.rendered(container, image).args, run.job.labels)
+        if launch.resources_file:
+            io.write_output(launch.resources_file, launch.resources)
+        self._custom_jobs.add_launched(run.job.name, launch.job)
+        self._begin_try(run, node, launch.job, launched=True)
+
+    def _begin_try(self, run: Run, node: Node, custom_job: Message, launched: bool) -> None:
+        set_job(node.detail, custom_job.name, launched)
         run.changed[node.detail.task_id] = node.detail
         self._attempt(run, node, custom_job)
 
     def _attempt(self, run: Run, node: Node, custom_job: Message) -> None:
         def started() -> None:
-            move(run, node, TaskState.RUNNING)
-            self._write_soon(run)
+            # A launched job may be started again, and its task runs meanwhile.
+            if node.state == TaskState.PENDING:
+                move(run, node, TaskState.RUNNING)
+                self._write_soon(run)
 
         def ended(attempt: asyncio.Task[Outcome]) -> None:
             # A callback, and not the end of the coroutine: one that is cancelled before its first line has no end.
@@ -303,7 +333,8 @@ class Engine:
                 self._advance(run)
 
         limits = self._limits(run, node, resolve(run, node))
-        attempt = self._custom_jobs.start(custom_job, node.detail.task_name, started, limits)
+        launched = node.detail.executor_detail.HasField("custom_job_detail")
+        attempt = self._custom_jobs.start(custom_job, node.detail.task_name, started, limits, cluster=launched)
         node.attempt = attempt
         attempt.add_done_callback(ended)
 
@@ -332,12 +363,10 @@ class Engine:
             end_cancelled(run, node)
             return
         retry = node.task.retry
-        container = node.detail.executor_detail.container_detail
-        if not outcome.retry or run.cancelling or len(container.failed_main_jobs) >= retry.limit:
+        if not outcome.retry or run.cancelling or node.failures >= retry.limit:
             fail(run, node, outcome.code, outcome.message)
             return
-        container.failed_main_jobs.append(container.main_job)
-        container.main_job = ""
+        close_job(node.detail)
         if node.state == TaskState.RUNNING:
             move(run, node, TaskState.PENDING)
         node.detail.pipeline_task_status[-1].error.code = int(outcome.code)
@@ -403,9 +432,9 @@ class Engine:
 
     def _resume_container(self, run: Run, node: Node) -> None:
         """Go on with a container task; its CustomJob says how far it came."""
-        container = node.detail.executor_detail.container_detail
-        custom_job = self._store.custom_job(container.main_job) if container.main_job else None
-        if custom_job is None and not container.failed_main_jobs:
+        name = job_of(node.detail)
+        custom_job = self._store.custom_job(name) if name else None
+        if custom_job is None and not node.failures:
             return  # its turn has not come
         if custom_job is not None and custom_job.state in JOB_FINAL:
             if run.cancelling:

@@ -103,7 +103,7 @@ class Node:
         if self.task.has_children:
             statuses = self.detail.pipeline_task_status
             return sum(status.state == TaskState.PENDING and status.HasField("error") for status in statuses)
-        return len(self.detail.executor_detail.container_detail.failed_main_jobs)
+        return len(failed_jobs(self.detail))
 
     @property
     def may_retry(self) -> bool:
@@ -154,6 +154,40 @@ class Run:
     def stopped(self) -> bool:
         """True if a failure keeps new tasks from starting."""
         return self.failed and bool(self.job.runtime_config.failure_policy == FAIL_FAST)
+
+
+def job_of(detail: Message) -> str:
+    """The name of the CustomJob of a task's present try; empty if it has none yet."""
+    executor = detail.executor_detail
+    return str(executor.container_detail.main_job or executor.custom_job_detail.job)
+
+
+def failed_jobs(detail: Message) -> list[str]:
+    """The names of the CustomJobs of a task's tries that have failed and were followed by another one."""
+    executor = detail.executor_detail
+    return [*executor.container_detail.failed_main_jobs, *executor.custom_job_detail.failed_jobs]
+
+
+def set_job(detail: Message, job: str, launched: bool) -> None:
+    """Name the CustomJob of a task's new try.
+
+    :param launched: whether it is one that the task asked for, and not its container.
+    """
+    if launched:
+        detail.executor_detail.custom_job_detail.job = job
+    else:
+        detail.executor_detail.container_detail.main_job = job
+
+
+def close_job(detail: Message) -> None:
+    """Put the CustomJob of a task's present try among those that have failed."""
+    executor = detail.executor_detail
+    if executor.HasField("custom_job_detail"):
+        executor.custom_job_detail.failed_jobs.append(executor.custom_job_detail.job)
+        executor.custom_job_detail.job = ""
+    else:
+        executor.container_detail.failed_main_jobs.append(executor.container_detail.main_job)
+        executor.container_detail.main_job = ""
 
 
 def run_names(job: Message, detail: Message, root: int, workspace: str) -> dict[str, str]:
@@ -295,8 +329,7 @@ def _link_iterations(loop: Node) -> None:
 
 
 def _has_started(node: Node) -> bool:
-    container = node.detail.executor_detail.container_detail
-    return node.state != TaskState.PENDING or bool(container.main_job) or node.failures > 0
+    return node.state != TaskState.PENDING or bool(job_of(node.detail)) or node.failures > 0
 
 
 def _release_iteration(loop: Node) -> Node | None:
