@@ -1,4 +1,4 @@
-"""Texts in the forms that others take: slugs, label values, digests, JSON in an argument."""
+"""Texts in the forms that others take: slugs, label values, digests, numbers of things, JSON in an argument."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ def label_value(text: str) -> str:
 def digest(*parts: str) -> str:
     """Digest texts so that no two lists of texts meet: 64 hexadecimal digits."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with what it counts: ``1 file``, ``2,000 files``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def json_argument(text: str) -> str:

@@ -127,19 +127,26 @@ class RestSession:
         except requests.RequestException as error:
             raise UnavailableError(
                 f"{service} does not answer at {place} ({_reason(error)}).",
-                fix=f"Check the network{_and_setting(service)}.",
+                fix=f"Check the network, and {_address(service)}.",
             ) from None
         if answer.ok:
             return answer
         raise _error(f"{service} refused {method} {_path(url)}", answer)
 
 
-#: The key of an Airflow connection's extra that has the address of a service.
-_SETTING = {"Vertex AI": "api_endpoint", "Cloud Logging": "logging_endpoint", "Cloud Storage": "storage_endpoint"}
+#: Service to what may have set its address: a key of the Airflow connection's extra, and what a command reads.
+_SETTINGS = {
+    "Vertex AI": ("api_endpoint", "--api-endpoint"),
+    "Cloud Logging": ("logging_endpoint", "--api-endpoint"),
+    "Cloud Storage": ("storage_endpoint", "STORAGE_EMULATOR_HOST"),
+}
 
 
-def _and_setting(service: str) -> str:
-    return f", and {_SETTING[service]} in the connection's extra" if service in _SETTING else ""
+def _address(service: str) -> str:
+    if service not in _SETTINGS:
+        return "the address"
+    key, of_command = _SETTINGS[service]
+    return f"the address: {key} in the connection's extra, or {of_command} of a command"
 
 
 def _path(url: str) -> str:
@@ -158,7 +165,7 @@ def _object(service: str, answer: requests.Response) -> dict[str, Any]:
         raise UnavailableError(
             f"{answer.url} gave no {service} answer (status {answer.status_code}, {answer.text[:80]!r}).",
             answer.status_code,
-            fix=f"Check the address{_and_setting(service)}.",
+            fix=f"Check {_address(service)}.",
         )
     return value
 

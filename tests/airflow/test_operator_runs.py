@@ -271,7 +271,8 @@ def test_every_field_of_the_job_can_be_set(vertex: VertexEmulator, run: DagRun) 
         (
             "nobody_answers",
             r"Vertex AI does not answer at http://127\.0\.0\.1:\d+ \(Connection refused\)\. "
-            r"Check the network, and api_endpoint in the connection's extra\.",
+            r"Check the network, and the address: api_endpoint in the connection's extra, "
+            r"or --api-endpoint of a command\.",
         ),
         (
             "unknown_image",

@@ -19,7 +19,7 @@ from airflow_provider_kedro_vertex.core.jobs.overrides import with_overrides
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan
 from airflow_provider_kedro_vertex.core.project.locations import HIDDEN
-from airflow_provider_kedro_vertex.core.text import label_value
+from airflow_provider_kedro_vertex.core.text import counted, label_value
 
 #: The kinds of job, as their resource names have them.
 Collection = Literal["pipelineJobs", "customJobs"]
@@ -105,7 +105,7 @@ class JobRequest:
         pipeline = f"pipeline {self.plan.pipeline} of {self.plan.project}"
         if self.group is not None:
             return f"{self.group.name} of {pipeline}"
-        return f"{pipeline}, {len(self.plan.groups)} node groups"
+        return f"{pipeline}, {counted(len(self.plan.groups), 'node group')}"
 
     @property
     def mlflow_url(self) -> str | None:

@@ -87,13 +87,12 @@ def command(
 
 
 def _sum(found: tuple[Finding, ...]) -> str:
-    counts = [f"{_count(found, level)} {level}s" for level in ("error", "warning", "note")]
+    from airflow_provider_kedro_vertex.core.text import counted
+
+    levels = [finding.level for finding in found]
+    counts = [counted(levels.count(level), level) for level in ("error", "warning", "note")]
     advice = f" To understand one: kedro vertex explain {found[0].code}" if found else ""
     return f"{', '.join(counts)}.{advice}"
-
-
-def _count(findings: tuple[Finding, ...], level: str) -> int:
-    return sum(finding.level == level for finding in findings)
 
 
 def _found(

@@ -50,6 +50,7 @@ def command(
     (--params).
     """
     from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
+    from airflow_provider_kedro_vertex.core.text import counted
     from airflow_provider_kedro_vertex.project.spec_file import SUFFIXES, spec_text
 
     if output != STDOUT and output.suffix not in SUFFIXES:
@@ -59,7 +60,9 @@ def command(
             _answer(types)
         plan, digest = checked_plan(metadata.project_path, env, pipeline, image, selection, params)
         text = spec_text(pipeline_spec(plan), output)
-        write(output, text, f"pipeline {pipeline!r} with {len(plan.groups)} tasks, from manifest {digest[:19]}")
+        write(
+            output, text, f"pipeline {pipeline!r} with {counted(len(plan.groups), 'task')}, from manifest {digest[:19]}"
+        )
 
 
 def checked_plan(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.text import counted
 from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.connection import (
     find_credentials,
@@ -49,7 +50,9 @@ def command(context: click.Context, image: str | None, project_id: str | None, e
             click.echo(_line(answer))
             levels.append(answer.level)
     wrong, unknown = levels.count("wrong"), levels.count("unknown")
-    click.echo(f"{len(levels)} questions: {wrong} wrong, {unknown} without an answer.", err=bool(wrong or unknown))
+    click.echo(
+        f"{counted(len(levels), 'question')}: {wrong} wrong, {unknown} without an answer.", err=bool(wrong or unknown)
+    )
     context.exit(1 if wrong or unknown else 0)
 
 

@@ -96,15 +96,22 @@ def command(
             click.echo(f"Wrote {target.relative_to(root)}")
         for target in [*there, *kept]:
             click.echo(f"Kept {target.relative_to(root)}, which was there")
-    click.echo(_next(root))
+    click.echo(_next(root, env or "base"))
 
 
-def _next(root: Path) -> str:
-    """What to call next; the image's tag names the commit where there is one."""
+def _next(root: Path, env: str) -> str:
+    """What to call next: the image's tag names the commit where there is one, and data at home is to be brought."""
     from airflow_provider_kedro_vertex.project.image.commit import COMMIT_VARIABLE, head_commit
 
     first = [f"export {COMMIT_VARIABLE}=$(git rev-parse HEAD)"] if head_commit(root) else []
+    if _has_data(root):
+        first.append(f"kedro vertex push-data  # once run_config.data_root is set in conf/{env}/vertexai.yml")
     return "\n  ".join(["Next:", *first, *_NEXT])
+
+
+def _has_data(root: Path) -> bool:
+    """Tell whether there is a file in the folder in which a project of Kedro's has its data."""
+    return any(path.is_file() and path.name != ".gitkeep" for path in (root / "data").rglob("*"))
 
 
 def _existing(targets: Iterable[Path]) -> list[Path]:

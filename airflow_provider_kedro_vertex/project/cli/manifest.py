@@ -29,8 +29,10 @@ def write_manifest(project: Path, env: str | None, output: Path, params: tuple[s
     """
     from airflow_provider_kedro_vertex.core.checks.settings import check_settings
     from airflow_provider_kedro_vertex.core.project import manifest as manifests
+    from airflow_provider_kedro_vertex.core.text import counted
 
     found = read_project(project, env, params)
     show(check_settings(found, found.config))
     nodes = {node.name for pipeline in found.pipelines.values() for node in pipeline.nodes}
-    write(output, manifests.dumps(found), f"{len(found.pipelines)} pipelines, {len(nodes)} nodes, {found.digest[:19]}")
+    size = f"{counted(len(found.pipelines), 'pipeline')}, {counted(len(nodes), 'node')}"
+    write(output, manifests.dumps(found), f"{size}, {found.digest[:19]}")

@@ -45,6 +45,7 @@ def command(
     from airflow_provider_kedro_vertex.core.checks.settings import left_open
     from airflow_provider_kedro_vertex.core.plan.plan import build_plan
     from airflow_provider_kedro_vertex.core.plan.plan_table import plan_table
+    from airflow_provider_kedro_vertex.core.text import counted
 
     with report_errors():
         manifest = read_project(metadata.project_path, env, params)
@@ -58,4 +59,4 @@ def command(
         text = json.dumps(table.to_dict(), indent=1) + "\n" if form == "json" else table.to_text()
         if output != STDOUT:
             write_file(output, text)
-    click.echo(text if output == STDOUT else f"Wrote {output}: {len(plan.groups)} node groups\n", nl=False)
+    click.echo(text if output == STDOUT else f"Wrote {output}: {counted(len(plan.groups), 'node group')}\n", nl=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.text import counted
 from airflow_provider_kedro_vertex.project.cli import options
 from airflow_provider_kedro_vertex.project.cli.output import read_project, report_errors, warn
 
@@ -114,9 +115,10 @@ def _push(manifest: Manifest, project: Path, inputs: tuple[Input, ...], dry_run:
                 _upload(client, project, change, dry_run)
                 uploaded, size = uploaded + 1, size + change.size
     except KeyboardInterrupt:
-        click.echo(f"\nInterrupted after {_files(uploaded)}. The same command uploads the rest.", err=True)
+        click.echo(f"\nInterrupted after {counted(uploaded, 'file')}. The same command uploads the rest.", err=True)
         sys.exit(INTERRUPTED)
-    click.echo(f"{'Would upload' if dry_run else 'Uploaded'} {_files(uploaded)} ({_size(size)}); {same} there already.")
+    done = f"{'Would upload' if dry_run else 'Uploaded'} {counted(uploaded, 'file')} ({_size(size)})"
+    click.echo(f"{done}; {same} there already.")
     return complete
 
 
@@ -140,10 +142,6 @@ def _upload(client: VertexClient, project: Path, change: Change, dry_run: bool) 
             f"{path} cannot be read: {error.strerror or error}.", "What was told before it, is uploaded."
         ) from error
     click.echo(f"Uploaded {path} ({_size(change.size)}) to {url}")
-
-
-def _files(number: int) -> str:
-    return f"{number:,} file{'' if number == 1 else 's'}"
 
 
 def _size(size: float) -> str:

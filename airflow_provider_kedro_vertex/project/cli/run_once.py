@@ -58,6 +58,7 @@ def command(
     from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
     from airflow_provider_kedro_vertex.core.plan.plan import build_plan
     from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
+    from airflow_provider_kedro_vertex.core.text import counted
     from airflow_provider_kedro_vertex.project.cli.connection import connect, is_on_this_machine, storage_endpoint
     from airflow_provider_kedro_vertex.project.cli.parameters import parse_params
     from airflow_provider_kedro_vertex.project.cli.submission import submit
@@ -75,7 +76,8 @@ def command(
         client = connect(config, api_endpoint, storage=storage_endpoint() if is_long(runtime_params) else None)
         job = submit(client, plan, spec, runtime_params)
         page = job_page(job["name"], api_endpoint)
-        click.echo(f"Submitted {job['name']}: pipeline {pipeline!r} with {len(plan.groups)} tasks.\nSee {page}")
+        size = counted(len(plan.groups), "task")
+        click.echo(f"Submitted {job['name']}: pipeline {pipeline!r} with {size}.\nSee {page}")
         if wait:
             context.exit(watch(client, job, plan, page, timeout_seconds))
 

@@ -41,6 +41,7 @@ def command(
     Storage, gs://BUCKET/NAME.yaml (or .json).
     """
     from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
+    from airflow_provider_kedro_vertex.core.text import counted
     from airflow_provider_kedro_vertex.project.spec_file import SUFFIXES, spec_text
 
     to_storage = target.startswith("gs://")
@@ -55,9 +56,8 @@ def command(
         plan, digest = checked_plan(metadata.project_path, env, pipeline, image, selection)
         text = spec_text(pipeline_spec(plan), file)
         where = _to_storage(plan, target, text) if to_storage else _to_registry(target, text, version_tags)
-        click.echo(
-            f"Uploaded {where}: pipeline {pipeline!r} with {len(plan.groups)} tasks, from manifest {digest[:19]}"
-        )
+        size = counted(len(plan.groups), "task")
+        click.echo(f"Uploaded {where}: pipeline {pipeline!r} with {size}, from manifest {digest[:19]}")
 
 
 def _to_storage(plan: Plan, target: str, text: str) -> str:

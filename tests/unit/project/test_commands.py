@@ -73,7 +73,7 @@ def test_init_check_and_compile_pass_without_an_edit(make_project: MakeProject, 
     assert done.stdout.startswith(f"Wrote {VERTEXAI}\nWrote Dockerfile\nWrote .dockerignore\nNext:\n")
     done = vertex(project, "check", "--strict")
     assert (done.exit_code, done.stderr) == (0, f"{LEFT_OUT}\n")
-    assert done.stdout == "Passed: 0 errors, 0 warnings, 1 notes. To understand one: kedro vertex explain KV021\n"
+    assert done.stdout == "Passed: 0 errors, 0 warnings, 1 note. To understand one: kedro vertex explain KV021\n"
     done = vertex(project, "compile", "-o", str(tmp_path / "p.yaml"))
     assert (done.exit_code, done.stderr) == (0, "")
     spec = yaml.safe_load((tmp_path / "p.yaml").read_text())
@@ -141,7 +141,7 @@ def test_explain_names_the_closest_code(make_project: MakeProject, vertex: Verte
     assert (done.exit_code, "There is no code 'KV07'. Did you mean 'KV" in done.stderr) == (2, True)
 
 
-COUNTS = "0 errors, 2 warnings, 1 notes. To understand one: kedro vertex explain KV007"
+COUNTS = "0 errors, 2 warnings, 1 note. To understand one: kedro vertex explain KV007"
 
 
 def test_check_tells_levels_by_lines_json_and_exit_codes(make_project: MakeProject, vertex: Vertex) -> None:

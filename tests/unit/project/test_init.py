@@ -71,3 +71,14 @@ def test_in_a_repository_the_next_commands_begin_with_the_images_tag(make_projec
     done = vertex(project, "init", "shop-project", "europe-west1")
     first = "  export KEDRO_CONFIG_COMMIT_ID=$(git rev-parse HEAD)"
     assert done.stdout.splitlines()[-5:] == ["Next:", first, *following]
+
+
+def test_a_project_with_data_at_home_is_told_how_it_gets_to_vertex_ai(
+    make_project: MakeProject, vertex: Vertex
+) -> None:
+    push = "  kedro vertex push-data  # once run_config.data_root is set in conf/base/vertexai.yml"
+    project = make_project({"data/01_raw/.gitkeep": ""})
+    assert push not in vertex(project, "init", "shop-project", "europe-west1").stdout.splitlines()
+    project = make_project({"data/01_raw/trips.csv": "day,trips\n"})
+    done = vertex(project, "init", "shop-project", "europe-west1")
+    assert done.stdout.splitlines()[-5:-3] == ["Next:", push]

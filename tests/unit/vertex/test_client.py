@@ -106,7 +106,7 @@ def test_nobody_answers() -> None:
 
     assert str(raised.value) == (
         f"Vertex AI does not answer at {endpoint} (Connection refused). "
-        "Check the network, and api_endpoint in the connection's extra."
+        "Check the network, and the address: api_endpoint in the connection's extra, or --api-endpoint of a command."
     )
     assert raised.value.status is None
 
