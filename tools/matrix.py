@@ -40,6 +40,10 @@ class Side:
     checks: Mapping[str, Sequence[str]]
 
 
+# They need Airflow, or Google's API client, which Airflow's Google provider brings.
+_PROJECT_WITH_AIRFLOW = ("composer", "dag_file", "deploy", "doctor")
+_RUNTIME_WITH_AIRFLOW = ("data_scopes", "parameters_travel", "random_dag_runs")
+
 SIDES = {
     "airflow": Side(
         "Airflow",
@@ -51,10 +55,13 @@ SIDES = {
         {
             "Public names": ["tests/unit/test_package.py"],
             "Examples": ["tests/airflow/test_examples.py"],
-            # What of tests/unit imports Airflow.
             "Unit tests": [
-                *(f"tests/unit/test_{name}.py" for name in ("dag", "data_scope", "failing", "job_operator")),
-                *(f"tests/unit/test_{name}.py" for name in ("schedules", "sensors", "source", "triggers")),
+                *(f"tests/unit/test_{name}.py" for name in ("assets", "dag", "data_scope", "failing", "form")),
+                *(f"tests/unit/test_{name}.py" for name in ("job_operator", "runtime_params", "schedules", "sensors")),
+                *(f"tests/unit/test_{name}.py" for name in ("source", "triggers")),
+                "tests/unit/core/test_assets.py",
+                *(f"tests/unit/project/test_{name}.py" for name in _PROJECT_WITH_AIRFLOW),
+                *(f"tests/unit/runtime/test_{name}.py" for name in _RUNTIME_WITH_AIRFLOW),
                 "tests/unit/vertex/test_retention.py",
             ],
             # By a scheduler: the tasks of Airflow 3.2's own `dags test` may start before the API that it serves them.
@@ -65,20 +72,14 @@ SIDES = {
         "Beside the Kedro project, and in the node's image",
         {"Kedro": "kedro", "kfp": "kfp", "gcsfs": "gcsfs"},
         {
-            # Without what needs Airflow, or Google's API client, which Airflow's Google provider brings.
-            "Core": ["tests/unit/core"],
+            "Core": ["tests/unit/core", "--ignore=tests/unit/core/test_assets.py"],
             "Kedro side": [
                 "tests/unit/project",
-                *(
-                    f"--ignore=tests/unit/project/test_{name}.py"
-                    for name in ("composer", "dag_file", "deploy", "doctor")
-                ),
+                *(f"--ignore=tests/unit/project/test_{name}.py" for name in _PROJECT_WITH_AIRFLOW),
             ],
             "Runtime": [
                 "tests/unit/runtime",
-                "--ignore=tests/unit/runtime/test_data_scopes.py",
-                "--ignore=tests/unit/runtime/test_parameters_travel.py",
-                "--ignore=tests/unit/runtime/test_random_dag_runs.py",
+                *(f"--ignore=tests/unit/runtime/test_{name}.py" for name in _RUNTIME_WITH_AIRFLOW),
             ],
         },
     ),
