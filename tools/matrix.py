@@ -40,7 +40,21 @@ class Side:
     checks: Mapping[str, Sequence[str]]
 
 
-# They need Airflow, or Google's API client, which Airflow's Google provider brings.
+_AIRFLOW_SIDE = (
+    "assets",
+    "code_blocks",
+    "dag",
+    "data_scope",
+    "failing",
+    "form",
+    "job_operator",
+    "runtime_params",
+    "schedules",
+    "sensors",
+    "source",
+    "triggers",
+)
+# They need Airflow too, or Google's API client, which Airflow's Google provider brings.
 _PROJECT_WITH_AIRFLOW = ("composer", "dag_file", "deploy", "doctor")
 _RUNTIME_WITH_AIRFLOW = ("data_scopes", "parameters_travel", "random_dag_runs")
 
@@ -56,9 +70,7 @@ SIDES = {
             "Public names": ["tests/unit/test_package.py"],
             "Examples": ["tests/airflow/test_examples.py"],
             "Unit tests": [
-                *(f"tests/unit/test_{name}.py" for name in ("assets", "dag", "data_scope", "failing", "form")),
-                *(f"tests/unit/test_{name}.py" for name in ("job_operator", "runtime_params", "schedules", "sensors")),
-                *(f"tests/unit/test_{name}.py" for name in ("source", "triggers")),
+                *(f"tests/unit/test_{name}.py" for name in _AIRFLOW_SIDE),
                 "tests/unit/core/test_assets.py",
                 *(f"tests/unit/project/test_{name}.py" for name in _PROJECT_WITH_AIRFLOW),
                 *(f"tests/unit/runtime/test_{name}.py" for name in _RUNTIME_WITH_AIRFLOW),

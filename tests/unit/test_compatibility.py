@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,15 @@ import tomllib
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from tools.matrix import CONSTRAINTS, FAILED, NOT_RUN, PAGE, PASSED, tables, told
+from tools.matrix import CONSTRAINTS, FAILED, NOT_RUN, PAGE, PASSED, SIDES, tables, told
 
 ROOT = Path(__file__).parents[2]
+#: An import of the names that DAG files import, or of Airflow's side of the package.
+NEEDS_AIRFLOW = re.compile(
+    r"^from airflow_provider_kedro_vertex(\.(compat|hooks|lineage|links|operators|sensors|task|triggers)[.\w]*)? import"
+    r"(?! __version__)",
+    re.MULTILINE,
+)
 
 
 def pins(file: Path) -> dict[str, Version]:
@@ -33,6 +40,13 @@ def test_the_page_has_a_row_for_each_pair_of_versions() -> None:
 
     assert PAGE.read_text().endswith(f"\n\n{tables(results)}\n")
     assert {cell for cells in results.values() for cell in cells} <= {PASSED, FAILED, NOT_RUN}
+
+
+def test_each_unit_test_that_needs_an_airflow_is_run_on_every_version() -> None:
+    files = (ROOT / "tests" / "unit").rglob("test_*.py")
+    found = {str(file.relative_to(ROOT)) for file in files if NEEDS_AIRFLOW.search(file.read_text())}
+
+    assert sorted(found - {*SIDES["airflow"].checks["Unit tests"]}) == []
 
 
 @pytest.mark.parametrize("file", sorted(CONSTRAINTS.glob("*.in")), ids=lambda file: file.stem)
