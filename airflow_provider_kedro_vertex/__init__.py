@@ -67,5 +67,6 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_kedro_vertex.links.MlflowLink",
             "airflow_provider_kedro_vertex.links.VertexJobLink",
             "airflow_provider_kedro_vertex.links.VertexLogsLink",
+            "airflow_provider_kedro_vertex.links.WebShellLink",
         ],
     }

@@ -86,6 +86,7 @@ __all__ = [
     "has_listeners",
     "is_deferred",
     "is_first_look",
+    "keep_in_xcom",
     "make_asset",
     "map_indexes",
     "pause_trigger",
@@ -190,28 +191,37 @@ def map_indexes(context: Context, task_id: str) -> list[int]:
         return sorted(index for (index,) in rows if index >= 0)
 
 
-async def success_event(ti: Any, result: dict[str, Any], more: Mapping[str, Any] | None = None) -> TriggerEvent | None:
+async def keep_in_xcom(ti: Any, values: Mapping[str, Any]) -> bool:
+    """Leave values of a deferred task in XCom, from its trigger.
+
+    :param ti: the task instance that the triggerer gave to the trigger; None for a trigger without one.
+    :param values: by their keys.
+    :return: False if this Airflow does not take them from its triggerer: a worker must leave them.
+    """
+    if ti is None:
+        return False
+    try:
+        await asyncio.to_thread(_push, ti, values)
+    except Exception:  # before Airflow 3.1 there was no such message; whichever error it is, a worker can do it
+        return False
+    return True
+
+
+async def success_event(ti: Any, result: dict[str, Any]) -> TriggerEvent | None:
     """Leave a task's result in XCom and make the event by which the triggerer ends the task.
 
     Airflow 2 pushes what the event carries. Airflow 3 (seen in 3.3.2) writes such a value as JSON twice, so that a
     task downstream would pull a string: there the result is pushed by the triggerer's own way to XCom before.
 
     :param ti: the task instance that the triggerer gave to the trigger; None for a trigger without one.
-    :param more: more values for XCom, by their keys.
     :return: None if this Airflow does not take XComs from its triggerer: a worker must end the task.
     """
     from airflow.triggers.base import TaskSuccessEvent
 
-    xcoms = {"return_value": result, **(more or {})}
+    xcoms: dict[str, Any] = {"return_value": result}
     if AIRFLOW < (3, 0):
         return TaskSuccessEvent(xcoms=xcoms)
-    if ti is None:
-        return None
-    try:
-        await asyncio.to_thread(_push, ti, xcoms)
-    except Exception:  # before Airflow 3.1 there was no such message; whichever error it is, a worker can do it
-        return None
-    return TaskSuccessEvent()
+    return TaskSuccessEvent() if await keep_in_xcom(ti, xcoms) else None
 
 
 async def is_deferred(ti: Any) -> bool:
@@ -227,7 +237,10 @@ async def is_deferred(ti: Any) -> bool:
 
 
 def _push(ti: Any, xcoms: Mapping[str, Any]) -> None:
-    from airflow.sdk.execution_time.xcom import XCom
+    if TYPE_CHECKING or AIRFLOW >= (3, 0):
+        from airflow.sdk.execution_time.xcom import XCom
+    else:
+        from airflow.models.xcom import XCom
 
     map_index = -1 if ti.map_index is None else ti.map_index
     for key, value in xcoms.items():

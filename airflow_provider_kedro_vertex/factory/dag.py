@@ -16,7 +16,7 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError, KedroVertexEr
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.core.project.trigger_form import Choice
 from airflow_provider_kedro_vertex.factory.form import written_values
-from airflow_provider_kedro_vertex.factory.node_tasks import NodeArguments
+from airflow_provider_kedro_vertex.factory.node_tasks import Name, Names, NodeArguments
 from airflow_provider_kedro_vertex.factory.pipeline import KedroVertexDag, KedroVertexTaskGroup, PipelineTasks
 from airflow_provider_kedro_vertex.lineage.assets import Assets
 from airflow_provider_kedro_vertex.lineage.assets import Choice as AssetChoice
@@ -34,6 +34,8 @@ def kedro_vertex_dag(
     mode: str = "pipeline_job",
     watch: str = "job",
     node_arguments: NodeArguments | None = None,
+    task_id: Name | None = None,
+    task_display_name: Name | None = None,
     form: Choice = True,
     assets: AssetChoice = True,
     **arguments: Any,
@@ -63,6 +65,11 @@ def kedro_vertex_dag(
     :param node_arguments: arguments of Airflow's ``BaseOperator`` for the tasks of nodes, by node name, tag, pattern or
         ``__default__``: ``{"train": {"pool": "gpu", "retries": 2}}``. They are laid over those of ``vertexai.yml``
         (``nodes.<selector>.airflow``).
+    :param task_id: gives each node group's task its id, within the task group of its namespace:
+        ``lambda group: group.name.replace(" ", "_")``. A group has ``name``, ``nodes``, ``namespace`` and ``tags``, see
+        :class:`~airflow_provider_kedro_vertex.core.plan.plan.NodeGroup`. Doubles get an underscore. A task with another
+        id does not find the jobs that it had in old runs.
+    :param task_display_name: in the same way, the name that Airflow shows.
     :param form: the project's parameters that the trigger form shows, each with its type and its value in the project:
         True shows the scalars and short lists that the pipeline's nodes take, at most 40; names and patterns such as
         ``["training.*"]`` show those; False shows none. What a person changes there is given to Kedro and nothing else;
@@ -90,7 +97,8 @@ def kedro_vertex_dag(
     try:
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
-        asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, arguments, assets)
+        names = Names(task_id, task_display_name)
+        asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, names, arguments, assets)
         return asked.dag(file, dag_id, form)
     except KedroVertexError as error:
         # Airflow shows the last two frames of an import error: the DAG file's own line is to be one of them.
@@ -109,6 +117,8 @@ def kedro_vertex_dags(
     mode: str = "pipeline_job",
     watch: str = "job",
     node_arguments: NodeArguments | None = None,
+    task_id: Name | None = None,
+    task_display_name: Name | None = None,
     form: Choice = True,
     assets: AssetChoice = True,
     **arguments: Any,
@@ -127,6 +137,7 @@ def kedro_vertex_dags(
     :param dag_id_prefix: what the ids begin with, such as ``"test_"`` for the same project in another environment.
     :param manifest: see :func:`kedro_vertex_dag`, as ``project``, ``python``, ``kedro_env``, ``mode`` and ``watch``.
     :param node_arguments: see :func:`kedro_vertex_dag`; a selector may mean nodes of some of the pipelines alone.
+    :param task_id: see :func:`kedro_vertex_dag`, as ``task_display_name``.
     :param form: see :func:`kedro_vertex_dag`; a DAG shows none that other pipelines' nodes alone take.
     :param assets: see :func:`kedro_vertex_dag`.
     :param arguments: see :func:`kedro_vertex_dag`; the same for each DAG, so that a ``selection`` must select something
@@ -138,9 +149,10 @@ def kedro_vertex_dags(
     try:
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
-        names = sorted(read.pipelines) if pipelines is None else pipelines
+        names = Names(task_id, task_display_name)
         asked = [
-            PipelineTasks(source, read, name, mode, watch, node_arguments or {}, arguments, assets) for name in names
+            PipelineTasks(source, read, name, mode, watch, node_arguments or {}, names, arguments, assets)
+            for name in (sorted(read.pipelines) if pipelines is None else pipelines)
         ]
         dags = [each.dag(file, f"{dag_id_prefix}{each.default_id}", form) for each in asked]
         made = {dag.dag_id: dag for dag in dags}
@@ -204,6 +216,8 @@ def kedro_vertex_task_group(
     mode: str = "pipeline_job",
     watch: str = "job",
     node_arguments: NodeArguments | None = None,
+    task_id: Name | None = None,
+    task_display_name: Name | None = None,
     params: Mapping[str, Any] | None = None,
     runtime_params: Mapping[str, Any] | None = None,
     assets: AssetChoice = True,
@@ -222,7 +236,7 @@ def kedro_vertex_task_group(
     :param group_id: by default the project's package name, and for another pipeline than ``__default__`` an underscore
         and its name.
     :param pipeline: see :func:`kedro_vertex_dag`, as ``manifest``, ``project``, ``python``, ``kedro_env``, ``mode``,
-        ``watch`` and ``node_arguments``.
+        ``watch``, ``node_arguments``, ``task_id`` and ``task_display_name``.
     :param params: runtime parameters over the DAG's, with templates in their strings.
     :param runtime_params: runtime parameters over ``params``, which may be results of other tasks, or the arguments of
         a mapped task group.
@@ -235,7 +249,8 @@ def kedro_vertex_task_group(
     try:
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
-        asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, arguments, assets)
+        names = Names(task_id, task_display_name)
+        asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, names, arguments, assets)
         own = {"params": params, "runtime_params": runtime_params}
         for argument, values in own.items():
             asked.check_names(argument, values)

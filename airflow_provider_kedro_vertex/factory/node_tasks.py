@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 ID_LENGTH = 249
 #: The most characters of one part of such an id.
 LABEL_LENGTH = 80
+_TASK_ID = re.compile(rf"[\w-]{{1,{LABEL_LENGTH}}}", re.ASCII)
 
 #: Settings of ``nodes.<selector>.airflow`` that are seconds there and time spans in Airflow.
 _SPANS = frozenset({"execution_timeout", "retry_delay"})
 
 NodeArguments = Mapping[str, Mapping[str, Any]]
+#: Names a node group by what the plan tells of it.
+Name = Callable[["NodeGroup"], str]
 
 
 class TasksMap(dict[str, "BaseOperator"]):
@@ -57,6 +60,47 @@ class NodeTasks:
     leaves: list[BaseOperator]
 
 
+@dataclass(frozen=True)
+class Names:
+    """How the tasks of node groups are called.
+
+    :param task_id: gives a group's task its id within the task group of its namespace.
+    :param display_name: gives it the name that Airflow shows.
+    """
+
+    task_id: Name | None = None
+    display_name: Name | None = None
+
+    def labels(self, groups: Iterable[NodeGroup]) -> dict[str, str]:
+        """The ids that were given, by the groups' own task ids.
+
+        :raises ConfigError: an id is none of Airflow's.
+        """
+        if self.task_id is None:
+            return {}
+        found = {group.task_id: self.task_id(group) for group in groups}
+        for group, label in found.items():
+            if not isinstance(label, str) or not _TASK_ID.fullmatch(label):
+                raise ConfigError(
+                    f"task_id= gave {label!r:.80} for {group!r}.",
+                    f"Let it give letters, digits, dashes and underscores, at most {LABEL_LENGTH}; dots are for task "
+                    "groups.",
+                )
+        return found
+
+    def shown(self, group: NodeGroup) -> dict[str, Any]:
+        """The argument of a task that says how it is shown.
+
+        :raises ConfigError: the name is no text.
+        """
+        if self.display_name is None:
+            return {}
+        name = self.display_name(group)
+        if not isinstance(name, str):
+            raise ConfigError(f"task_display_name= gave {name!r:.80} for {group.task_id!r}.", "Let it give a text.")
+        return {"task_display_name": name}
+
+
 def node_tasks(
     plan: Plan,
     parent: TaskGroup,
@@ -64,6 +108,7 @@ def node_tasks(
     arguments: NodeArguments,
     taken: Iterable[str] = (),
     connect: Callable[[BaseOperator, NodeGroup], None] = lambda task, group: None,
+    names: Names | None = None,
 ) -> NodeTasks:
     """Add one task for each node group to a task group, which may be the root of a DAG, with the plan's edges.
 
@@ -72,9 +117,11 @@ def node_tasks(
     :param arguments: selector to Airflow arguments, over those of ``vertexai.yml``; see :mod:`.selectors`.
     :param taken: ids of tasks beside them.
     :param connect: called with each task and its group when it is made.
+    :param names: how the tasks are called; None calls them as their nodes.
     """
+    names = names or Names()
     own = PerNode(arguments) if arguments else None
-    places = _Places(parent, taken, plan.groups)
+    places = _Places(parent, taken, plan.groups, names.labels(plan.groups))
     dag = parent.dag
     # The task is given them here and the DAG afterwards: else Airflow copies the DAG's for each class of each task.
     default_args = {**dag.default_args, **parent.default_args}
@@ -82,7 +129,7 @@ def node_tasks(
     by_node = TasksMap()
     for group in plan.groups:
         task_id, task_group = places.find(group)
-        given = {**_from_settings(group.settings.airflow), **_from_file(own, group)}
+        given = {**names.shown(group), **_from_settings(group.settings.airflow), **_from_file(own, group)}
         task = make(group=group.task_id, task_id=task_id, task_group=task_group, default_args=default_args, **given)
         task.dag = dag
         connect(task, group)
@@ -133,10 +180,12 @@ def _from_file(arguments: PerNode[Mapping[str, Any]] | None, group: NodeGroup) -
 class _Places:
     """Where each task stands: its own id, and the task group of its namespace, made when it is first asked for."""
 
-    def __init__(self, parent: TaskGroup, taken: Iterable[str], groups: Iterable[NodeGroup]) -> None:
+    def __init__(
+        self, parent: TaskGroup, taken: Iterable[str], groups: Iterable[NodeGroup], labels: Mapping[str, str]
+    ) -> None:
         self._task_groups: dict[tuple[str, ...], TaskGroup] = {(): parent}
         room = ID_LENGTH - len(parent.group_id or "")
-        self._spots = {group.task_id: _within(room, *_spot(group)) for group in groups}
+        self._spots = {group.task_id: _within(room, *_spot(group, labels.get(group.task_id))) for group in groups}
         self._taken: set[tuple[tuple[str, ...], str]] = {((), name) for name in taken}
         for task_id, (path, label) in self._spots.items():
             self._spots[task_id] = (path, self._free(path, label))
@@ -160,14 +209,17 @@ class _Places:
         return label
 
 
-def _spot(group: NodeGroup) -> tuple[tuple[str, ...], str]:
-    """The namespace that a group's task stands in, and its name there."""
+def _spot(group: NodeGroup, given: str | None) -> tuple[tuple[str, ...], str]:
+    """The namespace that a group's task stands in, and its name there.
+
+    :param given: the name, if somebody chose it.
+    """
     namespace, name = group.namespace or "", group.name
     if f"{namespace}.".startswith(f"{name}."):  # the group is that namespace, or one around it
         namespace, _, name = name.rpartition(".")
     name = name.removeprefix(f"{namespace}.")
     path = tuple(_label(part, "namespace") for part in namespace.split(".")) if namespace else ()
-    return path, _label(name, group.task_id)
+    return path, given or _label(name, group.task_id)
 
 
 def _within(room: int, path: tuple[str, ...], label: str) -> tuple[tuple[str, ...], str]:

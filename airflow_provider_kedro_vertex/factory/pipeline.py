@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_kedro_vertex.compat import DAG, BaseOperator, Param, TaskGroup
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.jobs.parameters import FORCE_FULL_RUN, FormValues
+from airflow_provider_kedro_vertex.core.project.kedro_run import kedro_run
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.text import airflow_id
 from airflow_provider_kedro_vertex.factory.form import trigger_form
-from airflow_provider_kedro_vertex.factory.node_tasks import NodeArguments, TasksMap, check_selectors, node_tasks
+from airflow_provider_kedro_vertex.factory.node_tasks import (
+    Names,
+    NodeArguments,
+    TasksMap,
+    check_selectors,
+    node_tasks,
+)
 from airflow_provider_kedro_vertex.lineage.assets import Assets
 from airflow_provider_kedro_vertex.lineage.assets import Choice as AssetChoice
 from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
@@ -41,6 +48,9 @@ _OWN_JOB_ARGUMENTS = frozenset({"display_name", "job_overrides"})
 _WAIT_ARGUMENTS = frozenset({"deferrable", "outage_timeout", "poll_interval"})
 #: By one of these a DAG file says when its DAG runs, be it never; the last two are Airflow 2's.
 _SAYS_WHEN = ("schedule", "schedule_interval", "timetable")
+#: Node tasks of a DAG that have a text and all links. Airflow stores both with each task, which takes a task as much
+#: room again; a hundred of them are 50 to 100 KB. See docs/decisions/0022.
+MOST_DESCRIBED = 100
 #: Airflow takes 250 characters for the id of a DAG, and of a task with its task groups before it.
 ID_LENGTH = 250
 
@@ -73,6 +83,7 @@ class PipelineTasks:
     mode: str
     watch: str
     node_arguments: NodeArguments
+    names: Names
     arguments: Mapping[str, Any]
     assets: AssetChoice = True
 
@@ -84,6 +95,10 @@ class PipelineTasks:
             raise ConfigError('watch="nodes" goes with mode="pipeline_job": in custom_job mode each node is a task.')
         if self.node_arguments and self.mode == "pipeline_job" and self.watch == "job":
             raise ConfigError('node_arguments= finds no tasks of nodes: use mode="custom_job", or watch="nodes".')
+        if self.names != Names() and self.mode == "pipeline_job" and self.watch == "job":
+            raise ConfigError(
+                'task_id= and task_display_name= find no tasks of nodes: use mode="custom_job", or watch="nodes".'
+            )
         check_selectors(self.node_arguments, self.manifest)
         self.manifest.pipeline(self.name)
 
@@ -135,8 +150,7 @@ class PipelineTasks:
             "tags": ["kedro", self.manifest.project.package_name],
             # The digest makes a change of the project a change of the DAG, and so a new version of it in Airflow 3; not
             # a change of a parameter's value, which is in the image, unless the form shows it.
-            "doc_md": f"Pipeline `{self.name}` of the Kedro project {self.manifest.project.name} on Vertex AI: "
-            f"{nodes} nodes.\n\nManifest `{self.manifest.definition_digest}`",
+            "doc_md": "\n\n".join(self._text(nodes)),
         }
         if self._config.description:
             shown["description"] = self._config.description
@@ -154,6 +168,18 @@ class PipelineTasks:
             fields.setdefault(FORCE_FULL_RUN, _force_full_run())
         dag.params = type(dag.params)(fields)
         return dag
+
+    def _text(self, nodes: str) -> Iterator[str]:
+        """The paragraphs of a DAG's text.
+
+        :param nodes: how many there are.
+        """
+        yield f"Pipeline `{self.name}` of the Kedro project {self.manifest.project.name} on Vertex AI: {nodes} nodes."
+        if self._selection is None:
+            yield f"At home: `{kedro_run(self.name, self.manifest.env)}`"
+        if self._config.kedro_viz_url:
+            yield f"[Kedro-Viz]({self._config.kedro_viz_url})"
+        yield f"Manifest `{self.manifest.definition_digest}`"
 
     def _when(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a DAG that say when it runs, where its file does not."""
@@ -176,6 +202,7 @@ class PipelineTasks:
 
         def connect(task: BaseOperator, group: NodeGroup) -> None:
             assets.connect(task, (nodes[name] for name in group.nodes))
+            self._describe(task, group)
 
         shared = {**self._job, "scope_group_id": parent.group_id or "", **submitting}
         job = {**shared, **{name: self.arguments[name] for name in _OWN_JOB_ARGUMENTS if name in self.arguments}}
@@ -185,7 +212,7 @@ class PipelineTasks:
             if job.get("display_name"):
                 job["display_name"] += " {{ task.group }}"  # each of the jobs has a title of its own
             operator = partial(KedroVertexCustomJobOperator, **job, **self._waiting("poll_interval"))
-            made = node_tasks(self._plan, parent, operator, self.node_arguments, (ON_EXIT,), connect)
+            made = node_tasks(self._plan, parent, operator, self.node_arguments, (ON_EXIT,), connect, self.names)
             self._add_teardown(parent, made.leaves, shared)
             return made.by_node
         from airflow_provider_kedro_vertex.operators.pipeline_job import KedroVertexPipelineOperator
@@ -203,7 +230,8 @@ class PipelineTasks:
             from airflow_provider_kedro_vertex.operators.node import KedroVertexNodeOperator
 
             node = partial(KedroVertexNodeOperator, submit_task_id=submit.task_id, **self._waiting("poke_interval"))
-            made = node_tasks(self._plan, parent, node, self.node_arguments, (SUBMIT, ON_EXIT), connect)
+            taken = (SUBMIT, ON_EXIT)
+            made = node_tasks(self._plan, parent, node, self.node_arguments, taken, connect, self.names)
             submit.set_downstream(made.roots)
             self._add_teardown(parent, made.leaves, shared)
             return made.by_node
@@ -245,6 +273,20 @@ class PipelineTasks:
             )
             last.as_teardown()
             last.set_upstream(leaves)
+
+    def _describe(self, task: BaseOperator, group: NodeGroup) -> None:
+        """Give a task the text of its node group, unless it has one, or a DAG of many nodes would grow too large."""
+        if len(self._plan.groups) <= MOST_DESCRIBED:
+            if task.doc_md is None:
+                vars(task)["doc_md"] = self._texts[group.task_id]
+        elif self.watch == "nodes":
+            vars(task)["operator_extra_links"] = (*task.operator_extra_links,)[:1]
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        from airflow_provider_kedro_vertex.core.plan.node_text import node_texts  # where nodes have tasks alone
+
+        return node_texts(self._plan, self.manifest)
 
     @property
     def _job(self) -> dict[str, Any]:

@@ -53,10 +53,16 @@ class KedroVertexHook(GoogleBaseHook):
             f"{job_name!r} is no job: projects/../locations/../pipelineJobs/.. or ../customJobs/.. is expected."
         )
 
+    @property
+    def console_url(self) -> str | None:
+        """The pages to link to; None for Google Cloud's."""
+        url: str | None = self._get_field("console_url")
+        return url
+
     def job_url(self, job_name: str) -> str:
         """The page that shows a job to a person."""
-        return job_page(job_name, self._get_field("console_url"))
+        return job_page(job_name, self.console_url)
 
     def logs_url(self, project_id: str, numbers: Sequence[str]) -> str:
         """The page that shows the log lines of some CustomJobs to a person; see :func:`.console.logs_page`."""
-        return logs_page(project_id, numbers, self._get_field("console_url"))
+        return logs_page(project_id, numbers, self.console_url)

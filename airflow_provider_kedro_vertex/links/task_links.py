@@ -37,21 +37,31 @@ class _KeptLink(BaseOperatorLink):
 
 
 class VertexJobLink(_KeptLink):
-    """Open the task's job in the console. The link is there as soon as the job is submitted."""
+    """Open the task's job in the console, as soon as it is submitted, with its machine's load.
+
+    A node of a PipelineJob has a CustomJob of its own, from its start on.
+    """
 
     name = "Vertex AI job"
     key = "vertex_ai_job"
 
 
 class MlflowLink(_KeptLink):
-    """Open MLflow: its server from the submission on, and the run itself once a failed node has told where it is."""
+    """Open MLflow: its server from the submission on, and the run itself from the moment when there is one."""
 
     name = "MLflow"
     key = "mlflow"
 
 
+class WebShellLink(_KeptLink):
+    """Open a shell in the container of a CustomJob that runs, where ``nodes.<selector>.enable_web_access`` is set."""
+
+    name = "Web shell"
+    key = "vertex_ai_web_shell"
+
+
 class VertexLogsLink(_KeptLink):
-    """Open the logs of the nodes that failed; a CustomJob's log as soon as it is submitted."""
+    """Open the logs of the nodes that failed; of a task with one node group that group's, as soon as there is one."""
 
     name = "Node logs"
     key = "vertex_ai_logs"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow_provider_kedro_vertex.compat import BaseOperator, conf
+from airflow_provider_kedro_vertex.compat import BaseOperator, BaseOperatorLink, conf
 from airflow_provider_kedro_vertex.core.errors import ConfigError, JobError, KedroVertexError, QuotaExceededError
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.lineage.assets import report
@@ -108,7 +108,7 @@ class VertexJobOperator(BaseOperator):
         "labels": "json",
         "job_overrides": "json",
     }
-    operator_extra_links = (VertexJobLink(), VertexLogsLink(), MlflowLink())
+    operator_extra_links: Sequence[BaseOperatorLink] = (VertexJobLink(), VertexLogsLink(), MlflowLink())
     ui_color = "#d2e3fc"
 
     pipeline: str
@@ -221,7 +221,7 @@ class VertexJobOperator(BaseOperator):
             self._job_name = event["name"]
             monitor = self._monitor(event.get("seen"))
             self._keep_links(context, monitor)
-            return self._result(context, monitor, monitor.read())
+            return self._result(context, monitor, monitor.read(context))
         except KedroVertexError as error:
             pause = self._quota_pause(error, since)
             if pause is None:
@@ -279,12 +279,12 @@ class VertexJobOperator(BaseOperator):
         self.log.info("See %s", monitor.url)
         if not self.wait_for_completion:
             return summary(submitted.job, monitor.url)
-        job = monitor.poll()
+        job = monitor.poll(context)
         if job is None and self.deferrable:
             self._defer(monitor, since)
         while job is None:
             time.sleep(self.poll_interval)
-            job = monitor.poll()
+            job = monitor.poll(context)
         return self._result(context, monitor, job)
 
     def _result(self, context: Context, monitor: JobMonitor, job: Job) -> dict[str, Any]:
@@ -306,6 +306,8 @@ class VertexJobOperator(BaseOperator):
                 end_task=may_end_in_triggerer(self),
                 since=monitor.updated,
                 seen=monitor.states.seen,
+                mlflow_file=monitor.mlflow_file,
+                console_url=monitor.console_url,
             ),
             method_name="execute_complete",
             kwargs={"since": since},

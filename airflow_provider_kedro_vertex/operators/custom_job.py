@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_kedro_vertex.links.task_links import WebShellLink
 from airflow_provider_kedro_vertex.operators.base import VertexJobOperator
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class KedroVertexCustomJobOperator(VertexJobOperator):
     # Of runtime_params Airflow must know, since they may be other tasks' results, but only where there are some.
     template_fields: Sequence[str] = ("group", "runtime_params")
     template_fields_renderers: ClassVar[dict[str, str]] = {"runtime_params": "json"}
+    operator_extra_links = (*VertexJobOperator.operator_extra_links, WebShellLink())
 
     group: str
 

@@ -17,7 +17,7 @@ from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExc
 from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.states import is_over
 from airflow_provider_kedro_vertex.lineage.assets import report
-from airflow_provider_kedro_vertex.links.task_links import VertexLogsLink
+from airflow_provider_kedro_vertex.links.task_links import MlflowLink, VertexJobLink, VertexLogsLink
 from airflow_provider_kedro_vertex.task.deferral import deferral_timeout, is_timeout, may_end_in_triggerer
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class KedroVertexNodeOperator(BaseSensorOperator):
     :param poke_interval: seconds between two looks, at most.
     """
 
-    operator_extra_links = (VertexLogsLink(),)  # the job's is at the task that submitted it
+    # Of the group's own container. The factory leaves the first one alone to the tasks of a large DAG.
+    operator_extra_links = (VertexLogsLink(), VertexJobLink(), MlflowLink())
     ui_color = "#e8f0fe"
 
     group: str
@@ -129,7 +130,7 @@ class KedroVertexNodeOperator(BaseSensorOperator):
             progress = monitor.poll()
             if progress.ended:
                 return PokeReturnValue(is_done=True, xcom_value=self._end(context, monitor, progress))
-            monitor.keep_link(context, progress)
+            monitor.keep_links(context, progress)
         except (UnavailableError, QuotaExceededError) as error:
             log_outage(self.log, error, None)
         except KedroVertexError as error:
@@ -199,13 +200,15 @@ class KedroVertexNodeOperator(BaseSensorOperator):
     def _defer(self, context: Context, monitor: NodeMonitor, progress: GroupProgress) -> None:
         from airflow_provider_kedro_vertex.triggers.node import KedroVertexNodeTrigger
 
-        monitor.keep_link(context, progress)
+        monitor.keep_links(context, progress)
         seen = {self.group: progress.task.state} if progress.task else {}
         arguments = self._trigger_arguments(monitor, progress.job)
         trigger = KedroVertexNodeTrigger(self.group, **arguments, end_task=may_end_in_triggerer(self), seen=seen)
         self._defer_to(trigger, "execute_complete")
 
     def _trigger_arguments(self, monitor: NodeMonitor, job: Job) -> dict[str, Any]:
+        from airflow_provider_kedro_vertex.core.jobs.written import mlflow_run_file
+
         return {
             "job": job["name"],
             "gcp_conn_id": monitor.submit.gcp_conn_id,
@@ -214,6 +217,8 @@ class KedroVertexNodeOperator(BaseSensorOperator):
             "outage_timeout": self.outage_timeout,
             "cancel_on_kill": True,
             "since": job.get("updateTime"),
+            "mlflow_file": mlflow_run_file(job),
+            "console_url": monitor.hook.console_url,
         }
 
     def _defer_to(self, trigger: BaseTrigger, method_name: str) -> NoReturn:
@@ -224,7 +229,7 @@ class KedroVertexNodeOperator(BaseSensorOperator):
         from airflow_provider_kedro_vertex.core.jobs.outcome import node_summary
         from airflow_provider_kedro_vertex.task.errors import job_error, node_error
 
-        monitor.keep_link(context, progress)
+        monitor.keep_links(context, progress)
         job, task = progress.job, progress.task
         if progress.verdict == "not triggered":
             raise AirflowSkipException(

@@ -10,10 +10,12 @@ from airflow_provider_kedro_vertex.core.errors import JobError
 from airflow_provider_kedro_vertex.core.jobs import resume
 from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.states import is_over
-from airflow_provider_kedro_vertex.links.task_links import VertexLogsLink
+from airflow_provider_kedro_vertex.core.jobs.written import mlflow_run_file
+from airflow_provider_kedro_vertex.links.task_links import MlflowLink, VertexJobLink, VertexLogsLink
 from airflow_provider_kedro_vertex.operators.job_request import connect, read_config, task_try
 from airflow_provider_kedro_vertex.operators.pipeline_job import KedroVertexPipelineOperator
 from airflow_provider_kedro_vertex.task.run import asked_by_label, map_index, rendered
+from airflow_provider_kedro_vertex.vertex.mlflow_runs import mlflow_page
 from airflow_provider_kedro_vertex.vertex.submission import pipeline_jobs, submit_next
 
 if TYPE_CHECKING:
@@ -92,10 +94,15 @@ class NodeMonitor:
         """Tell whether the group ran in the last attempt: a cleared task may find the result of another one."""
         return not self._is_another_try or progress.job["name"] == self.last_job()["name"]
 
-    def keep_link(self, context: Context, progress: resume.GroupProgress) -> None:
-        """Keep the link to the group's log as soon as there is one."""
+    def keep_links(self, context: Context, progress: resume.GroupProgress) -> None:
+        """Keep the links to the group's log, machine and MLflow run as soon as there are any."""
         if progress.task is not None and progress.task.number:
-            VertexLogsLink.persist(context, self.hook.logs_url(self.client.project_id, [progress.task.number]))
+            number = progress.task.number
+            VertexLogsLink.persist(context, self.hook.logs_url(self.client.project_id, [number]))
+            VertexJobLink.persist(context, self.hook.job_url(f"{self.client.parent}/customJobs/{number}"))
+        file = mlflow_run_file(progress.job)
+        if file is not None and progress.task is not None and (page := mlflow_page(self.client, file)) is not None:
+            MlflowLink.persist(context, page)
 
     def _attempts(self) -> list[Job]:
         jobs = pipeline_jobs(self.client, self._task)

@@ -43,6 +43,7 @@ from airflow_provider_kedro_vertex.project.datasets import (
     with_runtime_params,
     without_credentials,
 )
+from airflow_provider_kedro_vertex.project.docstrings import description_of
 from airflow_provider_kedro_vertex.project.environment import forwarded, variables_read
 from airflow_provider_kedro_vertex.project.mlflow_yml import with_tracking_uri
 from airflow_provider_kedro_vertex.project.node_groups import with_groups
@@ -89,7 +90,7 @@ def inspect_project(path: Path, env: str | None = None, runtime_params: Mapping[
         parameters = describe_parameters(conf.load("parameters"), conf.written("parameters"), left_open)
         catalog = conf.load("catalog", required=True)
         registered = _registered(metadata)
-        described = [_pipeline(name, value) for name, value in registered.items()]
+        described = [_pipeline(name, value, metadata.project_path) for name, value in registered.items()]
         parameters = with_type_hints(parameters, (node for value in registered.values() for node in value.nodes))
         pipelines = {pipeline.name: pipeline for pipeline in described if pipeline.nodes}
         names = _dataset_names(pipelines.values())
@@ -279,7 +280,7 @@ def _place(error: BaseException, project_path: Path) -> str:
     return ""
 
 
-def _pipeline(name: str, pipeline: Any) -> Pipeline:
+def _pipeline(name: str, pipeline: Any, project_path: Path) -> Pipeline:
     if not isinstance(pipeline, KedroPipeline):
         raise ProjectError(
             f"The registered pipeline {name!r} is no Kedro Pipeline but of type {type(pipeline).__name__}."
@@ -287,7 +288,14 @@ def _pipeline(name: str, pipeline: Any) -> Pipeline:
     return Pipeline(
         name,
         tuple(
-            Node(node.name, tuple(node.inputs), tuple(node.outputs), tuple(sorted(node.tags)), node.namespace)
+            Node(
+                node.name,
+                tuple(node.inputs),
+                tuple(node.outputs),
+                tuple(sorted(node.tags)),
+                node.namespace,
+                description=description_of(node.func, project_path),
+            )
             for node in pipeline.nodes
         ),
         # By its name: kedro-mlflow need not be installed.

@@ -82,7 +82,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
 
         try:
             VertexJobLink.persist(context, self._monitor.url)
-            job = self._monitor.poll()
+            job = self._monitor.poll(context)
             if job is None:
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self._result(context, job))
@@ -98,7 +98,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
         try:
             self._monitor.states.seen |= event["seen"]
             VertexJobLink.persist(context, self._monitor.url)
-            return self._result(context, self._monitor.read())
+            return self._result(context, self._monitor.read(context))
         except KedroVertexError as error:
             raise to_waiting_exception(error) from None
 
@@ -134,6 +134,8 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
                 end_task=may_end_in_triggerer(self),
                 since=self._monitor.updated,
                 seen=self._monitor.states.seen,
+                mlflow_file=self._monitor.mlflow_file,
+                console_url=self._monitor.console_url,
             ),
             method_name="execute_complete",
             timeout=deferral_timeout(self),

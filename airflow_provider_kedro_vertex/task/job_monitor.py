@@ -6,15 +6,17 @@ Imported when a task runs, not at parse.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_kedro_vertex.compat import Context
 from airflow_provider_kedro_vertex.core.errors import QuotaExceededError, UnavailableError
-from airflow_provider_kedro_vertex.core.jobs import outcome
+from airflow_provider_kedro_vertex.core.jobs import outcome, written
 from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.states import is_over
+from airflow_provider_kedro_vertex.links.task_links import MlflowLink, WebShellLink
 from airflow_provider_kedro_vertex.task.errors import job_error
+from airflow_provider_kedro_vertex.vertex.mlflow_runs import mlflow_page
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.hooks.vertex_ai import KedroVertexHook
@@ -43,20 +45,29 @@ def log_outage(log: Log, error: object, limit: float | None) -> None:
 
 
 class StateLog:
-    """Logs each change of a node group's state, once.
+    """Logs each change of a node group's state, once, and where its log is when it begins to run.
 
+    :param log_page: the page with the log of a CustomJob, by its number.
     :param seen: the states that were logged before.
     """
 
-    def __init__(self, log: Log, seen: Mapping[str, str] | None = None) -> None:
+    def __init__(self, log: Log, log_page: Callable[[str], str], seen: Mapping[str, str] | None = None) -> None:
         self._log = log
+        self._log_page = log_page
         self.seen: dict[str, str] = dict(seen or {})
+        self._without_page: set[str] = set()
 
-    def show(self, states: Mapping[str, str]) -> None:
+    def show(self, tasks: Iterable[outcome.Task]) -> None:
         """Log what is another than before."""
-        for name, state in outcome.changes(self.seen, states).items():
-            self._log.info("%s: %s", name, state)
-        self.seen |= states
+        for task in tasks:
+            if self.seen.get(task.name) != task.state:
+                self._log.info("%s: %s", task.name, task.state)
+                self.seen[task.name] = task.state
+                if task.runs:
+                    self._without_page.add(task.name)
+            if task.name in self._without_page and task.number:  # Vertex AI may tell the number after the state
+                self._log.info("%s: its log is at %s", task.name, self._log_page(task.number))
+                self._without_page.remove(task.name)
 
 
 class JobMonitor:
@@ -84,18 +95,19 @@ class JobMonitor:
         self._log = log
         self._outage_limit = outage_limit
         self._answered = time.monotonic()
-        self.states = StateLog(log, seen)
+        self.states = StateLog(log, self._log_page, seen)
         self.url = hook.job_url(job_name)
+        self.console_url = hook.console_url
         #: The page with the log; None for a PipelineJob, whose nodes have one each.
-        self.log_url = (
-            hook.logs_url(self._client.project_id, [job_name.rpartition("/")[2]])
-            if "/customJobs/" in job_name
-            else None
-        )
+        self.log_url = self._log_page(job_name.rpartition("/")[2]) if "/customJobs/" in job_name else None
+        #: Where the containers write which MLflow run is theirs; None if there is no MLflow, or its link is kept.
+        self.mlflow_file: str | None = None
+        self._has_mlflow_page = False
+        self._web_shell: str | None = None
         #: The job's ``updateTime`` when it was last read.
         self.updated: str | None = None
 
-    def poll(self) -> Job | None:
+    def poll(self, context: Context) -> Job | None:
         """Read the job once, and ride out an outage.
 
         :return: the job when it has ended; None while it goes on, or while Vertex AI is out of reach.
@@ -103,7 +115,7 @@ class JobMonitor:
         :raises VertexApiError: the job is gone, or may not be read.
         """
         try:
-            job = self.read()
+            job = self.read(context)
         except (UnavailableError, QuotaExceededError) as error:
             if time.monotonic() - self._answered > self._outage_limit:
                 raise
@@ -111,16 +123,30 @@ class JobMonitor:
             return None
         return job if is_over(job["state"]) else None
 
-    def read(self) -> Job:
-        """Read the job once, whatever its state, and log what changed.
+    def read(self, context: Context) -> Job:
+        """Read the job once, whatever its state, log what changed, and keep the links that are new.
 
         :raises VertexApiError: the job is gone, may not be read, or Vertex AI is out of reach.
         """
         job = self._client.get_job(self._job_name)
         self._answered = time.monotonic()
         self.updated = job.get("updateTime")
-        self.states.show(outcome.task_states(job))
+        self.states.show(outcome.tasks(job))
+        self._keep_links(context, job)
         return job
+
+    def _keep_links(self, context: Context, job: Job) -> None:
+        shell = outcome.web_shell(job)
+        if shell is not None and shell != self._web_shell:
+            WebShellLink.persist(context, shell)
+            self._web_shell = shell
+        self.mlflow_file = None if self._has_mlflow_page else written.mlflow_run_file(job)
+        if self.mlflow_file is not None and (page := mlflow_page(self._client, self.mlflow_file)) is not None:
+            MlflowLink.persist(context, page)
+            self._has_mlflow_page, self.mlflow_file = True, None
+
+    def _log_page(self, number: str) -> str:
+        return self._hook.logs_url(self._client.project_id, [number])
 
     def result(self, context: Context, job: Job) -> dict[str, Any]:
         """Summarise a job that has ended.

@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_kedro_vertex.compat import TRIGGERS_ARE_TOLD_OF_KILLS, is_deferred, success_event
+from airflow_provider_kedro_vertex.compat import (
+    TRIGGERS_ARE_TOLD_OF_KILLS,
+    is_deferred,
+    keep_in_xcom,
+    success_event,
+)
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
 from airflow_provider_kedro_vertex.core.jobs import outcome
+from airflow_provider_kedro_vertex.core.jobs.console import logs_page
 from airflow_provider_kedro_vertex.core.jobs.states import succeeded
+from airflow_provider_kedro_vertex.links.task_links import MlflowLink, WebShellLink
 from airflow_provider_kedro_vertex.task.cancel import cancel_jobs
 from airflow_provider_kedro_vertex.task.job_monitor import StateLog, log_outage
 from airflow_provider_kedro_vertex.vertex import poller
+from airflow_provider_kedro_vertex.vertex.mlflow_runs import mlflow_page
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.hooks.vertex_ai import KedroVertexHook
@@ -46,6 +54,8 @@ class KedroVertexJobTrigger(BaseTrigger):
     :param end_task: end the task here when its job succeeded.
     :param since: the job's ``updateTime`` when it was last seen not to have ended; None reads it at once.
     :param seen: the node states that the task's log has already.
+    :param mlflow_file: where the containers write which MLflow run is theirs; None without MLflow.
+    :param console_url: the pages to link to; None for Google Cloud's.
     """
 
     def __init__(
@@ -59,6 +69,8 @@ class KedroVertexJobTrigger(BaseTrigger):
         end_task: bool,
         since: str | None,
         seen: Mapping[str, str],
+        mlflow_file: str | None = None,
+        console_url: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.job = job
@@ -70,6 +82,10 @@ class KedroVertexJobTrigger(BaseTrigger):
         self.end_task = end_task
         self.since = since
         self.seen = seen
+        self.mlflow_file = mlflow_file
+        self.console_url = console_url
+        self._kept: dict[str, str] = {}
+        self._client: VertexClient | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Write the trigger for Airflow's database."""
@@ -85,6 +101,8 @@ class KedroVertexJobTrigger(BaseTrigger):
                 "end_task": self.end_task,
                 "since": self.since,
                 "seen": self.seen,
+                "mlflow_file": self.mlflow_file,
+                "console_url": self.console_url,
             },
         )
 
@@ -132,12 +150,15 @@ class KedroVertexJobTrigger(BaseTrigger):
         await asyncio.to_thread(cancel_jobs, lambda: self._connect()[1], lambda client: [self.job], self.log)
 
     async def _event(self) -> TriggerEvent:
-        states = StateLog(self.log, self.seen)
+        states = self._states()
         state = ""
         async for event in self._events():
             match event:
                 case poller.NodesChanged():
-                    states.show(event.states)
+                    states.show(event.tasks.values())
+                    if event.web_shell is not None:
+                        await self._keep({WebShellLink.key: event.web_shell})
+                    await self._keep_mlflow_page()
                 case poller.Unreachable():
                     log_outage(self.log, event.message, self.outage_timeout)
                 case poller.JobEnded():
@@ -149,16 +170,11 @@ class KedroVertexJobTrigger(BaseTrigger):
         return TriggerEvent({"name": self.job, "state": state, "seen": states.seen})
 
     def _events(self, nodes: bool = False) -> AsyncIterator[poller.Event]:
-        async def make_client() -> VertexClient:
-            _, client = await asyncio.to_thread(self._connect)
-            client.deadline = CALL_SECONDS
-            return client
-
         chain = self.impersonation_chain
         ti = self.task_instance
         return poller.watch(
             (self.gcp_conn_id, chain if chain is None or isinstance(chain, str) else tuple(chain)),
-            make_client,
+            self._make_client,
             self.job,
             since=self.since,
             longest_pause=self.poll_interval,
@@ -167,10 +183,36 @@ class KedroVertexJobTrigger(BaseTrigger):
             nodes=nodes,
         )
 
+    async def _make_client(self) -> VertexClient:
+        _, client = await asyncio.to_thread(self._connect)
+        client.deadline = CALL_SECONDS
+        return client
+
+    def _states(self) -> StateLog:
+        return StateLog(self.log, self._log_page, self.seen)
+
+    def _log_page(self, number: str) -> str:
+        return logs_page(self.job.split("/")[1], [number], self.console_url)
+
+    async def _keep_mlflow_page(self) -> None:
+        if self.mlflow_file is not None:
+            self._client = client = self._client or await self._make_client()
+            page = await asyncio.to_thread(mlflow_page, client, self.mlflow_file)
+            if page is not None:
+                await self._keep({MlflowLink.key: page})
+                self.mlflow_file = None
+
+    async def _keep(self, links: Mapping[str, str]) -> None:
+        """Keep links of the deferred task that were not kept before."""
+        new = {key: url for key, url in links.items() if self._kept.get(key) != url}
+        if new:
+            await keep_in_xcom(self.task_instance, new)
+            self._kept |= new
+
     async def _summary(self, states: StateLog) -> dict[str, Any]:
         hook, client = await asyncio.to_thread(self._connect)
         job = await asyncio.to_thread(client.get_job, self.job)
-        states.show(outcome.task_states(job))
+        states.show(outcome.tasks(job))
         return outcome.summary(job, hook.job_url(self.job))
 
     def _connect(self) -> tuple[KedroVertexHook, VertexClient]:

@@ -9,9 +9,10 @@ from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_kedro_vertex.compat import success_event
 from airflow_provider_kedro_vertex.core.jobs import outcome
+from airflow_provider_kedro_vertex.core.jobs.console import job_page
 from airflow_provider_kedro_vertex.core.jobs.states import DONE_STATES
-from airflow_provider_kedro_vertex.links.task_links import VertexLogsLink
-from airflow_provider_kedro_vertex.task.job_monitor import StateLog, log_outage
+from airflow_provider_kedro_vertex.links.task_links import VertexJobLink, VertexLogsLink
+from airflow_provider_kedro_vertex.task.job_monitor import log_outage
 from airflow_provider_kedro_vertex.triggers.job import KedroVertexJobTrigger
 from airflow_provider_kedro_vertex.vertex import poller
 
@@ -36,7 +37,7 @@ class KedroVertexNodeTrigger(KedroVertexJobTrigger):
         return path, {"group": self.group, **arguments}
 
     async def _event(self) -> TriggerEvent:
-        states = StateLog(self.log, self.seen)
+        states = self._states()
         state = ""
         async for event in self._events(nodes=True):
             match event:
@@ -50,10 +51,12 @@ class KedroVertexNodeTrigger(KedroVertexJobTrigger):
                     task, state = await asyncio.to_thread(self._read), event.state
             if task is None:
                 continue
-            states.show({self.group: task.state})
+            states.show([task])
+            await self._keep(self._links(task))
+            await self._keep_mlflow_page()
             if self.end_task and task.state in DONE_STATES:
-                result, links = await asyncio.to_thread(self._done, task)
-                done = await success_event(self.task_instance, result, links)
+                result = outcome.node_summary({"name": self.job}, task, job_page(self.job, self.console_url))
+                done = await success_event(self.task_instance, result)
                 if done is not None:
                     return done
             if task.ended:
@@ -65,10 +68,11 @@ class KedroVertexNodeTrigger(KedroVertexJobTrigger):
         _, client = self._connect()
         return next((task for task in outcome.tasks(client.get_job(self.job)) if task.name == self.group), None)
 
-    def _done(self, task: outcome.Task) -> tuple[dict[str, Any], dict[str, str]]:
-        hook = self._hook()
-        url = hook.job_url(self.job)
-        links = {}
-        if task.number:
-            links[VertexLogsLink.key] = hook.logs_url(self.job.split("/")[1], [task.number])
-        return outcome.node_summary({"name": self.job}, task, url), links
+    def _links(self, task: outcome.Task) -> dict[str, str]:
+        if not task.number:
+            return {}
+        custom_job = f"{self.job.partition('/pipelineJobs/')[0]}/customJobs/{task.number}"
+        return {
+            VertexLogsLink.key: self._log_page(task.number),
+            VertexJobLink.key: job_page(custom_job, self.console_url),
+        }

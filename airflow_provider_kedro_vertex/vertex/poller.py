@@ -23,7 +23,7 @@ from airflow_provider_kedro_vertex.core.errors import (
     QuotaExceededError,
     UnavailableError,
 )
-from airflow_provider_kedro_vertex.core.jobs.outcome import Task, tasks
+from airflow_provider_kedro_vertex.core.jobs.outcome import Task, tasks, web_shell
 from airflow_provider_kedro_vertex.core.jobs.states import ENDED_STATES, is_over
 from airflow_provider_kedro_vertex.core.times import moment
 from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
@@ -53,14 +53,10 @@ class JobEnded:
 
 @dataclass(frozen=True)
 class NodesChanged:
-    """The job's nodes as they are now, by their task ids."""
+    """The job's nodes as they are now, by their task ids, and the shell in its machine that is open, if any."""
 
     tasks: Mapping[str, Task]
-
-    @property
-    def states(self) -> dict[str, str]:
-        """Task id to state."""
-        return {name: task.state for name, task in self.tasks.items()}
+    web_shell: str | None = None
 
 
 @dataclass(frozen=True)
@@ -268,7 +264,7 @@ class _Poller:
         for waiter in self._waiters.get(name, ()):
             waiter.read = time.monotonic()
             if found:
-                waiter.events.put_nowait(NodesChanged(found))
+                waiter.events.put_nowait(NodesChanged(found, web_shell(job)))
         if is_over(job["state"]):
             self._ended(name, job["state"])
 

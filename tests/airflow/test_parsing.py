@@ -99,6 +99,7 @@ def test_a_dag_file_costs_little_more_than_bare_dags(tmp_path: Path) -> None:
             "core.jobs",
             "core.jobs.parameters",
             "core.project",
+            "core.project.kedro_run",
             "core.project.manifest",
             "core.project.assets",
             "core.project.parameters",

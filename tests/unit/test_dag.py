@@ -5,6 +5,7 @@ import os
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -367,3 +368,76 @@ def test_the_serialized_dag_is_the_same_in_every_process(manifest_file: Path) ->
     assert len(lines) == 2
     assert str(manifest_file.parent / "small.manifest.json") not in lines[0]
     assert json.loads(lines[0])["dag"]["doc_md"].startswith("Pipeline `__default__` of the Kedro project Small Project")
+
+
+NODE_MODES = ('mode="custom_job"', 'watch="nodes"')
+
+
+@pytest.mark.parametrize("mode", NODE_MODES)
+def test_each_node_task_has_a_text_unless_it_was_given_one(manifest_file: Path, mode: str) -> None:
+    body = f"""
+dag = kedro_vertex_dag(manifest="small.manifest.json", schedule=None, {mode},
+                       node_arguments={{"clean": {{"doc_md": "Mine."}}}})
+"""
+    tasks = load(manifest_file.parent, body)["dag"].task_dict
+
+    assert "- Outputs: `result`" in tasks["report"].doc_md
+    assert "`kedro run --to-nodes report`" in tasks["report"].doc_md
+    assert tasks["clean"].doc_md == "Mine."
+
+
+@pytest.mark.parametrize("mode", NODE_MODES)
+def test_a_dag_of_many_nodes_has_no_texts(manifest_file: Path, mode: str) -> None:
+    small = small_manifest()
+    nodes = tuple(Node(f"node_{number}", ("raw",), (f"data_{number}",)) for number in range(101))
+    many = replace(small, datasets={}, pipelines={"__default__": Pipeline("__default__", nodes)})
+    manifests.write(many, manifest_file)
+    dag = load(manifest_file.parent, f'dag = kedro_vertex_dag(manifest="{manifest_file.name}", schedule=None, {mode})')
+    task = dag["dag"].task_dict["node_100"]
+
+    assert task.doc_md is None
+    assert "Node logs" in [link.name for link in task.operator_extra_links]
+
+
+@pytest.mark.parametrize("mode", NODE_MODES)
+def test_tasks_are_called_as_somebody_chose(manifest_file: Path, mode: str) -> None:
+    body = f"""
+dag = kedro_vertex_dag(manifest="small.manifest.json", schedule=None, {mode},
+                       task_id=lambda group: f"do_{{group.name}}",
+                       task_display_name=lambda group: f"Step {{len(group.nodes)}}: {{group.name}}")
+"""
+    dag = load(manifest_file.parent, body)["dag"]
+
+    assert {"do_load", "do_clean", "do_report"} <= set(dag.task_dict)
+    assert dag.task_dict["do_clean"].upstream_task_ids == {"do_load"}
+    assert dag.tasks_map["clean"] is dag.task_dict["do_clean"]
+    assert dag.task_dict["do_clean"].task_display_name == "Step 1: clean"
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ('task_id=lambda group: "a b", watch="nodes"', r"^task_id= gave 'a b' for 'load'\. Let it give letters, "),
+        ('task_id=lambda group: "a.b", watch="nodes"', r"^task_id= gave 'a\.b' for 'load'\."),
+        (
+            'task_display_name=lambda group: 1, watch="nodes"',
+            r"^task_display_name= gave 1 for 'load'\. Let it give a t",
+        ),
+        ('task_id=lambda group: "a"', r"^task_id= and task_display_name= find no tasks of nodes: use mode="),
+    ],
+)
+def test_a_name_that_is_none_is_an_import_error(manifest_file: Path, argument: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(manifest_file.parent, f'kedro_vertex_dag(manifest="small.manifest.json", schedule=None, {argument})')
+
+
+def test_a_dags_text_has_the_line_for_home_and_kedro_viz(manifest_file: Path) -> None:
+    manifests.write(small_manifest(kedro_viz_url="https://viz.example.com/shop"), manifest_file)
+    body = """
+whole = kedro_vertex_dag("a", manifest="small.manifest.json", schedule=None)
+part = kedro_vertex_dag("b", manifest="small.manifest.json", schedule=None, selection={"node_names": ["load"]})
+"""
+    found = load(manifest_file.parent, body)
+
+    assert "At home: `kedro run`\n\n[Kedro-Viz](https://viz.example.com/shop)" in found["whole"].doc_md
+    assert "At home" not in found["part"].doc_md

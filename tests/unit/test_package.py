@@ -87,7 +87,7 @@ def test_the_registry_names_what_is_there() -> None:
 def test_links_are_where_the_provider_info_says(path: str) -> None:
     module, _, name = path.rpartition(".")
 
-    assert getattr(import_module(module), name)().name in ("MLflow", "Node logs", "Vertex AI job")
+    assert getattr(import_module(module), name)().name in ("MLflow", "Node logs", "Vertex AI job", "Web shell")
 
 
 def test_public_names_are_there_and_others_are_not() -> None:

@@ -13,9 +13,12 @@ from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_kedro_vertex import triggers
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.jobs import outcome
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.hooks import KedroVertexHook
-from airflow_provider_kedro_vertex.triggers import KedroVertexJobTrigger
+from airflow_provider_kedro_vertex.triggers import KedroVertexJobTrigger, KedroVertexNodeTrigger
+from airflow_provider_kedro_vertex.vertex import poller
+from airflow_provider_kedro_vertex.vertex.client import VertexClient
 from tests.unit.jobs import body
 
 PARENT = "projects/demo-project/locations/europe-west1"
@@ -135,3 +138,79 @@ def test_a_wait_gives_up_when_nobody_answers_for_too_long(monkeypatch: pytest.Mo
 
     assert not fired["final"]
     assert fired["error"].startswith("Vertex AI does not answer at http://127.0.0.1:")
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What triggers leave in XCom."""
+    found: dict[str, str] = {}
+
+    async def keep(ti: Any, values: dict[str, str]) -> bool:
+        found.update(values)
+        return True
+
+    monkeypatch.setattr(triggers.job, "keep_in_xcom", keep)
+    return found
+
+
+def test_a_waiting_node_has_its_links_from_its_start(
+    hook: KedroVertexHook, vertex: VertexEmulator, kept: dict[str, str]
+) -> None:
+    client = hook.client(None, "europe-west1")
+    name = client.create_pipeline_job("trigger-links", body("import time; time.sleep(600)"))["name"]
+    arguments = {**trigger(name).serialize()[1], "console_url": vertex.url}
+    waiting = KedroVertexNodeTrigger("only", **arguments)
+
+    async def links_of_running_node() -> None:
+        run = asyncio.create_task(event(waiting))
+        while "vertex_ai_job" not in kept:
+            await asyncio.sleep(0.05)
+        assert not run.done()
+        await asyncio.to_thread(client.cancel_job, name)
+        await run
+
+    asyncio.run(asyncio.wait_for(links_of_running_node(), 120))
+    (number,) = [task.number for task in outcome.tasks(client.get_job(name))]
+    assert kept["vertex_ai_logs"] == hook.logs_url("demo-project", [str(number)])
+    assert kept["vertex_ai_job"] == hook.job_url(f"{PARENT}/customJobs/{number}")
+
+
+def test_a_waiting_task_has_the_link_to_the_mlflow_run_as_soon_as_there_is_one(
+    hook: KedroVertexHook, monkeypatch: pytest.MonkeyPatch, kept: dict[str, str]
+) -> None:
+    answers = [None, b"no json", b'{"run_id": "7", "url": "http://mlflow/#/7"}']
+    asked: list[str] = []
+
+    def find_object(client: VertexClient, url: str) -> bytes | None:
+        asked.append(url)
+        return answers[min(len(asked), len(answers)) - 1]
+
+    monkeypatch.setattr(VertexClient, "find_object", find_object)
+    waiting = trigger(f"{PARENT}/pipelineJobs/x")
+    waiting.mlflow_file = "gs://bucket/runs/mlflow-run.json"
+
+    async def looks() -> None:
+        for _ in range(5):
+            await waiting._keep_mlflow_page()
+
+    asyncio.run(looks())
+    assert kept == {"mlflow": "http://mlflow/#/7"}
+    assert asked == ["gs://bucket/runs/mlflow-run.json"] * 3, "it is not asked for again"
+
+
+def test_a_web_shell_is_linked_to_while_it_is_open(
+    hook: KedroVertexHook, monkeypatch: pytest.MonkeyPatch, kept: dict[str, str]
+) -> None:
+    shells = {"workerpool1-0": "https://shell/1", "workerpool0-0": "https://shell/0"}
+    job = f"{PARENT}/customJobs/7"
+    states = iter(["JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"])
+
+    def get_job(client: VertexClient, name: str) -> dict[str, Any]:
+        state = next(states)
+        return {"name": name, "state": state, "webAccessUris": shells if state.endswith("RUNNING") else {}}
+
+    monkeypatch.setattr(VertexClient, "get_job", get_job)
+    monkeypatch.setattr(VertexClient, "list_jobs", lambda *args, **kwargs: iter(()))
+    monkeypatch.setattr(poller, "READ_AGAIN", 0.0)
+    assert asyncio.run(event(trigger(job)))["state"] == "JOB_STATE_SUCCEEDED"
+    assert kept == {"vertex_ai_web_shell": "https://shell/0"}

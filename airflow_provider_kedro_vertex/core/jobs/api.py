@@ -50,6 +50,7 @@ class Job(TypedDict, total=False):
     updateTime: str
     jobDetail: JobDetail
     pipelineSpec: Mapping[str, Any]
+    webAccessUris: Mapping[str, str]
 
 
 class LogEntry(TypedDict, total=False):

@@ -160,5 +160,10 @@ def temp_folder(root: str, run_key: str) -> str:
     return f"{root}/kedro-vertexai-temp/{run_key}"
 
 
+def mlflow_run_url(root: str, run_key: str) -> str:
+    """Where the containers of a run keep which MLflow run is theirs: JSON with ``run_id`` and ``url``."""
+    return f"{temp_folder(root, run_key)}/mlflow-run.json"
+
+
 def _starting_with_letter(text: str) -> str:
     return text if text[:1].isalpha() else f"d-{text}"

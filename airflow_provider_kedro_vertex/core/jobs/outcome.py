@@ -44,7 +44,7 @@ _BY_EXIT_CODE: Mapping[int, FailureClass] = {
     ExitCode.SERVICE_UNREACHABLE: "infrastructure",
     ExitCode.TERMINATED: "infrastructure",
 }
-_FAILED = "FAILED"
+_FAILED, _RUNNING = "FAILED", "RUNNING"
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,11 @@ class Task:
     def failed(self) -> bool:
         """It ended without success by itself."""
         return self.state == _FAILED
+
+    @property
+    def runs(self) -> bool:
+        """Its container runs."""
+        return self.state == _RUNNING
 
     @property
     def ended(self) -> bool:
@@ -113,9 +118,13 @@ def task_states(job: Job) -> dict[str, str]:
     return {task.name: task.state for task in tasks(job)}
 
 
-def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-    """The tasks whose state is another than before, with their new state."""
-    return {name: state for name, state in after.items() if before.get(name) != state}
+def web_shell(job: Job) -> str | None:
+    """The page with a shell in the first machine of a CustomJob; None unless it runs and ``enableWebAccess`` is set.
+
+    Vertex AI tells one for each machine, by names such as ``workerpool0-0`` (CustomJob.webAccessUris, v1).
+    """
+    shells: Mapping[str, str] = job.get("webAccessUris", {})
+    return shells[min(shells)] if shells else None
 
 
 def failure_class(job: Job) -> FailureClass:

@@ -27,6 +27,8 @@ Collection = Literal["pipelineJobs", "customJobs"]
 # Where the manifest was made, this variable said from which commit; kedro-vertexai's projects have it.
 _COMMIT = "KEDRO_CONFIG_COMMIT_ID"
 
+#: The label of a job whose containers log in MLflow, at a server that a browser may open.
+MLFLOW_LABEL = "kedro-mlflow"
 #: The label of a CustomJob that names its node group.
 GROUP_LABEL = "kedro-group"
 
@@ -152,6 +154,7 @@ class JobRequest:
             "kedro-pipeline": plan.pipeline,
             "kedro-env": plan.env,
             "experiment": plan.config.experiment_name,
+            MLFLOW_LABEL: "true" if self.mlflow_url else None,
             "kedro-commit": plan.config.settings_for((), ()).env.get(_COMMIT),
         }
         own = {name: label_value(value) for name, value in values.items() if value}

@@ -85,6 +85,7 @@ class Node:
     """One Kedro node. ``inputs`` keep ``params:`` names and the transcoding of datasets (``table@pandas``).
 
     ``group`` is what the project's own grouping function (``grouping: {kind: callable}``) answered for the node.
+    ``description`` is the first paragraph of the docstring of the node's function, if the project itself has it.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Node:
     tags: tuple[str, ...] = ()
     namespace: str | None = None
     group: str | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Manifest:
 
     @cached_property
     def definition_digest(self) -> str:
-        """As :attr:`digest`, over all but the parameters' defaults: what a change of a mere value leaves as it is."""
+        """As :attr:`digest`, without parameters' defaults and descriptions: a change of a value or a text is none."""
         return str(_content(self)["definition_digest"])
 
 
@@ -216,11 +218,16 @@ class _ShapeError(ValueError):
 
 def _content(manifest: Manifest) -> dict[str, Any]:
     content = _described(manifest)
-    parameters = {
-        name: {key: value for key, value in parameter.items() if key != "default"}
-        for name, parameter in content["parameters"].items()
+    parameters = {name: _without(parameter, "default") for name, parameter in content["parameters"].items()}
+    pipelines = {
+        name: {**pipeline, "nodes": [_without(node, "description") for node in pipeline["nodes"]]}
+        for name, pipeline in content["pipelines"].items()
     }
-    return {**content, "definition_digest": _digest({**content, "parameters": parameters})}
+    return {**content, "definition_digest": _digest({**content, "parameters": parameters, "pipelines": pipelines})}
+
+
+def _without(value: Mapping[str, Any], left_out: str) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if key != left_out}
 
 
 def _described(manifest: Manifest) -> dict[str, Any]:
@@ -267,6 +274,7 @@ def _described(manifest: Manifest) -> dict[str, Any]:
                         "inputs": list(node.inputs),
                         "outputs": list(node.outputs),
                         **({} if node.group is None else {"group": node.group}),
+                        **({} if node.description is None else {"description": node.description}),
                     }
                     for node in pipeline.nodes
                 ],
@@ -368,11 +376,10 @@ def _pipeline(name: str, value: Mapping[str, Any]) -> Pipeline:
 def _node(where: str, value: Any) -> Node:
     if not isinstance(value, dict):
         raise _ShapeError(f"at {where}: it must be an object")
-    namespace, group = value.get("namespace"), value.get("group")
-    if namespace is not None and not isinstance(namespace, str):
-        raise _ShapeError(f"at {where}.namespace: it must be a string or null")
-    if group is not None and not isinstance(group, str):
-        raise _ShapeError(f"at {where}.group: it must be a string or null")
+    namespace, group, description = (value.get(key) for key in ("namespace", "group", "description"))
+    for key, text in (("namespace", namespace), ("group", group), ("description", description)):
+        if text is not None and not isinstance(text, str):
+            raise _ShapeError(f"at {where}.{key}: it must be a string or null")
     return Node(
         name=_string(value, "name", where),
         inputs=_strings(value, "inputs", where),
@@ -380,6 +387,7 @@ def _node(where: str, value: Any) -> Node:
         tags=_strings(value, "tags", where),
         namespace=namespace,
         group=group,
+        description=description,
     )
 
 

@@ -27,6 +27,7 @@ from airflow_provider_kedro_vertex.core.settings.readers import (
     integer,
     json_number,
     json_value,
+    matching,
     one_of,
     string,
 )
@@ -187,6 +188,10 @@ class RunConfig(Mergeable):
     )
     description: str | None = field(string, "Description of the pipeline.")
     experiment_name: str | None = field(string, "Becomes a label of each job and the first words of its display name.")
+    kedro_viz_url: str | None = field(
+        matching(r"https?://\S+", "https://viz.example.com"),
+        "Where the project's Kedro-Viz is published: `https://..`. Airflow links to it.",
+    )
     experiment_description: str | None = field(
         string, "kedro-vertexai's key. It has no effect: no Vertex AI experiment is made."
     )

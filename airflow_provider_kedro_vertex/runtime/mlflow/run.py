@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from airflow_provider_kedro_vertex.configuration.reader import MLFLOW, load
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.jobs.identity import RunContext, run_key, temp_folder
+from airflow_provider_kedro_vertex.core.jobs.identity import RunContext, mlflow_run_url, run_key, temp_folder
 from airflow_provider_kedro_vertex.core.project.locations import parse_location, without_secrets
 from airflow_provider_kedro_vertex.core.settings.container import Provider
 from airflow_provider_kedro_vertex.runtime.errors import ServiceError
@@ -237,7 +237,7 @@ class MlflowRun:
                 client.delete_run(unused["run_id"])
 
         folder = temp_folder(self._context.root, tags[RUN_TAG])
-        url = f"{folder}/mlflow-run.json"
+        url = mlflow_run_url(self._context.root, tags[RUN_TAG])
         while True:
             run_id: str = read_or_create(url, create, discard)["run_id"]
             run = _run(client, run_id)

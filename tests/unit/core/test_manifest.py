@@ -50,6 +50,7 @@ nodes = st.builds(
     outputs=st.lists(names, max_size=3).map(tuple),
     tags=st.lists(names, max_size=3).map(tuple),
     namespace=optional,
+    description=optional,
 )
 
 
@@ -90,6 +91,15 @@ def test_what_is_written_is_read_back(value: Manifest) -> None:
     assert manifests.dumps(again) == text
     # The order of the file decides which tag wins, and JSON objects are sorted.
     assert list(again.config.resources) == list(value.config.resources)
+
+
+def test_a_description_is_no_part_of_the_definition() -> None:
+    def described(text: str | None) -> Manifest:
+        pipelines = {"a": Pipeline("a", (Node("n", (), ("x",), description=text),))}
+        return Manifest(Project("P", "p", "1"), None, RunConfig(), {}, {}, pipelines)
+
+    assert described("One.").digest != described("Two.").digest
+    assert described("One.").definition_digest == described(None).definition_digest
 
 
 @given(manifest_values(), st.data())

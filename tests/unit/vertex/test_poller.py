@@ -99,7 +99,7 @@ def test_a_wait_tells_of_nodes_and_ends_with_the_job(
     news = waited(client, job["name"], since=job["updateTime"])
 
     assert news[-1] == poller.JobEnded(f"PIPELINE_STATE_{state}")
-    assert {"only": "RUNNING"} in [one.states for one in news if isinstance(one, poller.NodesChanged)]
+    assert "RUNNING" in [one.tasks["only"].state for one in news if isinstance(one, poller.NodesChanged)]
     assert not poller._POLLERS
 
 
