@@ -221,22 +221,19 @@ class VertexClient:
         :param limit: how many, at most 1000.
         :param deadline: seconds after which it is given up; by default the client's.
         """
-        if not self._may_read_logs:
-            raise PermissionDeniedError(
-                "The Airflow connection is anonymous, and Cloud Logging shows logs to known callers alone.",
-                fix="Give the connection credentials, or a logging_endpoint where it is for an emulator.",
-            )
-        body = {
-            "resourceNames": [f"projects/{self.project_id}"],
-            "filter": filter,
-            "orderBy": "timestamp desc",
-            "pageSize": min(limit, LOG_PAGE),
-        }
-        answer = self._rest.call(
-            "Cloud Logging", "POST", f"{self._logging}/v2/entries:list", json=body, deadline=deadline
-        )
-        entries: list[LogEntry] = answer.get("entries", [])
+        body = {"filter": filter, "orderBy": "timestamp desc", "pageSize": min(limit, LOG_PAGE)}
+        entries: list[LogEntry] = self._list_log(body, deadline).get("entries", [])
         return entries[::-1]
+
+    def all_log_entries(self, filter: str) -> Iterator[LogEntry]:
+        """Read all log entries that match, the oldest first, page by page; for ``filter`` see :meth:`log_entries`."""
+        body = {"filter": filter, "orderBy": "timestamp asc", "pageSize": LOG_PAGE}
+        while True:
+            page = self._list_log(body)
+            yield from page.get("entries", [])
+            if not page.get("nextPageToken"):
+                return
+            body["pageToken"] = page["nextPageToken"]
 
     def write_object(self, url: str, data: bytes) -> None:
         """Write an object to Cloud Storage, over one of the same name.
@@ -313,6 +310,15 @@ class VertexClient:
         address = f"{self._storage}/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}"
         with contextlib.suppress(NotFoundError):
             self._rest.call("Cloud Storage", "DELETE", address, params={"ifGenerationMatch": generation})
+
+    def _list_log(self, body: Mapping[str, Any], deadline: float | None = None) -> dict[str, Any]:
+        if not self._may_read_logs:
+            raise PermissionDeniedError(
+                "The Airflow connection is anonymous, and Cloud Logging shows logs to known callers alone.",
+                fix="Give the connection credentials, or a logging_endpoint where it is for an emulator.",
+            )
+        url, wanted = f"{self._logging}/v2/entries:list", {"resourceNames": [f"projects/{self.project_id}"], **body}
+        return self._rest.call("Cloud Logging", "POST", url, json=wanted, deadline=deadline)
 
     def _object_pages(self, url: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         bucket, _, prefix = url.removeprefix("gs://").partition("/")

@@ -1,6 +1,9 @@
-"""What the containers of a job wrote last, from Cloud Logging."""
+"""What the containers of a job wrote, from Cloud Logging."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from airflow_provider_kedro_vertex.core.errors import VertexApiError
 from airflow_provider_kedro_vertex.core.jobs.api import Job, LogEntry
@@ -9,6 +12,8 @@ from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
 #: Lines of each failed node's log, failed nodes whose logs are read, and seconds to wait for each.
 LOG_LINES, MOST_LOGS, LOG_SECONDS = 50, 5, 10.0
+#: Containers whose logs are asked for at once: a filter has at most 20,000 characters.
+_CONTAINERS = 200
 
 
 def failed_logs(client: VertexClient, job: Job) -> dict[str, list[str]]:
@@ -28,8 +33,24 @@ def last_lines(client: VertexClient, task: Task) -> list[str]:
         entries = client.log_entries(wanted, LOG_LINES, deadline=LOG_SECONDS)
     except VertexApiError as error:
         return [f"(Its log could not be read: {error})"]
-    lines = [line for entry in entries for line in _text(entry).splitlines() or [""]]
-    return lines[-LOG_LINES:]
+    return [line for entry in entries for line in lines(entry)][-LOG_LINES:]
+
+
+def entries_since(client: VertexClient, numbers: Sequence[str], since: str) -> Iterator[LogEntry]:
+    """Read the whole logs of some containers, the oldest entries first (of more than 200 containers: of each 200).
+
+    :param numbers: the last parts of their CustomJobs' names.
+    :param since: RFC 3339, as all times of Google's APIs; without it Cloud Logging looks at the last day alone.
+    """
+    remaining = iter(numbers)
+    while chunk := [*islice(remaining, _CONTAINERS)]:
+        any_of = " OR ".join(f'resource.labels.job_id="{number}"' for number in chunk)
+        yield from client.all_log_entries(f'resource.type="ml_job" AND ({any_of}) AND timestamp>="{since}"')
+
+
+def lines(entry: LogEntry) -> list[str]:
+    """The lines of a log's entry, mostly one."""
+    return _text(entry).splitlines() or [""]
 
 
 def _text(entry: LogEntry) -> str:

@@ -56,6 +56,9 @@ class Job(TypedDict, total=False):
 class LogEntry(TypedDict, total=False):
     """An entry of a container's log."""
 
+    insertId: str
+    resource: Mapping[str, Any]
+    severity: str
     textPayload: str
     jsonPayload: Mapping[str, Any]
     timestamp: str

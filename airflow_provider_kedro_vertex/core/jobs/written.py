@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.jobs import outcome
 from airflow_provider_kedro_vertex.core.jobs.api import Job
+from airflow_provider_kedro_vertex.core.jobs.containers import containers, values
 from airflow_provider_kedro_vertex.core.jobs.identity import mlflow_run_url
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import RUN_CONTEXT
 from airflow_provider_kedro_vertex.core.jobs.request import MLFLOW_LABEL
@@ -21,14 +20,9 @@ def cached_nodes(job: Job) -> frozenset[str]:
     """The nodes that did not run, since Vertex AI took the result of their node group from its cache."""
     if "/customJobs/" in job["name"]:
         return frozenset()
-    spec: Mapping[str, Any] = job.get("pipelineSpec", {})
-    executors: dict[str, Any] = spec.get("deploymentSpec", {}).get("executors", {})
-    return frozenset(
-        node
-        for task in outcome.tasks(job)
-        if task.state == _CACHED
-        for node in _values(executors.get(f"exec-{task.name}", {}).get("container", {}).get("args", ()), "--node")
-    )
+    asked_for = containers(job)
+    cached = {task.name for task in outcome.tasks(job) if task.state == _CACHED} & asked_for.keys()
+    return frozenset(node for name in cached for node in asked_for[name].nodes)
 
 
 def run_of(job: Job) -> dict[str, Any]:
@@ -48,9 +42,7 @@ def mlflow_run_file(job: Job) -> str | None:
 def _context(job: Job) -> dict[str, Any]:
     """The run as the containers are told of it; empty if the job is none of this package."""
     if "/customJobs/" in job["name"]:
-        spec: Any = job.get("jobSpec", {})
-        pool: dict[str, Any] = (spec.get("workerPoolSpecs") or [{}])[0]
-        text = next(iter(_values(pool.get("containerSpec", {}).get("args", ()), "--context")), None)
+        text = next((text for each in containers(job).values() for text in values(each.arguments, "--context")), None)
     else:
         runtime: Any = job.get("runtimeConfig", {})
         text = runtime.get("parameterValues", {}).get(RUN_CONTEXT)
@@ -59,7 +51,3 @@ def _context(job: Job) -> dict[str, Any]:
     except ValueError:
         return {}
     return context
-
-
-def _values(arguments: Sequence[str], option: str) -> list[str]:
-    return [value for name, value in itertools.pairwise(arguments) if name == option]

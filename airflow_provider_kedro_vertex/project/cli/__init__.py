@@ -27,11 +27,13 @@ _MODULES = {
     "import-schedules": "import_schedules",
     "init": "init",
     "list-pipelines": "list_pipelines",
+    "logs": "logs",
     "manifest": "manifest",
     "plan": "plan",
     "push-data": "push_data",
     "run-once": "run_once",
     "schedule": "schedule",
+    "status": "status",
     "ui": "ui",
     "upload-pipeline": "upload_pipeline",
 }

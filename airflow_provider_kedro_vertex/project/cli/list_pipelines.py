@@ -17,9 +17,7 @@ _FIELDS = "name,state,createTime,labels"
 @click.command(name="list-pipelines")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
 @click.option("--all", "everyones", is_flag=True, help="Also jobs that are not of this Kedro project.")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
-)
+@options.text_or_json
 @options.project_id
 @options.region
 @options.api_endpoint

@@ -52,6 +52,10 @@ params = click.option(
     "--param", "params", multiple=True, metavar="KEY=VALUE", help="Runtime parameter, typed as the project's own is."
 )
 
+text_or_json = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
+)
+
 
 def output(text: str, default: str | None = None) -> Callable[[Function], Function]:
     """The ``--output`` option of a command that writes one file.

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 @options.pipeline
 @options.image
 @click.option("--grouping", help="In place of run_config.grouping: none, namespace, tag, memory, pipeline or auto.")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
-)
+@options.text_or_json
 @options.params
 @options.output("File to write; - is stdout.", default="-")
 @options.slices

@@ -27,7 +27,17 @@ PAUSE, MAX_PAUSE = 1.0, 10.0
 #: After so many calls in a row that failed, each tried for a minute by the client, it is given up.
 _MAX_FAILURES = 10
 _WAITING = "WAITING"
-_COLORS = {"SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "SKIPPED": "green"}
+STATE_COLORS = {"SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "SKIPPED": "green"}
+
+
+def exit_code(state: str) -> int:
+    """The exit code that tells how a job or run stands.
+
+    :param state: without its prefix.
+    """
+    if not is_over(state):
+        return STILL_RUNNING
+    return 0 if succeeded(state) else CANCELLED if short(state) == "CANCELLED" else FAILED
 
 
 def watch(client: VertexClient, job: Job, plan: Plan, page: str, timeout: float | None) -> int:
@@ -71,7 +81,7 @@ def _ended(client: VertexClient, job: Job, page: str) -> int:
         click.echo("Succeeded.")
         return 0
     click.echo(explain_job(job, page, failed_logs(client, job)), err=True)
-    return CANCELLED if short(state) == "CANCELLED" else FAILED
+    return exit_code(state)
 
 
 class _Table:
@@ -102,4 +112,4 @@ class _Table:
         self._states = now
 
     def _line(self, name: str, state: str) -> str:
-        return f"  {name.ljust(self._width)}  {click.style(state, fg=_COLORS.get(state))}"
+        return f"  {name.ljust(self._width)}  {click.style(state, fg=STATE_COLORS.get(state))}"

@@ -1,0 +1,79 @@
+"""The containers that a job asks for, read back from what pipeline_spec.py and custom_job.py wrote."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_kedro_vertex.core.jobs.api import Job
+from airflow_provider_kedro_vertex.core.jobs.request import GROUP_LABEL
+
+_INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}")
+
+
+@dataclass(frozen=True)
+class Container:
+    """A node group's container.
+
+    :param image: as the job names it.
+    :param arguments: what follows the command, with the run's own values. The outcome of the others, which an
+        exit pipeline is told, is not among them: Vertex AI gives it to the container alone.
+    :param env: the variables that the job sets.
+    """
+
+    image: str
+    arguments: tuple[str, ...]
+    env: Mapping[str, str]
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of its nodes."""
+        return values(self.arguments, "--node")
+
+
+def containers(job: Job) -> dict[str, Container]:
+    """Read what a job asks for: task id to container. A container that is told no node is not of this package.
+
+    :param job: as Vertex AI tells it, whole.
+    """
+    if "/customJobs/" in job["name"]:
+        spec: Any = job.get("jobSpec", {})
+        pool: dict[str, Any] = (spec.get("workerPoolSpecs") or [{}])[0]
+        container = pool.get("containerSpec", {})
+        name = job.get("labels", {}).get(GROUP_LABEL) or job.get("displayName", "")
+        return {name: _container(container, {})} if _is_ours(container) else {}
+    runtime: Any = job.get("runtimeConfig", {})
+    executors: Mapping[str, Any] = job.get("pipelineSpec", {}).get("deploymentSpec", {}).get("executors", {})
+    parameters: Mapping[str, Any] = runtime.get("parameterValues", {})
+    return {
+        name.removeprefix("exec-"): _container(executor["container"], parameters)
+        for name, executor in executors.items()
+        if _is_ours(executor.get("container", {}))
+    }
+
+
+def values(arguments: Sequence[str], option: str) -> tuple[str, ...]:
+    """The values that an option has among a container's arguments."""
+    return tuple(value for name, value in itertools.pairwise(arguments) if name == option)
+
+
+def _is_ours(container: Mapping[str, Any]) -> bool:
+    return "--node" in container.get("args", ())
+
+
+def _container(spec: Mapping[str, Any], parameters: Mapping[str, Any]) -> Container:
+    given: list[str] = []
+    for argument in spec.get("args", ()):
+        name = _INPUT.fullmatch(argument)
+        if name is None:
+            given.append(argument)
+        elif name[1] in parameters:
+            given.append(str(parameters[name[1]]))
+        else:  # the value of an option that has none here
+            given.pop()
+    # A dollar sign that began no reference to a variable was written twice.
+    env = {each["name"]: each.get("value", "").replace("$$", "$") for each in spec.get("env", ())}
+    return Container(spec.get("imageUri") or spec.get("image", ""), tuple(given), env)
