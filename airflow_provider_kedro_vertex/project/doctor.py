@@ -290,11 +290,12 @@ def _needs(rows: Iterable[Row]) -> dict[str, tuple[int, str]]:
     for row in rows:
         scheduling = row.group.settings.scheduling
         prefix = "custom_model_training_" + ("preemptible_" if scheduling and scheduling.strategy == "spot" else "")
-        wanted = {"cpus": row.machine.vcpus or 0}
-        if row.machine.accelerator_type in _GPU_QUOTAS:
-            wanted[_GPU_QUOTAS[row.machine.accelerator_type]] = row.machine.accelerator_count
-        for name, number in wanted.items():
-            need = number * row.replicas
+        wanted = {"cpus": sum(machine.vcpus or 0 for machine in row.machines)}
+        for machine in row.machines:
+            if machine.accelerator_type in _GPU_QUOTAS:
+                name = _GPU_QUOTAS[machine.accelerator_type]
+                wanted[name] = wanted.get(name, 0) + machine.accelerator_count
+        for name, need in wanted.items():
             if need > needs.get(prefix + name, (0, ""))[0]:
                 needs[prefix + name] = (need, f"container {row.group.name!r}")
     return needs

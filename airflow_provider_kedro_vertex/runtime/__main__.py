@@ -29,7 +29,7 @@ from airflow_provider_kedro_vertex.core.exit_codes import ExitCode
 from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
 from airflow_provider_kedro_vertex.core.settings.runtime_settings import RuntimeSettings
 from airflow_provider_kedro_vertex.runtime import arguments
-from airflow_provider_kedro_vertex.runtime.process import environment, hosts
+from airflow_provider_kedro_vertex.runtime.process import cluster, environment, hosts
 from airflow_provider_kedro_vertex.runtime.process.sigterm import Terminated, end_process, raise_on_sigterm
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 
@@ -47,7 +47,8 @@ def main() -> ExitCode:
         _report(
             progress,
             "The container was asked to end (SIGTERM): the job was cancelled, or a Spot machine was taken back. What "
-            "the node had not saved is lost; another try runs it again.",
+            "the node had not saved is lost; another try runs it again. Of several machines that run a node together, "
+            "the others are ended like this too when one has failed, or when the first one, which saves, is done.",
         )
 
     try:
@@ -66,6 +67,9 @@ def _run(progress: Progress) -> ExitCode:
     settings = RuntimeSettings.from_json(given.settings)
     environment.prepare(context, given.env)
     hosts.add_aliases(settings.host_aliases)
+    replica = cluster.join(settings.distributed)
+    if not replica.is_chief:
+        print(f"This is machine {replica.rank} of {replica.size}, from 0: it runs the node, and machine 0 saves.")
     try:
         # Now, and not above: Kedro takes most of a second, and reads the environment when it is imported.
         from airflow_provider_kedro_vertex.runtime import failure, parameters, run, store
@@ -91,6 +95,7 @@ def _run(progress: Progress) -> ExitCode:
                 params=params,
                 context=context,
                 settings=settings,
+                saves=replica.is_chief,
                 compression_level=store.compression_level(os.environ.get("KEDRO_VERTEX_COMPRESSION", "")),
             ),
             progress,

@@ -41,6 +41,7 @@ from airflow_provider_kedro_vertex.runtime.mlflow.plugin import (
 from airflow_provider_kedro_vertex.runtime.mlflow.status import last_nodes
 from airflow_provider_kedro_vertex.runtime.node_group.boundary import node_group
 from airflow_provider_kedro_vertex.runtime.node_group.hooks import GroupHooks
+from airflow_provider_kedro_vertex.runtime.node_group.worker import WorkerReplica
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.session import create_session
 
@@ -61,6 +62,8 @@ class Request:
     :param params: Kedro's runtime parameters, nested.
     :param context: the Airflow run.
     :param settings: what vertexai.yml says about this container.
+    :param saves: whether this container saves what the nodes make and takes part in MLflow's run; of the machines that
+        run a node together one does.
     :param compression_level: zstd's, for undeclared datasets; None stores without compression.
     """
 
@@ -73,6 +76,7 @@ class Request:
     params: Mapping[str, Any]
     context: RunContext
     settings: RuntimeSettings
+    saves: bool
     compression_level: int | None
 
 
@@ -99,15 +103,16 @@ def run(request: Request, progress: Progress) -> None:
         shared_outputs=request.shared_outputs,
     )
     group_hooks = GroupHooks(group, request.context, progress, request.compression_level)
+    worker = () if request.saves else (WorkerReplica(group.nodes),)
     data_root = _data_root(request.settings, pipeline)
     project_conf, env = project / settings.CONF_SOURCE, request.env or os.environ.get("KEDRO_ENV")
     loader = partial(open_loader, env=env, params=request.params)
     providers = request.settings.dynamic_config_providers
     try:
         with generated_config(providers, project_conf, lambda: load(loader(project_conf), VERTEXAI)) as conf_source:
-            mlflow_used = uses_mlflow(partial(loader, conf_source))
+            mlflow_used = request.saves and uses_mlflow(partial(loader, conf_source))
             with shared_mlflow_run(mlflow_used, lambda: _mlflow_run(request, pipeline, progress)) as mlflow_hooks:
-                hooks = [group_hooks, _GarbageCollection(), *mlflow_hooks, *data_root]
+                hooks = [*worker, group_hooks, _GarbageCollection(), *mlflow_hooks, *data_root]
                 session = create_session(
                     project,
                     conf_source,

@@ -198,7 +198,8 @@ def _models(manifest: Manifest, plan: Plan) -> Iterator[Finding]:
 def _machines(groups: Iterable[NodeGroup], region: str | None) -> Iterator[Finding]:
     for group in groups:
         try:
-            choose(group.resources, region, f"Group {group.name!r}")
+            for resources in {group.resources: None, group.worker_resources: None}:
+                choose(resources, region, f"Group {group.name!r}")
         except ConfigError as error:
             yield Finding("KV011", "error", error.message, error.fix)
 

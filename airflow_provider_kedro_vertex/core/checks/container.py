@@ -9,6 +9,7 @@ from typing import Literal
 from airflow_provider_kedro_vertex.core.checks.findings import Finding
 from airflow_provider_kedro_vertex.core.jobs.job_body import MAX_VARIABLES
 from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup
+from airflow_provider_kedro_vertex.core.settings.container import FRAMEWORKS
 
 Mode = Literal["pipeline_job", "custom_job"]
 
@@ -97,6 +98,34 @@ def may_be_secret(name: str, value: str) -> bool:
     return bool(_SECRET_NAME.search(name) or _USER_IN_URL.search(value))
 
 
+def _replicas(group: NodeGroup) -> Iterator[Finding]:
+    settings = group.settings
+    if group.replicas > 1 and settings.distributed is None:
+        yield Finding(
+            "KV032",
+            "error",
+            f"replica_count is {group.replicas} for {{node}}, but nothing says how these machines work together: each "
+            "would run the whole node, and save what it makes.",
+            f"Set nodes.<node>.distributed to {', '.join(FRAMEWORKS)}, if the node's code is made for it; or remove "
+            "replica_count.",
+        )
+    if settings.distributed is not None and len(group.nodes) > 1:
+        yield Finding(
+            "KV032",
+            "error",
+            f"{{node}} is distributed, and has {len(group.nodes)} nodes in one container: a machine that does not save "
+            "has nothing for the next node.",
+            "Let the distributed node be a group of its own.",
+        )
+    if settings.worker_resources is not None and group.replicas == 1:
+        yield Finding(
+            "KV032",
+            "warning",
+            "worker_resources of {node} has no effect: it runs on one machine.",
+            "Set replica_count, or remove worker_resources.",
+        )
+
+
 def _telemetry(group: NodeGroup) -> Iterator[Finding]:
     if all(group.settings.env.get(name) == "" for name in _TELEMETRY):
         yield Finding(
@@ -119,6 +148,8 @@ def _only_in_custom_jobs(group: NodeGroup) -> Iterator[Finding]:
         "nodes.enable_web_access": settings.enable_web_access,
         "nodes.enable_dashboard_access": settings.enable_dashboard_access,
         "nodes.replica_count": settings.replica_count,
+        "nodes.distributed": settings.distributed,
+        "nodes.worker_resources": settings.worker_resources,
         "resources.machine_type": resources.machine_type,
         "resources.gpu_partition_size": resources.gpu_partition_size,
         "resources.tpu_topology": resources.tpu_topology,
@@ -148,7 +179,7 @@ def _without_effect(given: Mapping[str, object], mode: Mode, other: Mode) -> Ite
             )
 
 
-_COMMON = (_image, _variables, _secrets, _telemetry)
+_COMMON = (_image, _variables, _secrets, _replicas, _telemetry)
 _CHECKS: Mapping[Mode, tuple[Callable[[NodeGroup], Iterator[Finding]], ...]] = {
     "pipeline_job": (*_COMMON, _only_in_custom_jobs),
     "custom_job": (*_COMMON, _only_in_pipeline_jobs),

@@ -51,6 +51,7 @@ CODES: Mapping[str, str] = {
     "KV029": "One file has two names",
     "KV030": "A dataset does not fit its class",
     "KV031": "Schedules on Vertex AI may go on",
+    "KV032": "Several machines would each run the whole node",
 }
 
 

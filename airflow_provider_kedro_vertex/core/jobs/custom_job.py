@@ -39,9 +39,9 @@ def custom_job(
     """
     settings = group.settings
     who = f"{'Node' if group.nodes == (group.name,) else 'Group'} {group.name!r}"
-    machine = choose(group.resources, context.region or plan.config.region, who)
+    region = context.region or plan.config.region
     spec: dict[str, Any] = {
-        "workerPoolSpecs": _pools(group, machine, context, runtime_params),
+        "workerPoolSpecs": _pools(group, region, who, context, runtime_params),
         **connection(plan.config),
         "baseOutputDirectory": {"outputUriPrefix": f"{plan.root}/{context.run_key}/{group.task_id}"},
     }
@@ -63,9 +63,11 @@ def custom_job(
     }
 
 
-def _pools(group: NodeGroup, machine: Machine, context: RunContext, runtime_params: str) -> list[dict[str, Any]]:
+def _pools(
+    group: NodeGroup, region: str | None, who: str, context: RunContext, runtime_params: str
+) -> list[dict[str, Any]]:
     """The worker pools: the first one has the chief alone, as the API asks, a second one its further replicas."""
-    settings, disk = group.settings, group.resources.disk
+    settings = group.settings
     container: dict[str, Any] = {
         "imageUri": group.image,
         "command": list(COMMAND),
@@ -78,16 +80,21 @@ def _pools(group: NodeGroup, machine: Machine, context: RunContext, runtime_para
         ],
         "env": environment(settings),
     }
-    pool: dict[str, Any] = {
-        "containerSpec": container,
-        "machineSpec": _machine_spec(machine, group.resources),
-        **_mounts(settings),
-    }
-    if disk:
+    pool: dict[str, Any] = {"containerSpec": container, **_mounts(settings)}
+    wanted = [(1, group.resources), (group.replicas - 1, group.worker_resources)]
+    return [
+        {**pool, **_machine(resources, region, who), "replicaCount": replicas}
+        for replicas, resources in wanted
+        if replicas
+    ]
+
+
+def _machine(resources: Resources, region: str | None, who: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"machineSpec": _machine_spec(choose(resources, region, who), resources)}
+    if disk := resources.disk:
         values = {"bootDiskType": disk.boot_disk_type, "bootDiskSizeGb": disk.boot_disk_size_gb}
-        pool["diskSpec"] = {key: value for key, value in values.items() if value is not None}
-    others = (settings.replica_count or 1) - 1
-    return [{**pool, "replicaCount": replicas} for replicas in ([1, others] if others else [1])]
+        found["diskSpec"] = {key: value for key, value in values.items() if value is not None}
+    return found
 
 
 def _machine_spec(machine: Machine, resources: Resources) -> dict[str, Any]:

@@ -286,8 +286,7 @@ def _members(row: Row, now: Mapping[str, str]) -> frozenset[str]:
 
 
 def _container(row: Row) -> Container:
-    machine = str(row.machine) if row.replicas == 1 else f"{row.replicas} x ({row.machine})"
-    return Container(row.group.name, row.group.nodes, machine, row.dollars_an_hour)
+    return Container(row.group.name, row.group.nodes, row.machines_text, row.dollars_an_hour)
 
 
 def _seen(container: Container) -> tuple[Any, ...]:

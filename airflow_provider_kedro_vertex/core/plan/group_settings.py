@@ -84,14 +84,21 @@ class GroupSettings:
         self._settings_arguments: dict[tuple[object, ...], tuple[str, ...]] = {}
 
     def grouping_keys(self) -> list[str]:
-        """For each node a text that is equal for nodes which may share a container without asking for more."""
+        """For each node a text that is equal for nodes which may share a container without asking for more.
+
+        A node that several machines run together shares its container with no other one.
+        """
         texts: dict[tuple[int, int, int], str] = {}
         found = []
-        for parts in zip(self._resources, self._settings, self._retries, strict=True):
-            key = (id(parts[0]), id(parts[1]), id(parts[2]))
+        for node, resources, settings, retry in zip(
+            self._nodes, self._resources, self._settings, self._retries, strict=True
+        ):
+            key = (id(resources), id(settings), id(retry))
             if key not in texts:
-                texts[key] = json.dumps([part and part.to_dict() for part in parts], sort_keys=True)
-            found.append(texts[key])
+                texts[key] = json.dumps(
+                    [part and part.to_dict() for part in (resources, settings, retry)], sort_keys=True
+                )
+            found.append(f"{texts[key]} {node.name}" if settings.distributed else texts[key])
         return found
 
     def of(self, group: Group) -> ContainerSettings:
@@ -143,7 +150,7 @@ class GroupSettings:
 
     def _settings_argument(self, settings: NodeSettings) -> tuple[str, ...]:
         """``--settings`` with what the inside of a container must know; nothing if there is nothing to know."""
-        key = (settings.runner, *settings.secret_env.items())
+        key = (settings.runner, settings.distributed, *settings.secret_env.items())
         if key not in self._settings_arguments:
             text = self._runtime_settings(settings).to_json()
             self._settings_arguments[key] = ("--settings", json_argument(text)) if text else ()
@@ -156,6 +163,7 @@ class GroupSettings:
             mlflow = RuntimeMlflow(config.mlflow.request_header_provider, self._selection)
         return RuntimeSettings(
             runner=settings.runner or SEQUENTIAL,
+            distributed=settings.distributed,
             secret_env=settings.secret_env,
             host_aliases=config.network.host_aliases if config.network else (),
             dynamic_config_providers=config.dynamic_config_providers,

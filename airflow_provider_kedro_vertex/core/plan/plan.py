@@ -61,6 +61,17 @@ class NodeGroup:
     tags: tuple[str, ...]
     arguments: tuple[str, ...]
 
+    @property
+    def replicas(self) -> int:
+        """How many machines run it together."""
+        return self.settings.replica_count or 1
+
+    @property
+    def worker_resources(self) -> Resources:
+        """What each machine after the first one asks for."""
+        own = self.settings.worker_resources
+        return self.resources if own is None else own.merged_onto(self.resources)
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -18,20 +18,32 @@ class Row:
     """One node group.
 
     :param machine: the machine that it needs: a CustomJob gets it, a PipelineJob's container one of that size.
-    :param replicas: how many of them.
+    :param workers: the machines beside it that run the group together with it.
     :param is_exit: whether it runs last, whatever the others' outcome is.
     """
 
     group: NodeGroup
     machine: Machine
-    replicas: int
+    workers: tuple[Machine, ...]
     is_exit: bool
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """All machines that run it together."""
+        return (self.machine, *self.workers)
+
+    @property
+    def machines_text(self) -> str:
+        """The machines as a person reads them."""
+        count = len(self.machines)
+        if len(set(self.machines)) == 1:
+            return str(self.machine) if count == 1 else f"{count} x ({self.machine})"
+        return f"{self.machine}, {len(self.workers)} x ({self.workers[0]})"
 
     @property
     def dollars_an_hour(self) -> float | None:
         """An estimate; None for a machine that nothing is known of."""
-        price = self.machine.dollars_an_hour
-        return None if price is None else price * self.replicas
+        return _sum([machine.dollars_an_hour for machine in self.machines])
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON: names, machine, edges and price."""
@@ -43,7 +55,8 @@ class Row:
             "machine_type": self.machine.machine_type,
             "accelerator_type": self.machine.accelerator_type,
             "accelerator_count": self.machine.accelerator_count,
-            "replicas": self.replicas,
+            "replicas": len(self.machines),
+            "worker_machine_type": self.workers[0].machine_type if self.workers else None,
             "dollars_an_hour": self.dollars_an_hour,
         }
 
@@ -70,8 +83,7 @@ class PlanTable:
     @property
     def dollars_an_hour(self) -> float | None:
         """Dollars an hour while all containers run at the same time; None if the price of one is unknown."""
-        prices = [row.dollars_an_hour for row in self.rows]
-        return None if None in prices else sum(price for price in prices if price is not None)
+        return _sum([row.dollars_an_hour for row in self.rows])
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON: the rows and their sums."""
@@ -96,9 +108,10 @@ class PlanTable:
         """As a table with a line for each group, and sentences with the sums."""
         cells = [("GROUP", "NODES", "MACHINE", "$/HOUR", "AFTER")]
         for row in self.rows:
-            machine = str(row.machine) if row.replicas == 1 else f"{row.replicas} x ({row.machine})"
             after = "all, also after a failure" if row.is_exit else ", ".join(row.group.upstream) or "-"
-            cells.append((row.group.task_id, str(len(row.group.nodes)), machine, _dollars(row.dollars_an_hour), after))
+            cells.append(
+                (row.group.task_id, str(len(row.group.nodes)), row.machines_text, _dollars(row.dollars_an_hour), after)
+            )
         lines = _aligned(cells)
         lines += ["", self._sums()]
         if self.alone is not None:
@@ -138,7 +151,7 @@ def plan_table(plan: Plan, alone: Plan | None = None) -> PlanTable:
             Row(
                 group,
                 choose(group.resources, plan.config.region, f"Group {group.name!r}"),
-                group.settings.replica_count or 1,
+                (choose(group.worker_resources, plan.config.region, f"Group {group.name!r}"),) * (group.replicas - 1),
                 group is plan.exit_group,
             )
             for group in groups
@@ -164,6 +177,10 @@ def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
         for row in cells
     ]
+
+
+def _sum(prices: Sequence[float | None]) -> float | None:
+    return None if None in prices else sum(price for price in prices if price is not None)
 
 
 def _dollars(amount: float | None) -> str:

@@ -12,6 +12,9 @@ from airflow_provider_kedro_vertex.core.settings.sections import REQUIRED, Secti
 #: Kedro's runners; the first is the default.
 RUNNERS = SEQUENTIAL, THREAD = "sequential", "thread"
 
+#: By what the replicas of a node find each other: ``env`` is for all that read ``RANK`` and the like themselves.
+FRAMEWORKS = TORCH, TENSORFLOW, JAX, ENV = "torch", "tensorflow", "jax", "env"
+
 
 @dataclass(frozen=True)
 class HostAlias(Section):

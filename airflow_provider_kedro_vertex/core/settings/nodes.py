@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import did_you_mean
-from airflow_provider_kedro_vertex.core.settings.container import RUNNERS
+from airflow_provider_kedro_vertex.core.settings.container import FRAMEWORKS, RUNNERS
 from airflow_provider_kedro_vertex.core.settings.quantities import accelerators, cores, duration, gigabytes
 from airflow_provider_kedro_vertex.core.settings.readers import (
     boolean,
@@ -159,7 +159,17 @@ class NodeSettings(Mergeable):
     tensorboard: str | None = field(string, "Resource name of a TensorBoard for the node's logs. CustomJob mode.")
     enable_web_access: bool | None = field(boolean, "Whether one may open a shell in the container. CustomJob mode.")
     enable_dashboard_access: bool | None = field(boolean, "Whether one may open its dashboard. CustomJob mode.")
-    replica_count: int | None = field(integer(1), "Machines in the node's worker pool. CustomJob mode.")
+    replica_count: int | None = field(
+        integer(1), "Machines that run the node together; more than one need `distributed`. CustomJob mode."
+    )
+    distributed: str | None = field(
+        one_of(*FRAMEWORKS),
+        "How the machines find each other: `torch`, `tensorflow`, `jax`, or `env` for what reads `RANK` and the like "
+        "itself. The first machine alone saves. CustomJob mode.",
+    )
+    worker_resources: Resources | None = field(
+        Resources, "What the machines after the first one ask for, over the node's `resources`. CustomJob mode."
+    )
     caching: bool | None = field(
         boolean,
         "Whether Vertex AI may skip the node when an earlier run had the same command. Off by default: nodes read and "

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.settings.container import RUNNERS, SEQUENTIAL, HostAlias, Provider
+from airflow_provider_kedro_vertex.core.settings.container import FRAMEWORKS, RUNNERS, SEQUENTIAL, HostAlias, Provider
 from airflow_provider_kedro_vertex.core.settings.data_root import data_root
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.readers import (
@@ -35,6 +35,7 @@ class RuntimeSettings(Section):
     """The settings inside of one container, the same in every run."""
 
     runner: str = field(one_of(*RUNNERS), "Kedro's runner.", SEQUENTIAL)
+    distributed: str | None = field(one_of(*FRAMEWORKS), "By what the replicas find each other, if there are some.")
     secret_env: Mapping[str, str] = mapping(
         secret_version, "Environment variables and the secrets that hold their values.", environment_variable
     )

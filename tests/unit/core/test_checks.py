@@ -430,6 +430,22 @@ def test_settings_without_effect_in_a_mode() -> None:
     assert found(retry_policy={"take": {"num_retries": 2}}) == []
 
 
+def test_machines_that_do_not_work_together() -> None:
+    def lines(**settings: Any) -> list[str]:
+        grouping = settings.pop("grouping", "none")
+        return [line[:13] for line in found(nodes={"make": settings}, grouping=grouping, mode="custom_job")]
+
+    assert lines(replica_count=2) == ["KV032 error: "]
+    assert lines(replica_count=2, distributed="torch") == []
+    assert lines(replica_count=1) == []
+    assert lines(distributed="torch") == []
+    assert lines(replica_count=2, distributed="torch", grouping="pipeline") == ["KV032 error: "]
+    assert lines(replica_count=2, distributed="torch", grouping="auto") == []
+    assert lines(worker_resources={"cpu": "8"}) == ["KV032 warning"]
+    assert lines(replica_count=2, distributed="jax", worker_resources={"cpu": "8"}) == []
+    assert lines(replica_count=2, distributed="jax", worker_resources={"cpu": "800"}) == ["KV011 error: "]
+
+
 def test_environment_variables() -> None:
     many = {"__default__": {"env": {f"V{index}": "" for index in range(101)}}}
     assert found(nodes=many) == [

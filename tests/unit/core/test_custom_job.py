@@ -109,6 +109,24 @@ EVERYTHING = {
 }
 
 
+def test_the_machines_after_the_first_one_may_be_others(manifest: Manifest) -> None:
+    node = {
+        "replica_count": 3,
+        "distributed": "torch",
+        "worker_resources": {"cpu": "8", "disk": {"boot_disk_size_gb": 200}},
+    }
+    resources = {"cpu": "2", "memory": "8Gi", "disk": {"boot_disk_type": "pd-standard"}}
+    config = {"nodes": {"write_table": node}, "resources": {"write_table": resources}}
+    chief, workers = body(manifest, "write_table", config)["jobSpec"]["workerPoolSpecs"]
+    assert [pool["replicaCount"] for pool in (chief, workers)] == [1, 2]
+    assert chief["containerSpec"] == workers["containerSpec"]
+    arguments = chief["containerSpec"]["args"]
+    assert json.loads(arguments[arguments.index("--settings") + 1]) == {"distributed": "torch"}
+    assert [pool["machineSpec"]["machineType"] for pool in (chief, workers)] == ["e2-highmem-2", "e2-standard-8"]
+    assert chief["diskSpec"] == {"bootDiskType": "pd-standard"}
+    assert workers["diskSpec"] == {"bootDiskType": "pd-standard", "bootDiskSizeGb": 200}
+
+
 def test_everything_that_a_node_can_ask_for(manifest: Manifest) -> None:
     job = body(manifest, "Train Model", EVERYTHING, labels={"dag": "x"}, timeout_seconds=60)
     spec = job["jobSpec"]

@@ -53,6 +53,19 @@ def test_what_a_grouping_saves_is_told(manifest: Manifest) -> None:
     )
 
 
+def test_machines_of_two_kinds_are_told_and_priced(manifest: Manifest) -> None:
+    together = {"replica_count": 3, "distributed": "torch", "worker_resources": {"machine_type": "e2-standard-4"}}
+    found = table(
+        manifest, nodes={"write_table": together}, resources={"write_table": {"machine_type": "n1-standard-8"}}
+    )
+    (row,) = [row for row in found.rows if row.group.name == "write_table"]
+    assert row.machines_text == "n1-standard-8, 2 x (e2-standard-4)"
+    prices = [machine.dollars_an_hour or 0 for machine in row.machines]
+    assert len(prices) == 3
+    assert row.dollars_an_hour == pytest.approx(sum(prices))
+    assert row.to_dict()["worker_machine_type"] == "e2-standard-4"
+
+
 def test_a_table_as_json(manifest: Manifest) -> None:
     found = table(manifest, grouping="auto", resources={"report": {"machine_type": "z9-wonder-8"}}).to_dict()
     assert found["groups"][-1] == {
@@ -64,6 +77,7 @@ def test_a_table_as_json(manifest: Manifest) -> None:
         "accelerator_type": None,
         "accelerator_count": 0,
         "replicas": 1,
+        "worker_machine_type": None,
         "dollars_an_hour": None,
     }
     assert (found["edges"], found["nodes"], found["longest_chain"], found["dollars_an_hour"]) == (6, 5, 4, None)

@@ -280,6 +280,8 @@ run_config:
       enable_web_access: true
       enable_dashboard_access: false
       replica_count: 2
+      distributed: jax
+      worker_resources: {machine_type: n1-standard-4}
       caching: true
       cache_key: k
       runner: thread
@@ -308,6 +310,8 @@ def test_every_new_key() -> None:
         enable_web_access=True,
         enable_dashboard_access=False,
         replica_count=2,
+        distributed="jax",
+        worker_resources=Resources(machine_type="n1-standard-4"),
         caching=True,
         cache_key="k",
         runner="thread",
