@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 comma := ,
 # Without mlflow: wherever its plugin is installed, each node's process pays 1.5 s for importing it.
-EXTRAS := airflow,kedro,kfp,runtime,emulator,example,dev
+EXTRAS := airflow,openlineage,kedro,kfp,runtime,emulator,example,dev
 # The address of the pages of `make up`.
 HOST := 127.0.0.1
 # Kedro's usage data stays off in every process that a target starts.

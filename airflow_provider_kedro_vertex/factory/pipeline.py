@@ -201,6 +201,7 @@ class PipelineTasks:
         nodes = {node.name: node for node in self.manifest.pipeline(self.name).nodes}
 
         def connect(task: BaseOperator, group: NodeGroup) -> None:
+            vars(task)["fixed_params"] = params
             assets.connect(task, (nodes[name] for name in group.nodes))
             self._describe(task, group)
 
@@ -226,6 +227,7 @@ class PipelineTasks:
             force_full_run=f"{{{{ params.get('{FORCE_FULL_RUN}', False) }}}}",
             **job,
         )
+        vars(submit)["fixed_params"] = params
         if self.watch == "nodes":
             from airflow_provider_kedro_vertex.operators.node import KedroVertexNodeOperator
 
@@ -249,6 +251,7 @@ class PipelineTasks:
             task_id=WAIT,
             # Of its own map index: where the whole is in a mapped task group, there are others.
             job=f"{{{{ ti.xcom_pull(task_ids='{submit.task_id}', map_indexes=ti.map_index)['name'] }}}}",
+            submitted_by=submit.task_id,
             mode="reschedule",  # where it is not deferred, it must not hold a worker for hours
             cancel_on_kill=True,  # the job is this DAG's own
             **self._waiting("poke_interval"),

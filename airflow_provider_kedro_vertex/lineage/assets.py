@@ -127,14 +127,18 @@ def report(operator: BaseOperator, context: Context, job: Job, nothing_new: bool
 
     cached = cached_nodes(job)
     written = [] if nothing_new else [each for each in outlets if each.node not in cached]
-    _keep(context["ti"].task, {each.asset.uri for each in outlets} - {each.asset.uri for each in written})
+    drop_outlets(context["ti"].task, {each.asset.uri for each in written})
     for each in written:
         told = {**run_of(job), "job": job["name"], "node": each.node, "dataset": each.dataset}
         context["outlet_events"][each.asset].extra = {key: value for key, value in told.items() if value is not None}
 
 
-def _keep(task: Any, dropped: Collection[str]) -> None:
-    """Drop outlets of the task that runs: Airflow reads them when it has ended."""
+def drop_outlets(task: Any, kept: Collection[str] = ()) -> None:
+    """Drop outlets of the task that runs, but for its author's own: Airflow reads them when it has ended.
+
+    :param kept: the URIs of those that stay.
+    """
+    dropped = {each.asset.uri for each in vars(task).get("written", ())} - set(kept)
     if dropped:
         # A list of its own: another instance of the task may run in this process.
         vars(task)["outlets"] = [outlet for outlet in task.outlets if getattr(outlet, "uri", None) not in dropped]

@@ -11,6 +11,7 @@ from airflow_provider_kedro_vertex.compat import BaseOperator, BaseOperatorLink,
 from airflow_provider_kedro_vertex.core.errors import ConfigError, JobError, KedroVertexError, QuotaExceededError
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE
 from airflow_provider_kedro_vertex.lineage.assets import report
+from airflow_provider_kedro_vertex.lineage.openlineage import OpenLineageTask
 from airflow_provider_kedro_vertex.links.task_links import MlflowLink, VertexJobLink, VertexLogsLink
 from airflow_provider_kedro_vertex.task.deferral import is_timeout, may_end_in_triggerer
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.core.jobs.api import Job
     from airflow_provider_kedro_vertex.hooks.vertex_ai import KedroVertexHook
     from airflow_provider_kedro_vertex.task.job_monitor import JobMonitor
+    from airflow_provider_kedro_vertex.task.lineage import TaskNodes
     from airflow_provider_kedro_vertex.task.submission import Submission
     from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 QUOTA_PAUSE, LONGEST_QUOTA_PAUSE = 30.0, 300.0
 
 
-class VertexJobOperator(BaseOperator):
+class VertexJobOperator(OpenLineageTask, BaseOperator):
     """Make sure that this try has exactly one job, wait for it, end it when the task is killed, explain its failure.
 
     A subclass describes the job, in :meth:`submission`; everything else is here.
@@ -135,6 +137,7 @@ class VertexJobOperator(BaseOperator):
     outage_timeout: float
     quota_timeout: float
     job_links: dict[str, str]
+    fixed_params: Mapping[str, Any] | None
     _submission: Submission | None
     _job_name: str | None
     _killed: bool
@@ -172,7 +175,13 @@ class VertexJobOperator(BaseOperator):
         # At once: Airflow looks into each attribute that is set by itself, which in a DAG of some hundred tasks takes
         # as long as all else. What the templates need of it, it does after this.
         vars(self).update(
-            own, may_end_in_triggerer=end_from_trigger, job_links={}, _submission=None, _job_name=None, _killed=False
+            own,
+            may_end_in_triggerer=end_from_trigger,
+            job_links={},
+            fixed_params=None,
+            _submission=None,
+            _job_name=None,
+            _killed=False,
         )
 
     def submission(self, context: Context) -> Submission:
@@ -202,6 +211,15 @@ class VertexJobOperator(BaseOperator):
         from airflow_provider_kedro_vertex.hooks.vertex_ai import KedroVertexHook
 
         return KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
+
+    def task_nodes(self, group: str | None = None) -> TaskNodes:
+        """Find the Kedro nodes of the job, or of one of its node groups.
+
+        :raises KedroVertexError: the manifest or a setting is wrong, or there is no such group.
+        """
+        from airflow_provider_kedro_vertex.operators.job_request import task_nodes
+
+        return task_nodes(self, group, exit_handler=False)
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Submit, then wait here, in the triggerer, or not at all."""
@@ -278,6 +296,7 @@ class VertexJobOperator(BaseOperator):
             MlflowLink.persist(context, request.mlflow_url)
         self.log.info("See %s", monitor.url)
         if not self.wait_for_completion:
+            self._note(context, submitted.job, read=False, wrote=False)
             return summary(submitted.job, monitor.url)
         job = monitor.poll(context)
         if job is None and self.deferrable:
@@ -288,9 +307,18 @@ class VertexJobOperator(BaseOperator):
         return self._result(context, monitor, job)
 
     def _result(self, context: Context, monitor: JobMonitor, job: Job) -> dict[str, Any]:
+        from airflow_provider_kedro_vertex.core.jobs.outcome import is_success
+
+        self._note(context, job, read=True, wrote=is_success(job))
         result = monitor.result(context, job)
         report(self, context, job)
         return result
+
+    def _note(self, context: Context, job: Job, read: bool, wrote: bool) -> None:
+        from airflow_provider_kedro_vertex.core.jobs.outcome import tasks
+        from airflow_provider_kedro_vertex.task.lineage import note
+
+        note(context, self.log, self.hook(), job, self.task_nodes, tasks(job), read=read, wrote=wrote)
 
     def _defer(self, monitor: JobMonitor, since: float) -> NoReturn:
         from airflow_provider_kedro_vertex.triggers.job import KedroVertexJobTrigger

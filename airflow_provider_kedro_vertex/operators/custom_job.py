@@ -10,6 +10,7 @@ from airflow_provider_kedro_vertex.operators.base import VertexJobOperator
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.compat import Context
+    from airflow_provider_kedro_vertex.task.lineage import TaskNodes
     from airflow_provider_kedro_vertex.task.run_outcome import JobOutcome, JobReader
     from airflow_provider_kedro_vertex.task.submission import Submission
 
@@ -49,6 +50,10 @@ class KedroVertexCustomJobOperator(VertexJobOperator):
         super().pre_execute(context)
         others = [name for name in VertexJobOperator.template_fields if name not in self.template_fields]
         self._do_render_template_fields(self, others, context, self.get_template_env(), set())
+
+    def task_nodes(self, group: str | None = None) -> TaskNodes:
+        """Find the Kedro nodes of the job."""
+        return super().task_nodes(group or self.group)
 
     def submission(self, context: Context) -> Submission:
         """Describe the job of the node group."""

@@ -22,14 +22,16 @@ from airflow_provider_kedro_vertex.core.jobs.request import JobRequest
 from airflow_provider_kedro_vertex.core.plan.plan import EXIT_TASK_ID, NodeGroup, Plan, build_plan
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
+from airflow_provider_kedro_vertex.core.project.selection import registered
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.readers import boolean
-from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
+from airflow_provider_kedro_vertex.core.settings.run_config import Lineage, RunConfig
 from airflow_provider_kedro_vertex.core.settings.sections import read_at
 from airflow_provider_kedro_vertex.operators.base import VertexJobOperator
 from airflow_provider_kedro_vertex.operators.data_scope import data_scope, title_among_others
 from airflow_provider_kedro_vertex.task import run
 from airflow_provider_kedro_vertex.task.job_monitor import Log
+from airflow_provider_kedro_vertex.task.lineage import TaskNodes
 from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
 from airflow_provider_kedro_vertex.task.submission import Submission
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
@@ -91,6 +93,38 @@ def custom_job(
     made = _submission(operator, context, client, plan, task, values, title)
     limit = operator.execution_timeout.total_seconds() if operator.execution_timeout else None
     return replace(made, request=replace(made.request, group=group, timeout_seconds=limit))
+
+
+def task_nodes(operator: VertexJobOperator, group_name: str | None, exit_handler: bool) -> TaskNodes:
+    """Find the Kedro nodes of an operator's job, or of one of its node groups.
+
+    :param operator: with its templates rendered.
+    :param exit_handler: the exit pipeline is the last task of the job.
+    :raises KedroVertexError: the manifest or a setting is wrong, or there is no such group.
+    """
+    manifest = read_manifest(operator)
+    plan = _plan(operator, manifest)
+    groups = (*plan.groups, *([plan.exit_group] if plan.exit_group and exit_handler else []))
+    if group_name is not None:
+        groups = (_find_group(plan, group_name),)
+    at_exit = plan.config.on_exit_pipeline if plan.exit_group in groups else None
+    pipelines = [at_exit] if at_exit and len(groups) == 1 else [plan.pipeline, *filter(None, [at_exit])]
+    # The pipeline that runs last has names of its own for its nodes, which may be names of the other's too.
+    known = [{node.name: node for node in registered(manifest, name).nodes} for name in pipelines]
+    return TaskNodes(
+        manifest=manifest,
+        pipeline=pipelines[0],
+        nodes=tuple(known[-1 if group == plan.exit_group else 0][name] for group in groups for name in group.nodes),
+        params=_fixed_params(operator),
+        lineage=plan.config.lineage or Lineage(),
+    )
+
+
+def _fixed_params(operator: VertexJobOperator) -> Mapping[str, Any]:
+    """The runtime parameters that each run of a task has: the factory's, or those that its author declares."""
+    if operator.fixed_params is not None:
+        return operator.fixed_params
+    return {**dict(operator.dag.params), **dict(operator.params)}
 
 
 def task_try(operator: VertexJobOperator, context: Context, config: RunConfig) -> TaskTry:

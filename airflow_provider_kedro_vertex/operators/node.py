@@ -17,6 +17,7 @@ from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExc
 from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.states import is_over
 from airflow_provider_kedro_vertex.lineage.assets import report
+from airflow_provider_kedro_vertex.lineage.openlineage import OpenLineageTask
 from airflow_provider_kedro_vertex.links.task_links import MlflowLink, VertexJobLink, VertexLogsLink
 from airflow_provider_kedro_vertex.task.deferral import deferral_timeout, is_timeout, may_end_in_triggerer
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _TIMEOUT = conf.getfloat("sensors", "default_timeout", fallback=7 * 24 * 3600.0)
 
 
-class KedroVertexNodeOperator(BaseSensorOperator):
+class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
     """Wait until one node group of a PipelineJob has ended, which another task of the same DAG submitted.
 
     The group's state on Vertex AI becomes the task's: success (also when Vertex AI took the result from its cache, as
@@ -231,6 +232,8 @@ class KedroVertexNodeOperator(BaseSensorOperator):
 
         monitor.keep_links(context, progress)
         job, task = progress.job, progress.task
+        new = monitor.is_of_last_attempt(progress) if progress.verdict == "done" else False
+        monitor.note(progress, wrote=new)
         if progress.verdict == "not triggered":
             raise AirflowSkipException(
                 f"Vertex AI did not trigger {self.group}, since another node group of {job['name']} had failed."
@@ -239,7 +242,7 @@ class KedroVertexNodeOperator(BaseSensorOperator):
             raise job_error(monitor.hook, monitor.client, job, context)
         if progress.verdict != "done":
             raise node_error(monitor.hook, monitor.client, job, task, context)
-        report(self, context, job, nothing_new=not monitor.is_of_last_attempt(progress))
+        report(self, context, job, nothing_new=not new)
         if task.state == "SKIPPED":
             self.log.info("%s: Vertex AI took the result from its cache.", self.group)
         else:

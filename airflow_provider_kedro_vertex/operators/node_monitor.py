@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_kedro_vertex.compat import Context
@@ -14,6 +15,7 @@ from airflow_provider_kedro_vertex.core.jobs.written import mlflow_run_file
 from airflow_provider_kedro_vertex.links.task_links import MlflowLink, VertexJobLink, VertexLogsLink
 from airflow_provider_kedro_vertex.operators.job_request import connect, read_config, task_try
 from airflow_provider_kedro_vertex.operators.pipeline_job import KedroVertexPipelineOperator
+from airflow_provider_kedro_vertex.task.lineage import note
 from airflow_provider_kedro_vertex.task.run import asked_by_label, map_index, rendered
 from airflow_provider_kedro_vertex.vertex.mlflow_runs import mlflow_page
 from airflow_provider_kedro_vertex.vertex.submission import pipeline_jobs, submit_next
@@ -93,6 +95,12 @@ class NodeMonitor:
     def is_of_last_attempt(self, progress: resume.GroupProgress) -> bool:
         """Tell whether the group ran in the last attempt: a cleared task may find the result of another one."""
         return not self._is_another_try or progress.job["name"] == self.last_job()["name"]
+
+    def note(self, progress: resume.GroupProgress, wrote: bool) -> None:
+        """Note for OpenLineage what the group read and wrote; see :func:`.task.lineage.note`."""
+        containers = [progress.task] if progress.task is not None else []
+        find = partial(self.submit.task_nodes, self._group)
+        note(self._context, self._log, self.hook, progress.job, find, containers, wrote=wrote)
 
     def keep_links(self, context: Context, progress: resume.GroupProgress) -> None:
         """Keep the links to the group's log, machine and MLflow run as soon as there are any."""

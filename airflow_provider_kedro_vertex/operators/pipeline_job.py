@@ -9,6 +9,7 @@ from airflow_provider_kedro_vertex.operators.base import VertexJobOperator
 
 if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.compat import Context
+    from airflow_provider_kedro_vertex.task.lineage import TaskNodes
     from airflow_provider_kedro_vertex.task.run_outcome import JobOutcome, JobReader
     from airflow_provider_kedro_vertex.task.submission import Submission
 
@@ -36,6 +37,12 @@ class KedroVertexPipelineOperator(VertexJobOperator):
         super().__init__(**kwargs)
         self.force_full_run = force_full_run
         self.exit_handler = exit_handler
+
+    def task_nodes(self, group: str | None = None) -> TaskNodes:
+        """Find the Kedro nodes of the job, or of one of its node groups."""
+        from airflow_provider_kedro_vertex.operators.job_request import task_nodes
+
+        return task_nodes(self, group, self.exit_handler)
 
     def submission(self, context: Context) -> Submission:
         """Describe the job of the pipeline."""

@@ -112,7 +112,7 @@ def run(request: Request, progress: Progress) -> None:
         with generated_config(providers, project_conf, lambda: load(loader(project_conf), VERTEXAI)) as conf_source:
             mlflow_used = request.saves and uses_mlflow(partial(loader, conf_source))
             with shared_mlflow_run(mlflow_used, lambda: _mlflow_run(request, pipeline, progress)) as mlflow_hooks:
-                hooks = [*worker, group_hooks, _GarbageCollection(), *mlflow_hooks, *data_root]
+                hooks = [*worker, group_hooks, _GarbageCollection(), *mlflow_hooks, *data_root, *_saved_data(request)]
                 session = create_session(
                     project,
                     conf_source,
@@ -184,6 +184,14 @@ def _data_root(settings: RuntimeSettings, pipeline: Pipeline) -> tuple[DataRoot,
         return ()
     names = {name for name in pipeline.datasets() if not name.startswith("params:")} - {"parameters"}
     return (DataRoot(settings.data_root, settings.local_datasets, names, pipeline.inputs()),)
+
+
+def _saved_data(request: Request) -> tuple[object, ...]:
+    if not (request.settings.report_data and request.saves):
+        return ()
+    from airflow_provider_kedro_vertex.runtime.node_group.saved_data import SavedData
+
+    return (SavedData(),)
 
 
 def _run_session(session: KedroSession, request: Request, nodes: Sequence[str]) -> None:

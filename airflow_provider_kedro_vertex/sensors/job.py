@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_kedro_vertex.compat import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue, conf
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError
 from airflow_provider_kedro_vertex.lineage.assets import report
+from airflow_provider_kedro_vertex.lineage.openlineage import OpenLineageTask
 from airflow_provider_kedro_vertex.links.task_links import MlflowLink, VertexJobLink, VertexLogsLink
 from airflow_provider_kedro_vertex.task.deferral import deferral_timeout, is_timeout, may_end_in_triggerer
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_kedro_vertex.task.job_monitor import JobMonitor
 
 
-class KedroVertexPipelineSensor(BaseSensorOperator):
+class KedroVertexPipelineSensor(OpenLineageTask, BaseSensorOperator):
     """Wait until a job has ended; succeed only if it SUCCEEDED.
 
     It pokes, reschedules (``mode="reschedule"``) or defers. ``poke_interval`` is the seconds between two reads of the
@@ -30,6 +31,8 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
 
     :param job: the job's resource name, ``projects/../locations/../pipelineJobs/..`` or ``../customJobs/..``
         (templated).
+    :param submitted_by: the id of the task of this DAG that submits the job, one of this package's operators: then
+        OpenLineage is told what the job read and wrote.
     :param gcp_conn_id: the Airflow connection (templated).
     :param impersonation_chain: service accounts to impersonate (templated).
     :param deferrable: wait in the triggerer; Airflow's ``operators.default_deferrable`` by default.
@@ -48,6 +51,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
         self,
         *,
         job: str,
+        submitted_by: str | None = None,
         gcp_conn_id: str = "google_cloud_default",
         impersonation_chain: str | Sequence[str] | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -58,6 +62,7 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.job = job
+        self.submitted_by = submitted_by
         self.gcp_conn_id = gcp_conn_id
         self.impersonation_chain = impersonation_chain
         self.deferrable = deferrable
@@ -116,9 +121,25 @@ class KedroVertexPipelineSensor(BaseSensorOperator):
             cancel_jobs(lambda: self._hook().client_of(self.job), lambda client: [self.job], self.log)
 
     def _result(self, context: Context, job: Job) -> dict[str, Any]:
+        self._note(context, job)
         result = self._monitor.result(context, job)
         report(self, context, job)
         return result
+
+    def _note(self, context: Context, job: Job) -> None:
+        if self.submitted_by is None:
+            return
+        from airflow_provider_kedro_vertex.core.jobs.outcome import is_success, tasks
+        from airflow_provider_kedro_vertex.task.lineage import TaskNodes, note
+        from airflow_provider_kedro_vertex.task.run import rendered
+
+        submit: Any = self.dag.get_task(self.submitted_by)
+
+        def find_nodes() -> TaskNodes:
+            found: TaskNodes = rendered(submit, context).task_nodes()
+            return found
+
+        note(context, self.log, self._hook(), job, find_nodes, tasks(job), wrote=is_success(job))
 
     def _defer(self) -> None:
         from airflow_provider_kedro_vertex.triggers.job import KedroVertexJobTrigger

@@ -14,6 +14,8 @@ from airflow_provider_kedro_vertex.vertex.client import VertexClient
 LOG_LINES, MOST_LOGS, LOG_SECONDS = 50, 5, 10.0
 #: Containers whose logs are asked for at once: a filter has at most 20,000 characters.
 _CONTAINERS = 200
+#: Lines of one container each that one request takes.
+_MARKED_LINES = 1000
 
 
 def failed_logs(client: VertexClient, job: Job) -> dict[str, list[str]]:
@@ -51,6 +53,24 @@ def entries_since(client: VertexClient, numbers: Sequence[str], since: str) -> I
 def lines(entry: LogEntry) -> list[str]:
     """The lines of a log's entry, mostly one."""
     return _text(entry).splitlines() or [""]
+
+
+def marked_lines(client: VertexClient, tasks: Sequence[Task], mark: str) -> list[str]:
+    """Read the lines of some tasks' logs that begin with a mark, the oldest first, with one request.
+
+    :param tasks: those that have a log; the first 200 of them.
+    :raises VertexApiError: the logs could not be read.
+    """
+    read = [task for task in tasks if task.number][:_CONTAINERS]
+    if not read:
+        return []
+    numbers = " OR ".join(f'resource.labels.job_id="{task.number}"' for task in read)
+    wanted = f'resource.type="ml_job" AND ({numbers})'
+    wanted += f' AND (jsonPayload.message:"{mark.strip()}" OR textPayload:"{mark.strip()}")'
+    if created := min((task.created for task in read if task.created), default=None):
+        wanted += f' AND timestamp>="{created}"'
+    entries = client.log_entries(wanted, _MARKED_LINES, deadline=LOG_SECONDS)
+    return [text for entry in entries if (text := _text(entry)).startswith(mark)]
 
 
 def _text(entry: LogEntry) -> str:

@@ -117,6 +117,7 @@ def test_a_dag_file_costs_little_more_than_bare_dags(tmp_path: Path) -> None:
             "factory.pipeline",
             "lineage",
             "lineage.assets",
+            "lineage.openlineage",
             "links",
             "links.task_links",
             "operators",

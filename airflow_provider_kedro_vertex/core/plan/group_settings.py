@@ -170,4 +170,5 @@ class GroupSettings:
             mlflow=mlflow,
             data_root=config.data_root,
             local_datasets=config.local_datasets if config.data_root else (),
+            report_data=bool(config.lineage and config.lineage.report_data),
         )

@@ -134,6 +134,13 @@ class_name = matching(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", "a class, as package.mod
 
 
 @validated
+def repository_url(text: str) -> None:
+    """Read a repository's web address; one with a user, a password or a query may hold a secret."""
+    if not re.fullmatch(r"https?://[\w.-]+(:\d+)?(/[\w.~+-]+)+/?", text, re.ASCII):  # which is not shown
+        raise invalid("must be a web address without user and query, as https://github.com/org/project.")
+
+
+@validated
 def ip_address(text: str) -> None:
     """Read an IP address."""
     import ipaddress  # costs as much as all settings together, and few have host aliases

@@ -29,6 +29,7 @@ from airflow_provider_kedro_vertex.core.settings.readers import (
     json_value,
     matching,
     one_of,
+    repository_url,
     string,
 )
 from airflow_provider_kedro_vertex.core.settings.sections import (
@@ -135,6 +136,20 @@ class Mlflow(Mergeable):
 
 
 @dataclass(frozen=True)
+class Lineage(Mergeable):
+    """What OpenLineage's events tell beyond the names of the datasets."""
+
+    report_data: bool | None = field(
+        boolean,
+        "Whether each container writes into its log the columns, their types and the number of rows of what it saved. "
+        "Off by default.",
+    )
+    repository: str | None = field(
+        repository_url, "Web address of the project's Git repository, `https://github.com/org/project`."
+    )
+
+
+@dataclass(frozen=True)
 class Schedule(Section):
     """When a pipeline runs: a DAG whose file gives no `schedule` runs so."""
 
@@ -229,6 +244,7 @@ class RunConfig(Mergeable):
         Provider, "Write configuration, such as fresh credentials, in each container before Kedro reads it."
     )
     mlflow: Mlflow | None = field(Mlflow, "MLflow.")
+    lineage: Lineage | None = field(Lineage, "OpenLineage: docs/openlineage.md.")
     schedules: Mapping[str, Schedule] = mapping(
         Schedule,
         "Registered pipeline to its schedule. Where none is named, `default_schedule` is that of `__default__`.",

@@ -11,6 +11,7 @@ from airflow_provider_kedro_vertex.core.settings.container import FRAMEWORKS, RU
 from airflow_provider_kedro_vertex.core.settings.data_root import data_root
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.readers import (
+    boolean,
     converted,
     environment_variable,
     one_of,
@@ -46,6 +47,7 @@ class RuntimeSettings(Section):
     mlflow: RuntimeMlflow = field(RuntimeMlflow, "MLflow.", RuntimeMlflow())
     data_root: str | None = field(converted(data_root), "Where datasets with a relative path lie.")
     local_datasets: tuple[str, ...] = sequence(string, "Datasets that keep their relative path.")
+    report_data: bool = field(boolean, "Tell in the log what was saved.", False)
 
     @classmethod
     def from_json(cls, text: str) -> RuntimeSettings:

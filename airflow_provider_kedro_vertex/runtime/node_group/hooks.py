@@ -51,14 +51,14 @@ class GroupHooks:
         """
         for name, made in self._group.transcoded.items():
             for each in (made, name):
-                if _undeclared(catalog, each):
+                if is_undeclared(catalog, each):
                     raise ConfigError(
                         f"Dataset {base_name(name)!r} is made as {made!r} and loaded as {name!r}, but {each!r} is not "
                         "in the catalog, so nothing is there to be loaded under the other name.",
                         f"Declare {made!r} and {name!r} in the catalog with one filepath.",
                     )
         for name in sorted(self._group.inputs.keys() | self._group.outputs):
-            if _undeclared(catalog, name):
+            if is_undeclared(catalog, name):
                 _replace(catalog, name, self._stored_dataset(name))
         for name in sorted(self._group.shared_inputs):
             dataset = catalog.get(name)
@@ -82,7 +82,7 @@ class GroupHooks:
         """
         self._catalog = catalog
         for name in sorted(pipeline.inputs()):
-            if name in self._group.free_inputs and (name not in catalog or _undeclared(catalog, name)):
+            if name in self._group.free_inputs and (name not in catalog or is_undeclared(catalog, name)):
                 raise ConfigError(
                     f"Node {self._group.free_inputs[name]!r}, which makes {name!r}, is not part of this run, and "
                     f"{name!r} is not in the catalog, so nothing keeps it from one run to the next.",
@@ -179,7 +179,7 @@ def _replace(catalog: CatalogProtocol[Any, Any], name: str, dataset: StoredDatas
     validators.update(kept)
 
 
-def _undeclared(catalog: CatalogProtocol[Any, Any], name: str) -> bool:
+def is_undeclared(catalog: CatalogProtocol[Any, Any], name: str) -> bool:
     """Tell whether a dataset lives in memory only: not in the catalog, or there as a MemoryDataset or the like."""
     if name not in catalog:
         return True

@@ -518,6 +518,7 @@ RIGHT["run_config"]["form"] = {
     "rate": {"title": "Rate", "description": "d", "type": "number", "enum": [1, 2], "minimum": 0, "maximum": 1.5},
     "day": {"format": "date"},
 }
+RIGHT["run_config"]["lineage"] = {"report_data": True, "repository": "https://github.com/org/shop"}
 RIGHT["run_config"]["network"] |= {"vpc": "v", "host_aliases": [{"ip": "10.0.0.1", "hostnames": ["a"]}]}
 RIGHT["run_config"]["retry_policy"]["train"] |= {"backoff_factor": 2, "backoff_max_duration": "1h"}
 RIGHT["run_config"]["resources"]["train"] |= {"cpu": 1, "memory": "1Gi", "gpu": 1, "accelerator_type": "NVIDIA_L4"}
