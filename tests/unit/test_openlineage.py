@@ -86,7 +86,7 @@ def noted(task: Any, job: Any, hook: Any, monkeypatch: pytest.MonkeyPatch, **mor
     context: Any = {"ti": SimpleNamespace(task=task)}
     find = more.pop("find_nodes", task.task_nodes)
     lineage.note(context, task.log, hook, job, find, tasks(job), **more)
-    return base.DefaultExtractor(task).extract_on_complete(None)
+    return base.DefaultExtractor(task).extract_on_complete(SimpleNamespace(state="success"))
 
 
 def names(datasets: list[Any]) -> list[str]:
