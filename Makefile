@@ -70,8 +70,9 @@ format: .venv/.ready ## Format the code and mend what ruff can mend
 bench: .venv/.ready .venv-image/.ready .venv-kedro-vertexai/.ready ## Measure it, beside Kedro, Google and kedro-vertexai
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
-docs: .venv/.ready .venv-docs/.ready ## Write the reference of the settings, and build the pages into build/site
+docs: .venv/.ready .venv-docs/.ready ## Write the reference of the settings and the emulator's API, and build the pages into build/site
 	$(BIN)/python -m tools.configuration_page
+	$(BIN)/python -m tools.emulator_api_page
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict
 
 prices: .venv/.ready ## Write the estimated prices of machines from tools/machine_prices.csv

@@ -23,9 +23,12 @@ from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError, Vi
 MOST_CHARACTERS = 10_000
 DEEPEST = 50
 
-Kind = Literal["name", "text", "state", "time", "optional time", "labels", "has", "rank"]
+Kind = Literal[
+    "name", "text", "state", "time", "optional time", "labels", "has", "rank", "metadata", "members", "function"
+]
 """The kind of a field. ``has`` finds a part of a text, and both ignore case; ``rank`` is a name with an order; ``:*``
-asks whether there is an ``optional time``."""
+asks whether there is an ``optional time``. ``metadata`` is an object: ``metadata.key.number_value > 1``; ``members``
+are names, and ``parent_contexts:"a","b"`` asks for all of them; a ``function`` asks for one: ``in_context("a")``."""
 Row = Mapping[str, Any]
 """A job as a filter sees it: strings, states by name, times in microseconds since 1970 or None, labels as a dict."""
 Predicate = Callable[[Row], bool | None]
@@ -40,6 +43,8 @@ COMPARATORS: Mapping[Kind, tuple[str, ...]] = {
     "labels": ("=", "!=", ":"),
     "has": ("=", "!=", ":"),
     "rank": ("=", "!=", "<", ">", "<=", ">="),
+    "metadata": ("=", "!=", "<", ">", "<=", ">="),
+    "members": (":",),
 }
 
 _TOKEN = re.compile(
@@ -136,12 +141,15 @@ class _Parser:
             self._next()
             path.append(self._member())
         name = ".".join(path)
-        if path[0] == "labels" and self._fields.get("labels") == "labels":
-            kind: Kind | None = "labels"
+        if path[0] in ("labels", "metadata") and self._fields.get(path[0]) == path[0]:
+            kind: Kind | None = self._fields[path[0]]
         else:
             kind = self._fields.get(name)
         if kind is None:
             raise _fault(f'unknown field "{name}" at position {start.position}; known: {", ".join(self._fields)}.')
+        if kind == "function":
+            wanted = self._argument(name)
+            return lambda row: wanted in row[name]
         comparator = self._next()
         if comparator.kind != "comparator":
             raise _fault(f'"{name}" at position {start.position} is not compared with anything.')
@@ -152,6 +160,11 @@ class _Parser:
             )
         if kind == "labels":
             return _label_predicate(path[1:], comparator.text, self._value())
+        if kind == "metadata":
+            return _metadata_predicate(path[1:], comparator.text, self._value())
+        if kind == "members":
+            members = self._values()
+            return lambda row: all(one in row[name] for one in members)
         decide = self._field_predicate(name, kind, comparator.text, self._value())
         return lambda row: decide(row) if name in row else None
 
@@ -199,6 +212,20 @@ class _Parser:
             self._next()
         return text
 
+    def _values(self) -> list[str]:
+        """Values with commas between them."""
+        found = [self._value()]
+        while self._is_word(","):
+            self._next()
+            found.append(self._value())
+        return found
+
+    def _argument(self, function: str) -> str:
+        opened, value, closed = self._next(), self._next(), self._next()
+        if (opened.kind, value.kind, closed.kind) != ("open", "quoted", "close"):
+            raise _fault(f'"{function}" takes one name in quotes, as in {function}("name").')
+        return _unquoted(value.text)
+
     def _peek(self) -> _Token:
         return self._tokens[self._at]
 
@@ -245,6 +272,30 @@ def _label_predicate(path: list[str], comparator: str, value: str) -> Predicate:
         return lambda row: key in row["labels"] and row["labels"][key] != value
     pieces = value.split("*")
     return lambda row: key in row["labels"] and _like(row["labels"][key], pieces)
+
+
+def _metadata_predicate(path: list[str], comparator: str, text: str) -> Predicate:
+    key, kind = ".".join(path[:-1]), path[-1] if path else ""
+    value: Any = text
+    if not key or kind not in ("string_value", "number_value", "bool_value"):
+        raise _fault('"metadata" needs a key and a type: metadata.key.string_value, .number_value or .bool_value.')
+    if kind == "bool_value":
+        if text not in ("true", "false"):
+            raise _fault(f'"{text}" is neither true nor false.')
+        value = text == "true"
+    elif kind == "number_value":
+        try:
+            value = float(text)
+        except ValueError:
+            raise _fault(f'"{text}" is no number.') from None
+
+    def decide(row: Row) -> bool:
+        found = row["metadata"].get(key)
+        if isinstance(found, int) and not isinstance(found, bool):
+            found = float(found)
+        return type(found) is type(value) and bool(_compare(key, comparator, value)({key: found}))
+
+    return decide
 
 
 def _all(parts: Sequence[Predicate]) -> Predicate:

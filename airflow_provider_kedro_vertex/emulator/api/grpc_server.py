@@ -37,16 +37,22 @@ LARGEST_MESSAGE = 10 * 1024 * 1024
 _LONGEST_MESSAGE = 1200
 _LARGEST_STATUS = 2500
 
+# The packages of the services that are not Vertex AI's own.
 _PACKAGES = {
-    "PipelineService": "google.cloud.aiplatform.v1",
-    "JobService": "google.cloud.aiplatform.v1",
-    "ScheduleService": "google.cloud.aiplatform.v1",
     "Operations": "google.longrunning",
+    "Locations": "google.cloud.location",
     "Projects": "google.cloud.resourcemanager.v3",
 }
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-_METHODS = {f"/{_PACKAGES[m.name.partition('.')[0]]}.{m.name.replace('.', '/')}": m for m in METHODS}
 _VERTEX = "/google.cloud.aiplatform."
+
+
+def _path(method: Method) -> str:
+    service, _, name = method.name.partition(".")
+    return f"/{_PACKAGES.get(service, 'google.cloud.aiplatform.v1')}.{service}/{name}"
+
+
+_METHODS = {_path(method): method for method in METHODS}
 
 
 async def start_server(
@@ -89,13 +95,12 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def _serve(self, method: Method, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
         try:
-            served = method.served()
-            message = served.request()
+            message = method.request()
             try:
                 message.MergeFromString(request)
             except (DecodeError, ValueError):
                 raise invalid_argument(Violation("", "The request is no message of its type.")) from None
-            answer = await self._faults.around(method.short_name, partial(served.call, self._service, message))
+            answer = await self._faults.around(method.short_name, partial(method.call, self._service, message))
             return bytes(answer.SerializeToString())
         except ApiError as error:
             refused = error

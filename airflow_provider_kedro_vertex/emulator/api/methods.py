@@ -1,8 +1,8 @@
-"""The RPCs of PipelineService, JobService and ScheduleService (v1) with their REST bindings (``google.api.http``).
+"""The RPCs that this emulator knows by name, and what answers those that it serves. No protocol is known here.
 
-:data:`SERVED` has those that are served; the others are known by name, so that they answer UNIMPLEMENTED and not
-NOT_FOUND. The tables know no protocol: gRPC finds its methods here too. With them go those of
-``google.longrunning.Operations``, and the one method of Resource Manager that the SDK calls.
+They are all methods of each service of which it serves one or more, so that the others answer UNIMPLEMENTED and not
+NOT_FOUND; those of ``google.longrunning.Operations`` for the resources that have operations; those of
+``google.cloud.location.Locations``; and the one method of Resource Manager that the SDK calls.
 """
 
 from __future__ import annotations
@@ -11,63 +11,119 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-from airflow_provider_kedro_vertex.emulator.api import projects
+from airflow_provider_kedro_vertex.emulator.api import locations, projects
+from airflow_provider_kedro_vertex.emulator.api.bindings import Binding, bindings
 from airflow_provider_kedro_vertex.emulator.api.service import Service
 from airflow_provider_kedro_vertex.emulator.resources import protos
 from airflow_provider_kedro_vertex.emulator.resources.errors import unimplemented
 from airflow_provider_kedro_vertex.emulator.resources.protos import Message
 
-Handler = Callable[[Service, Message], Message | Awaitable[Message]]
+Handler = Callable[[Message], Message | Awaitable[Message]]
+
+SERVED: Mapping[str, Callable[[Service], Handler]] = {
+    "PipelineService.CreatePipelineJob": lambda s: s.create_pipeline_job,
+    "PipelineService.GetPipelineJob": lambda s: s.get_pipeline_job,
+    "PipelineService.ListPipelineJobs": lambda s: s.list_pipeline_jobs,
+    "PipelineService.DeletePipelineJob": lambda s: s.delete_pipeline_job,
+    "PipelineService.CancelPipelineJob": lambda s: s.cancel_pipeline_job,
+    "PipelineService.BatchDeletePipelineJobs": lambda s: s.batch_delete_pipeline_jobs,
+    "PipelineService.BatchCancelPipelineJobs": lambda s: s.batch_cancel_pipeline_jobs,
+    "JobService.CreateCustomJob": lambda s: s.create_custom_job,
+    "JobService.GetCustomJob": lambda s: s.get_custom_job,
+    "JobService.ListCustomJobs": lambda s: s.list_custom_jobs,
+    "JobService.DeleteCustomJob": lambda s: s.delete_custom_job,
+    "JobService.CancelCustomJob": lambda s: s.cancel_custom_job,
+    "ScheduleService.CreateSchedule": lambda s: s.schedules.create,
+    "ScheduleService.GetSchedule": lambda s: s.schedules.get,
+    "ScheduleService.ListSchedules": lambda s: s.schedules.list,
+    "ScheduleService.PauseSchedule": lambda s: s.schedules.pause,
+    "ScheduleService.ResumeSchedule": lambda s: s.schedules.resume,
+    "ScheduleService.DeleteSchedule": lambda s: s.schedules.delete,
+    "MetadataService.CreateMetadataStore": lambda s: s.metadata_stores.create,
+    "MetadataService.GetMetadataStore": lambda s: s.metadata_stores.get,
+    "MetadataService.ListMetadataStores": lambda s: s.metadata_stores.list,
+    "MetadataService.DeleteMetadataStore": lambda s: s.metadata_stores.delete,
+    "MetadataService.CreateArtifact": lambda s: s.artifacts.create,
+    "MetadataService.GetArtifact": lambda s: s.artifacts.get,
+    "MetadataService.ListArtifacts": lambda s: s.artifacts.list,
+    "MetadataService.UpdateArtifact": lambda s: s.artifacts.update,
+    "MetadataService.DeleteArtifact": lambda s: s.artifacts.delete,
+    "MetadataService.CreateContext": lambda s: s.contexts.create,
+    "MetadataService.GetContext": lambda s: s.contexts.get,
+    "MetadataService.ListContexts": lambda s: s.contexts.list,
+    "MetadataService.UpdateContext": lambda s: s.contexts.update,
+    "MetadataService.DeleteContext": lambda s: s.contexts.delete,
+    "MetadataService.CreateExecution": lambda s: s.executions.create,
+    "MetadataService.GetExecution": lambda s: s.executions.get,
+    "MetadataService.ListExecutions": lambda s: s.executions.list,
+    "MetadataService.UpdateExecution": lambda s: s.executions.update,
+    "MetadataService.DeleteExecution": lambda s: s.executions.delete,
+    "MetadataService.AddContextArtifactsAndExecutions": lambda s: s.lineage.add_members,
+    "MetadataService.AddContextChildren": lambda s: s.lineage.add_children,
+    "MetadataService.RemoveContextChildren": lambda s: s.lineage.remove_children,
+    "MetadataService.AddExecutionEvents": lambda s: s.lineage.add_events,
+    "MetadataService.QueryContextLineageSubgraph": lambda s: s.lineage.of_context,
+    "MetadataService.QueryExecutionInputsAndOutputs": lambda s: s.lineage.of_execution,
+    "MetadataService.QueryArtifactLineageSubgraph": lambda s: s.lineage.of_artifact,
+    "Operations.GetOperation": lambda s: s.get_operation,
+    "Operations.WaitOperation": lambda s: s.wait_operation,
+    "Operations.ListOperations": lambda s: s.list_operations,
+    "Locations.GetLocation": lambda s: locations.get_location,
+    "Locations.ListLocations": lambda s: locations.list_locations,
+    "Projects.GetProject": lambda s: projects.get_project,
+}
+"""What answers the RPCs that are served, by :attr:`.Binding.name`."""
+
+_REQUESTS: Mapping[str, Callable[[], Any]] = {
+    "Operations.GetOperation": protos.GetOperationRequest,
+    "Operations.WaitOperation": protos.WaitOperationRequest,
+    "Operations.ListOperations": protos.ListOperationsRequest,
+    "Locations.GetLocation": locations.GetLocationRequest,
+    "Locations.ListLocations": locations.ListLocationsRequest,
+    "Projects.GetProject": projects.request,
+}
+"""The classes of the requests that are no messages of Vertex AI."""
 
 
 @dataclass(frozen=True)
-class Served:
-    """The implementation of an RPC: the class of its requests, and what answers them."""
-
-    request: Callable[[], Message]
-    handler: Handler
-
-    async def call(self, service: Service, request: Message) -> Message:
-        """Answer a request.
-
-        :raises ApiError: if it is refused.
-        """
-        answer = self.handler(service, request)
-        return await answer if inspect.isawaitable(answer) else answer
-
-
-@dataclass(frozen=True)
-class Method:
-    """One RPC.
-
-    :param name: ``Service.Method``.
-    :param verb: the HTTP method.
-    :param template: the path, as in ``google.api.http``.
-    :param body: the request's field that the body fills, ``*`` for all fields, empty for none.
-    """
-
-    name: str
-    verb: str
-    template: str
-    body: str = ""
+class Method(Binding):
+    """One path of an RPC, with what answers it."""
 
     @property
     def short_name(self) -> str:
         """The method's name without its service."""
         return self.name.rpartition(".")[2]
 
-    def served(self) -> Served:
-        """Find its implementation.
+    def request(self) -> Message:
+        """An empty request.
 
-        :raises ApiError: UNIMPLEMENTED if it is not.
+        :raises ApiError: UNIMPLEMENTED if the method is not served.
         """
         if self.name not in SERVED:
             raise unimplemented(self.name)
-        return SERVED[self.name]
+        return _REQUESTS[self.name]() if self.name in _REQUESTS else self._vertex_request()
+
+    async def call(self, service: Service, request: Message) -> Message:
+        """Answer a request.
+
+        :raises ApiError: if it is refused.
+        """
+        answer = SERVED[self.name](service)(request)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    @cached_property
+    def _vertex_request(self) -> Callable[[], Any]:
+        found: Callable[[], Any] = protos.vertex_message(f"{self.short_name}Request")
+        return found
 
     def pattern(self) -> re.Pattern[str]:
-        """A regular expression for the path, with a group for each field of the request that the path fills."""
+        """A regular expression for the path, with a group for each field of the request that the path fills.
+
+        A group is named like its field, with two underscores for a dot.
+        """
 
         def group(match: re.Match[str]) -> str:
             return f"(?P<{match[1].replace('.', '__')}>{match[2].replace('*', '[^/]+')})"
@@ -75,63 +131,8 @@ class Method:
         return re.compile(re.sub(r"\{([a-z_.]+)=([^}]+)\}", group, self.template))
 
 
-SERVED: Mapping[str, Served] = {
-    "PipelineService.CreatePipelineJob": Served(protos.CreatePipelineJobRequest, Service.create_pipeline_job),
-    "PipelineService.GetPipelineJob": Served(protos.GetPipelineJobRequest, Service.get_pipeline_job),
-    "PipelineService.ListPipelineJobs": Served(protos.ListPipelineJobsRequest, Service.list_pipeline_jobs),
-    "PipelineService.DeletePipelineJob": Served(protos.DeletePipelineJobRequest, Service.delete_pipeline_job),
-    "PipelineService.CancelPipelineJob": Served(protos.CancelPipelineJobRequest, Service.cancel_pipeline_job),
-    "PipelineService.BatchDeletePipelineJobs": Served(
-        protos.BatchDeletePipelineJobsRequest, Service.batch_delete_pipeline_jobs
-    ),
-    "PipelineService.BatchCancelPipelineJobs": Served(
-        protos.BatchCancelPipelineJobsRequest, Service.batch_cancel_pipeline_jobs
-    ),
-    "JobService.CreateCustomJob": Served(protos.CreateCustomJobRequest, Service.create_custom_job),
-    "JobService.GetCustomJob": Served(protos.GetCustomJobRequest, Service.get_custom_job),
-    "JobService.ListCustomJobs": Served(protos.ListCustomJobsRequest, Service.list_custom_jobs),
-    "JobService.DeleteCustomJob": Served(protos.DeleteCustomJobRequest, Service.delete_custom_job),
-    "JobService.CancelCustomJob": Served(protos.CancelCustomJobRequest, Service.cancel_custom_job),
-    "ScheduleService.CreateSchedule": Served(
-        protos.CreateScheduleRequest, lambda s, request: s.schedules.create(request)
-    ),
-    "ScheduleService.GetSchedule": Served(protos.GetScheduleRequest, lambda s, request: s.schedules.get(request)),
-    "ScheduleService.ListSchedules": Served(protos.ListSchedulesRequest, lambda s, request: s.schedules.list(request)),
-    "ScheduleService.PauseSchedule": Served(protos.PauseScheduleRequest, lambda s, request: s.schedules.pause(request)),
-    "ScheduleService.ResumeSchedule": Served(
-        protos.ResumeScheduleRequest, lambda s, request: s.schedules.resume(request)
-    ),
-    "ScheduleService.DeleteSchedule": Served(
-        protos.DeleteScheduleRequest, lambda s, request: s.schedules.delete(request)
-    ),
-    "Operations.GetOperation": Served(protos.GetOperationRequest, Service.get_operation),
-    "Operations.WaitOperation": Served(protos.WaitOperationRequest, Service.wait_operation),
-    "Projects.GetProject": Served(projects.request, lambda service, request: projects.get_project(request)),
-}
-"""The RPCs that are served, by :attr:`Method.name`."""
-
 _LOCATION = "projects/*/locations/*"
-_MONITORING_JOB = f"{_LOCATION}/modelDeploymentMonitoringJobs/*"
-
-
-def _crud(service: str, resource: str, collection: str, field: str) -> list[Method]:
-    """The methods that every kind of job has."""
-    parent, name = f"/v1/{{parent={_LOCATION}}}/{collection}", f"/v1/{{name={_LOCATION}/{collection}/*}}"
-    return [
-        Method(f"{service}.Create{resource}", "POST", parent, field),
-        Method(f"{service}.Get{resource}", "GET", name),
-        Method(f"{service}.List{resource}s", "GET", parent),
-        Method(f"{service}.Delete{resource}", "DELETE", name),
-    ]
-
-
-def _cancellable(service: str, resource: str, collection: str, field: str) -> list[Method]:
-    """The methods of a kind of job that can be cancelled."""
-    cancel = f"/v1/{{name={_LOCATION}/{collection}/*}}:cancel"
-    return [
-        *_crud(service, resource, collection, field),
-        Method(f"{service}.Cancel{resource}", "POST", cancel, "*"),
-    ]
+_STORE = f"{_LOCATION}/metadataStores/*"
 
 
 def _operations(parent: str) -> list[Method]:
@@ -147,44 +148,20 @@ def _operations(parent: str) -> list[Method]:
 
 
 METHODS: tuple[Method, ...] = (
-    *_cancellable("PipelineService", "PipelineJob", "pipelineJobs", "pipeline_job"),
-    Method(
-        "PipelineService.BatchDeletePipelineJobs", "POST", f"/v1/{{parent={_LOCATION}}}/pipelineJobs:batchDelete", "*"
+    *(
+        Method(one.name, one.verb, one.template, one.body)
+        for service in ("PipelineService", "JobService", "ScheduleService", "MetadataService")
+        for one in bindings(service)
     ),
-    Method(
-        "PipelineService.BatchCancelPipelineJobs", "POST", f"/v1/{{parent={_LOCATION}}}/pipelineJobs:batchCancel", "*"
+    *(
+        method
+        for parent in (
+            f"{_LOCATION}/pipelineJobs/*", f"{_LOCATION}/customJobs/*", f"{_LOCATION}/schedules/*",
+            f"{_STORE}/artifacts/*", f"{_STORE}/contexts/*", f"{_STORE}/executions/*", _STORE, _LOCATION,
+        )
+        for method in _operations(parent)
     ),
-    *_cancellable("PipelineService", "TrainingPipeline", "trainingPipelines", "training_pipeline"),
-    *_cancellable("JobService", "CustomJob", "customJobs", "custom_job"),
-    *_cancellable("JobService", "DataLabelingJob", "dataLabelingJobs", "data_labeling_job"),
-    *_cancellable(
-        "JobService", "HyperparameterTuningJob", "hyperparameterTuningJobs", "hyperparameter_tuning_job"
-    ),
-    *_cancellable("JobService", "NasJob", "nasJobs", "nas_job"),
-    Method("JobService.GetNasTrialDetail", "GET", f"/v1/{{name={_LOCATION}/nasJobs/*/nasTrialDetails/*}}"),
-    Method("JobService.ListNasTrialDetails", "GET", f"/v1/{{parent={_LOCATION}/nasJobs/*}}/nasTrialDetails"),
-    *_cancellable("JobService", "BatchPredictionJob", "batchPredictionJobs", "batch_prediction_job"),
-    *_crud(
-        "JobService", "ModelDeploymentMonitoringJob", "modelDeploymentMonitoringJobs",
-        "model_deployment_monitoring_job",
-    ),
-    Method(
-        "JobService.SearchModelDeploymentMonitoringStatsAnomalies", "POST",
-        f"/v1/{{model_deployment_monitoring_job={_MONITORING_JOB}}}:searchModelDeploymentMonitoringStatsAnomalies", "*",
-    ),
-    Method(
-        "JobService.UpdateModelDeploymentMonitoringJob", "PATCH",
-        f"/v1/{{model_deployment_monitoring_job.name={_MONITORING_JOB}}}", "model_deployment_monitoring_job",
-    ),
-    Method("JobService.PauseModelDeploymentMonitoringJob", "POST", f"/v1/{{name={_MONITORING_JOB}}}:pause", "*"),
-    Method("JobService.ResumeModelDeploymentMonitoringJob", "POST", f"/v1/{{name={_MONITORING_JOB}}}:resume", "*"),
-    *_crud("ScheduleService", "Schedule", "schedules", "schedule"),
-    Method("ScheduleService.PauseSchedule", "POST", f"/v1/{{name={_LOCATION}/schedules/*}}:pause", "*"),
-    Method("ScheduleService.ResumeSchedule", "POST", f"/v1/{{name={_LOCATION}/schedules/*}}:resume", "*"),
-    Method("ScheduleService.UpdateSchedule", "PATCH", f"/v1/{{schedule.name={_LOCATION}/schedules/*}}", "schedule"),
-    *_operations(f"{_LOCATION}/pipelineJobs/*"),
-    *_operations(f"{_LOCATION}/customJobs/*"),
-    *_operations(f"{_LOCATION}/schedules/*"),
-    *_operations(_LOCATION),
+    Method("Locations.GetLocation", "GET", f"/v1/{{name={_LOCATION}}}"),
+    Method("Locations.ListLocations", "GET", "/v1/{name=projects/*}/locations"),
     Method("Projects.GetProject", "GET", "/v3/{name=projects/*}"),
 )  # fmt: skip

@@ -6,6 +6,19 @@ from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.protos import Message, Operation, now
 
 
+def done_operation(parent: str, metadata: Message, response: Message) -> Message:
+    """A new operation that is done.
+
+    :param parent: see :func:`operation_of`.
+    :param metadata: see :func:`operation_of`.
+    :param response: what came of it.
+    """
+    operation = operation_of(parent, metadata)
+    operation.done = True
+    operation.response.Pack(response)
+    return operation
+
+
 def operation_of(parent: str, metadata: Message) -> Message:
     """A new operation, not yet done.
 

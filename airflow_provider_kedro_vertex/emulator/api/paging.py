@@ -44,14 +44,15 @@ def parse_order(text: str, fields: Collection[str]) -> Order:
     return tuple(order)
 
 
-def page_size(asked: int) -> int:
-    """The size of the page that is given: 100 by default and at most.
+def page_size(asked: int, largest: int = LARGEST_PAGE) -> int:
+    """The size of the page that is given: 100 by default.
 
+    :param largest: what is given at most.
     :raises ApiError: INVALID_ARGUMENT for a negative size.
     """
     if asked < 0:
         raise invalid_argument(Violation("page_size", f"{asked} is negative."))
-    return min(asked or DEFAULT_PAGE, LARGEST_PAGE)
+    return min(asked or DEFAULT_PAGE, largest)
 
 
 def page(

@@ -43,6 +43,7 @@ from airflow_provider_kedro_vertex.emulator.resources.errors import (
     unimplemented,
     unknown_route,
 )
+from airflow_provider_kedro_vertex.emulator.resources.names import proto_name
 from airflow_provider_kedro_vertex.emulator.resources.protos import (
     Message,
     from_json,
@@ -70,7 +71,8 @@ _SYSTEM_PARAMETERS = frozenset(
     }
 )
 _VERBS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
-_ROUTES = [(method, method.pattern()) for method in METHODS]
+# A part of a path may hold a colon, so `things/*` is tried after `things/*:read`.
+_ROUTES = [(method, method.pattern()) for method in sorted(METHODS, key=lambda one: "}:" not in one.template)]
 
 
 def application(
@@ -173,11 +175,10 @@ async def _call(service: Service, faults: Faults, request: Request) -> Response:
         match = pattern.fullmatch(path) if method.verb == request.method else None
         if match is None:
             continue
-        served = method.served()
+        message = method.request()
         enums_as_numbers = _enum_encoding(request.query_params.multi_items())
-        message = served.request()
         _fill(message, method, await read_body(request), request.query_params.multi_items(), match.groupdict())
-        found = await faults.around(method.short_name, partial(served.call, service, message))
+        found = await faults.around(method.short_name, partial(method.call, service, message))
         return _response(json_text(found, enums_as_numbers), 200)
     if name := method_name(request.method, request.scope["path"]):
         raise unimplemented(name)
@@ -202,15 +203,20 @@ def _fill(message: Message, method: Method, body: bytes, query: list[tuple[str, 
             raise invalid_argument(
                 Violation("", f'The query parameter "{name[:100]}" cannot be bound to {method.name}.')
             )
-        if name in ("readMask", "read_mask"):
+        field = proto_name(name)
+        if field in ("read_mask", "update_mask") and field in message.DESCRIPTOR.fields_by_name:
             mask = parse_mask(value)
-            if mask is not None and "read_mask" in message.DESCRIPTOR.fields_by_name:
-                message.read_mask.CopyFrom(mask)
+            if mask is not None:
+                getattr(message, field).CopyFrom(mask)
                 continue
         given[name] = value
     from_json(message, given, "")
     for field, value in path.items():
-        setattr(message, field, value)
+        *outer, last = field.split("__")
+        inner = message
+        for part in outer:
+            inner = getattr(inner, part)
+        setattr(inner, last, value)
 
 
 def _enum_encoding(query: list[tuple[str, str]]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_provider_kedro_vertex.emulator.api.filters import Kind, compile_filter
-from airflow_provider_kedro_vertex.emulator.api.operations import operation_of
+from airflow_provider_kedro_vertex.emulator.api.operations import done_operation
 from airflow_provider_kedro_vertex.emulator.api.paging import page, page_size, parse_order
 from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.errors import (
@@ -97,7 +97,7 @@ class Schedules:
     def get(self, request: Message) -> Message:
         """``ScheduleService.GetSchedule``."""
         name = str(names.resource(request.name, names.SCHEDULES))
-        schedule = self._store.schedule(name)
+        schedule = self._store.records.get(Schedule, name)
         if schedule is None:
             raise not_found("Schedule", name)
         return _as_of_now(schedule)
@@ -105,7 +105,10 @@ class Schedules:
     def list(self, request: Message) -> Message:
         """``ScheduleService.ListSchedules``."""
         names.location(request.parent)
-        found = {schedule.name: _as_of_now(schedule) for schedule in self._store.schedules(request.parent)}
+        found = {
+            schedule.name: _as_of_now(schedule)
+            for schedule in self._store.records.list(Schedule, request.parent, names.SCHEDULES)
+        }
         rows, token = page(
             [*map(_row, found.values())],
             compile_filter(request.filter, _FIELDS, Schedule.State.keys()),
@@ -134,11 +137,9 @@ class Schedules:
     def delete(self, request: Message) -> Message:
         """``ScheduleService.DeleteSchedule``, in any state. The operation is done at once."""
         schedule = self.get(request)
-        operation = operation_of(schedule.name, DeleteOperationMetadata())
-        operation.done = True
-        operation.response.Pack(Empty())
+        operation = done_operation(schedule.name, DeleteOperationMetadata(), Empty())
         with self._store.transaction():
-            self._store.delete_schedule(schedule.name)
+            self._store.records.delete([schedule.name])
             self._store.save_operation(operation)
         return operation
 
@@ -151,7 +152,7 @@ class Schedules:
     def _saved(self, schedule: Message, state: int) -> Message:
         schedule.state = state
         schedule.update_time.CopyFrom(now())
-        self._store.save_schedule(schedule)
+        self._store.records.save([schedule])
         return _as_of_now(schedule)
 
 

@@ -13,7 +13,10 @@ from datetime import datetime, timezone
 from functools import lru_cache
 
 from airflow_provider_kedro_vertex.emulator.api.filters import Kind, compile_filter
-from airflow_provider_kedro_vertex.emulator.api.operations import operation_of
+from airflow_provider_kedro_vertex.emulator.api.metadata.lineage import LineageRpcs
+from airflow_provider_kedro_vertex.emulator.api.metadata.nodes import ARTIFACTS, CONTEXTS, EXECUTIONS, Nodes
+from airflow_provider_kedro_vertex.emulator.api.metadata.stores import MetadataStores
+from airflow_provider_kedro_vertex.emulator.api.operations import done_operation, operation_of
 from airflow_provider_kedro_vertex.emulator.api.paging import page, page_size, parse_order
 from airflow_provider_kedro_vertex.emulator.api.schedules import Schedules
 from airflow_provider_kedro_vertex.emulator.engine.custom_jobs import CustomJobs
@@ -29,13 +32,17 @@ from airflow_provider_kedro_vertex.emulator.resources.errors import (
     wrong_state,
 )
 from airflow_provider_kedro_vertex.emulator.resources.protos import (
+    Artifact,
     BatchCancelPipelineJobsOperationMetadata,
     BatchCancelPipelineJobsResponse,
     BatchDeletePipelineJobsResponse,
+    Context,
     CustomJob,
     DeleteOperationMetadata,
     Empty,
+    GetOperationRequest,
     ListCustomJobsResponse,
+    ListOperationsResponse,
     ListPipelineJobsResponse,
     Message,
     PipelineJob,
@@ -101,6 +108,11 @@ class Service:
         self._engine = engine
         self._custom_jobs = custom_jobs
         self.schedules = Schedules(store, self.checked_pipeline_job)
+        self.metadata_stores = stores = MetadataStores(store)
+        self.artifacts = Nodes(store, stores, ARTIFACTS)
+        self.contexts = Nodes(store, stores, CONTEXTS)
+        self.executions = Nodes(store, stores, EXECUTIONS)
+        self.lineage = LineageRpcs(store, self.artifacts, self.contexts, self.executions)
 
     def checked_pipeline_job(self, request: Message) -> tuple[Message, Pipeline]:
         """Check a CreatePipelineJobRequest: the job that it would make, without what the server sets, and its spec.
@@ -142,7 +154,13 @@ class Service:
 
     def get_pipeline_job(self, request: Message) -> Message:
         """``PipelineService.GetPipelineJob``."""
-        return self._pipeline_job(request.name)
+        job = self._pipeline_job(request.name)
+        context = job.job_detail.pipeline_run_context
+        # Others may have put it into contexts of theirs, as the SDK does into an experiment's.
+        kept = self._store.records.get(Context, context.name)
+        if kept is not None:
+            context.CopyFrom(kept)
+        return job
 
     def list_pipeline_jobs(self, request: Message) -> Message:
         """``PipelineService.ListPipelineJobs``.
@@ -215,6 +233,26 @@ class Service:
                 self._store.save_operation(operation)
         return operation
 
+    def list_operations(self, request: Message) -> Message:
+        """``google.longrunning.Operations.ListOperations``: those of a resource and of all below it, newest first.
+
+        A filter is not read.
+        """
+        if request.filter:
+            raise unimplemented("A filter of operations")
+        found = {operation.name: operation for operation in self._store.operations(request.name)}
+        rows, token = page(
+            [{"name": name, "create_time": len(found) - at} for at, name in enumerate(found)],
+            compile_filter("", {}, ()),
+            parse_order("", ()),
+            page_size(request.page_size),
+            request.page_token,
+            ("operations", request.name),
+        )
+        # Read again one by one: whether one is done may be known only now.
+        listed = [self.get_operation(GetOperationRequest(name=row["name"])) for row in rows]
+        return ListOperationsResponse(operations=listed, next_page_token=token)
+
     async def wait_operation(self, request: Message) -> Message:
         """``google.longrunning.Operations.WaitOperation``: for a minute at most, so the answer may not be done yet."""
         seconds = LONGEST_WAIT
@@ -286,9 +324,7 @@ class Service:
         return [self._pipeline_job(name, with_spec=False) for name in dict.fromkeys(request.names)]
 
     def _delete(self, jobs: Sequence[str], parent: str, response: Message) -> Message:
-        operation = operation_of(parent, DeleteOperationMetadata())
-        operation.done = True
-        operation.response.Pack(response)
+        operation = done_operation(parent, DeleteOperationMetadata(), response)
         with self._store.transaction():
             for name in jobs:
                 self._store.delete(name)
@@ -327,7 +363,7 @@ class Service:
         missing = [
             Violation(f"{path}.{name}", f'there is no artifact "{given[name].artifact_id[:100]}" in {parent}.')
             for name in given
-            if self._store.artifact(names.artifact(parent, given[name].artifact_id)) is None
+            if self._store.records.get(Artifact, names.artifact(parent, given[name].artifact_id)) is None
         ]
         if missing:
             raise invalid_argument(*missing)

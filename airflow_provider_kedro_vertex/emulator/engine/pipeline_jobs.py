@@ -25,6 +25,7 @@ from airflow_provider_kedro_vertex.emulator.engine.container_io import Container
 from airflow_provider_kedro_vertex.emulator.engine.custom_jobs import CustomJobs, outcome_of
 from airflow_provider_kedro_vertex.emulator.engine.launcher import image_of, is_launcher
 from airflow_provider_kedro_vertex.emulator.engine.launcher import read as read_launch
+from airflow_provider_kedro_vertex.emulator.engine.metadata import add_contexts, save_tasks
 from airflow_provider_kedro_vertex.emulator.engine.outputs import (
     Outputs,
     dag_outputs,
@@ -53,7 +54,7 @@ from airflow_provider_kedro_vertex.emulator.engine.runs import (
 from airflow_provider_kedro_vertex.emulator.executors.base import Limits, Outcome, Work
 from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError, Code
-from airflow_provider_kedro_vertex.emulator.resources.protos import Message, PipelineTaskDetail, now, to_json
+from airflow_provider_kedro_vertex.emulator.resources.protos import Artifact, Message, PipelineTaskDetail, now, to_json
 from airflow_provider_kedro_vertex.emulator.resources.states import (
     JOB_FINAL,
     PIPELINE_FINAL,
@@ -94,6 +95,8 @@ class Engine:
 
         :param job: the job without its spec; the engine changes it from now on.
         """
+        with self._store.transaction():
+            add_contexts(self._store, job, pipeline.name)
         self._runs[job.name] = new_run(job, pipeline, self.input_artifacts(job), self._workspace(job))
         asyncio.get_running_loop().call_soon(self._begin, job.name)
 
@@ -101,7 +104,9 @@ class Engine:
         """The artifacts that a job gives to its pipeline; those that are not there are left out."""
         parent = job.name.rpartition(f"/{names.PIPELINE_JOBS}/")[0]
         given = job.runtime_config.input_artifacts
-        found = {name: self._store.artifact(names.artifact(parent, given[name].artifact_id)) for name in given}
+        found = {
+            name: self._store.records.get(Artifact, names.artifact(parent, given[name].artifact_id)) for name in given
+        }
         return {name: artifact for name, artifact in found.items() if artifact is not None}
 
     def _workspace(self, job: Message) -> str:
@@ -169,6 +174,8 @@ class Engine:
             return
         with self._store.transaction():
             move_job(run, PipelineState.PIPELINE_STATE_RUNNING)
+            _describe(run, run.root)
+            write_inputs(run.root.detail, run.root.inputs)
             open_dag(run, run.root)
             self._advance(run)
 
@@ -184,6 +191,7 @@ class Engine:
 
     def _write(self, run: Run) -> None:
         run.job.update_time.CopyFrom(now())
+        save_tasks(self._store, run.job, run.changed.values())
         self._store.save(run.job, run.changed.values(), run.removed)
         run.changed.clear()
         run.removed.clear()
@@ -260,7 +268,7 @@ class Engine:
     def _write_outputs(self, node: Node, outputs: Outputs) -> None:
         """Write what a task made into its detail, and its artifacts to the store."""
         write_outputs(node.detail, outputs)
-        self._store.save_artifacts(one for artifacts in outputs.artifacts.values() for one in artifacts)
+        self._store.records.save(one for artifacts in outputs.artifacts.values() for one in artifacts)
 
     def _found_in_cache(self, run: Run, node: Node, inputs: Inputs) -> bool:
         if not node.task.cached:
@@ -485,9 +493,11 @@ def _describe(run: Run, node: Node) -> None:
     """Name the metadata execution of a task that starts."""
     parent = run.job.name.rpartition(f"/{names.PIPELINE_JOBS}/")[0]
     execution = node.detail.execution
-    execution.name = f"{parent}/metadataStores/default/executions/{node.detail.task_id}"
+    execution.name = f"{names.default_store(parent)}/{names.EXECUTIONS}/{node.detail.task_id}"
     execution.display_name = node.detail.task_name
-    if node.task.has_children:
+    if node.parent is None:
+        execution.schema_title = "system.Run"
+    elif node.task.has_children:
         execution.schema_title = "system.DagExecution"
     elif isinstance(node.component.body, Importer):
         execution.schema_title = "system.ImporterExecution"

@@ -244,12 +244,7 @@ def new_run(job: Message, pipeline: Pipeline, artifacts: Mapping[str, Message], 
     :param artifacts: the input artifacts of the whole pipeline.
     :param workspace: see :class:`Run`.
     """
-    parent, _, job_id = job.name.rpartition(f"/{names.PIPELINE_JOBS}/")
-    for context, name, title in (
-        (job.job_detail.pipeline_context, pipeline.name, "system.Pipeline"),
-        (job.job_detail.pipeline_run_context, job_id, "system.PipelineRun"),
-    ):
-        context.name, context.schema_title = f"{parent}/metadataStores/default/contexts/{name}", title
+    job_id = job.name.rpartition("/")[2]
     detail = PipelineTaskDetail(task_id=int(names.generated_number()), task_name=job_id)
     run = Run(job, pipeline, _root(job, pipeline, detail, artifacts, workspace), workspace)
     move(run, run.root, TaskState.PENDING)
@@ -351,7 +346,6 @@ def open_dag(run: Run, node: Node) -> None:
     tasks = body.tasks.values() if isinstance(body, Dag) else ()
     _count_tasks(run, len(tasks))
     move(run, node, TaskState.RUNNING)
-    node.detail.execution.schema_title = "system.DagExecution"
     prefix = "" if node.parent is None else f"{node.detail.task_unique_name}."
     node.children = {task.name: _child(run, node, task, task.name, prefix + task.name) for task in tasks}
     _link(node)
@@ -365,7 +359,6 @@ def open_loop(run: Run, node: Node) -> None:
     """
     _count_tasks(run, len(node.items))
     move(run, node, TaskState.RUNNING)
-    node.detail.execution.schema_title = "system.DagExecution"
     task = _iteration(node.task)
     prefix = node.detail.task_unique_name
     node.children = {

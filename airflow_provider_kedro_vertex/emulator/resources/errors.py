@@ -23,6 +23,7 @@ class Code(IntEnum):
     PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     FAILED_PRECONDITION = 9
+    ABORTED = 10
     UNIMPLEMENTED = 12
     INTERNAL = 13
     UNAVAILABLE = 14
@@ -36,6 +37,7 @@ HTTP_STATUS = {
     Code.PERMISSION_DENIED: 403,
     Code.RESOURCE_EXHAUSTED: 429,
     Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
     Code.UNIMPLEMENTED: 501,
     Code.INTERNAL: 500,
     Code.UNAVAILABLE: 503,
@@ -105,6 +107,11 @@ def already_exists(kind: str, name: str) -> ApiError:
 def wrong_state(kind: str, name: str, state: str, action: str) -> ApiError:
     """The resource's state does not allow the action, as in "is in state X and cannot be canceled"."""
     return ApiError(Code.FAILED_PRECONDITION, f'The {kind} "{name}" is in state {state} and cannot be {action}.')
+
+
+def aborted(what: str) -> ApiError:
+    """Somebody else was first; the request may be sent again when what it changes has been read again."""
+    return ApiError(Code.ABORTED, what)
 
 
 def unimplemented(what: str) -> ApiError:

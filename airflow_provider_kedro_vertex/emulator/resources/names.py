@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, i
 
 # CreatePipelineJobRequest.pipeline_job_id: "less than 128 characters, and valid characters are /[a-z][0-9]-/".
 _JOB_ID = re.compile(r"[a-z][-a-z0-9]{0,126}")
+_PART = re.compile(r"[^/\s]{1,128}")
 _NUMBER = re.compile(r"[0-9]{1,19}")
 # Project ids, domain-scoped ids (example.com:project) and project numbers.
 _PARENT = re.compile(
@@ -20,6 +22,8 @@ _PARENT = re.compile(
 )
 # PipelineJob.network: "Where {project} is a project number, as in 12345, and {network} is a network name."
 _NETWORK = re.compile(r"projects/[0-9]+/global/networks/[^/]+")
+# CreateContextRequest.context_id and its like: "Must be 4-128 characters in length", of "/[a-z][0-9]-/".
+_NODE_ID = re.compile(r"[-a-z0-9]{4,128}")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 _SERVICE_ACCOUNT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _BUCKET_PATH = re.compile(r"gs://[a-z0-9][-a-z0-9._]{1,220}[a-z0-9](/[^\s?#]*)?")
@@ -31,6 +35,10 @@ DISPLAY_NAME_LENGTH = 128
 PIPELINE_JOBS = "pipelineJobs"
 CUSTOM_JOBS = "customJobs"
 SCHEDULES = "schedules"
+METADATA_STORES = "metadataStores"
+ARTIFACTS = "artifacts"
+CONTEXTS = "contexts"
+EXECUTIONS = "executions"
 
 BILLING_LABEL = "vertex-ai-pipelines-run-billing-id"
 """A reserved label that Vertex AI sets on a PipelineJob and on the CustomJobs of its tasks."""
@@ -82,6 +90,37 @@ def resource(name: str, collection: str, field: str = "name") -> ResourceName:
     return ResourceName(match["project"], match["location"], collection, job_id)
 
 
+def metadata_store(name: str, field: str) -> None:
+    """Check the name of a metadata store.
+
+    :raises ApiError: INVALID_ARGUMENT if it is of another form.
+    """
+    parent, _, store_id = name.rpartition(f"/{METADATA_STORES}/")
+    if not _PARENT.fullmatch(parent) or not _PART.fullmatch(store_id):
+        form = f"projects/{{project}}/locations/{{location}}/{METADATA_STORES}/{{id}}"
+        raise invalid_argument(Violation(field, f'"{_cut(name)}" is not of the form {form}.'))
+
+
+def metadata_node(name: str, collection: str, field: str) -> None:
+    """Check the name of an artifact, a context or an execution. Those that pipelines made have ids of any letters.
+
+    :param collection: ``artifacts``, ``contexts`` or ``executions``.
+    :raises ApiError: INVALID_ARGUMENT if it is of another form.
+    """
+    store, _, node_id = name.rpartition(f"/{collection}/")
+    if not _PART.fullmatch(node_id):
+        form = f"projects/{{project}}/locations/{{location}}/{METADATA_STORES}/{{store}}/{collection}/{{id}}"
+        raise invalid_argument(Violation(field, f'"{_cut(name)}" is not of the form {form}.'))
+    metadata_store(store, field)
+
+
+def node_id_faults(node_id: str, field: str) -> list[Violation]:
+    """Check the id that a client chose for a metadata store, or for a node in one."""
+    if _NODE_ID.fullmatch(node_id):
+        return []
+    return [Violation(field, f'"{_cut(node_id)}" does not match {_NODE_ID.pattern}.')]
+
+
 def job_id_faults(job_id: str) -> list[Violation]:
     """Check a PipelineJob's id as the client chose it."""
     if _JOB_ID.fullmatch(job_id):
@@ -97,9 +136,19 @@ def generated_job_id(pipeline_name: str, now: datetime) -> str:
     return f"{base[:90].rstrip('-')}-{now:%Y%m%d%H%M%S}-{secrets.token_hex(3)}"
 
 
+def default_store(parent: str) -> str:
+    """The name of a location's default metadata store, which pipelines use."""
+    return f"{parent}/{METADATA_STORES}/default"
+
+
 def artifact(parent: str, artifact_id: str) -> str:
-    """The name of an artifact in a location's default metadata store, which pipelines use."""
-    return f"{parent}/metadataStores/default/artifacts/{artifact_id}"
+    """The name of an artifact in a location's default metadata store."""
+    return f"{default_store(parent)}/{ARTIFACTS}/{artifact_id}"
+
+
+def generated_uuid() -> str:
+    """An id for a node of ML Metadata whose client gave none."""
+    return str(uuid.uuid4())
 
 
 def generated_number() -> str:

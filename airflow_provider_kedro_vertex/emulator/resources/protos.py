@@ -15,17 +15,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from google.cloud.aiplatform_v1.types import (
-    artifact,
-    job_service,
-    machine_resources,
-    operation,
-    pipeline_job,
-    pipeline_service,
-    schedule_service,
-)
-from google.cloud.aiplatform_v1.types import custom_job as custom_job_types
-from google.cloud.aiplatform_v1.types import schedule as schedule_types
+from google.cloud.aiplatform_v1 import types
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, field_mask_pb2, json_format, message_factory, struct_pb2, timestamp_pb2
 
@@ -40,42 +30,44 @@ def _plain(wrapper: Any) -> Any:
     return type(wrapper.pb(wrapper()))
 
 
-PipelineJob = _plain(pipeline_job.PipelineJob)
-Artifact = _plain(artifact.Artifact)
-PipelineTaskDetail = _plain(pipeline_job.PipelineTaskDetail)
-CreatePipelineJobRequest = _plain(pipeline_service.CreatePipelineJobRequest)
-GetPipelineJobRequest = _plain(pipeline_service.GetPipelineJobRequest)
-ListPipelineJobsRequest = _plain(pipeline_service.ListPipelineJobsRequest)
-ListPipelineJobsResponse = _plain(pipeline_service.ListPipelineJobsResponse)
-CancelPipelineJobRequest = _plain(pipeline_service.CancelPipelineJobRequest)
-DeletePipelineJobRequest = _plain(pipeline_service.DeletePipelineJobRequest)
-BatchCancelPipelineJobsRequest = _plain(pipeline_service.BatchCancelPipelineJobsRequest)
-BatchCancelPipelineJobsResponse = _plain(pipeline_service.BatchCancelPipelineJobsResponse)
-BatchCancelPipelineJobsOperationMetadata = _plain(pipeline_service.BatchCancelPipelineJobsOperationMetadata)
-BatchDeletePipelineJobsRequest = _plain(pipeline_service.BatchDeletePipelineJobsRequest)
-BatchDeletePipelineJobsResponse = _plain(pipeline_service.BatchDeletePipelineJobsResponse)
-AcceleratorType = _plain(machine_resources.MachineSpec).DESCRIPTOR.fields_by_name["accelerator_type"].enum_type
-CustomJob = _plain(custom_job_types.CustomJob)
-CreateCustomJobRequest = _plain(job_service.CreateCustomJobRequest)
-CancelCustomJobRequest = _plain(job_service.CancelCustomJobRequest)
-DeleteCustomJobRequest = _plain(job_service.DeleteCustomJobRequest)
-GetCustomJobRequest = _plain(job_service.GetCustomJobRequest)
-ListCustomJobsRequest = _plain(job_service.ListCustomJobsRequest)
-ListCustomJobsResponse = _plain(job_service.ListCustomJobsResponse)
-Schedule = _plain(schedule_types.Schedule)
-CreateScheduleRequest = _plain(schedule_service.CreateScheduleRequest)
-GetScheduleRequest = _plain(schedule_service.GetScheduleRequest)
-ListSchedulesRequest = _plain(schedule_service.ListSchedulesRequest)
-ListSchedulesResponse = _plain(schedule_service.ListSchedulesResponse)
-DeleteScheduleRequest = _plain(schedule_service.DeleteScheduleRequest)
-PauseScheduleRequest = _plain(schedule_service.PauseScheduleRequest)
-ResumeScheduleRequest = _plain(schedule_service.ResumeScheduleRequest)
-DeleteOperationMetadata = _plain(operation.DeleteOperationMetadata)
+PipelineJob = _plain(types.PipelineJob)
+PipelineTaskDetail = _plain(types.PipelineTaskDetail)
+ListPipelineJobsResponse = _plain(types.ListPipelineJobsResponse)
+BatchCancelPipelineJobsResponse = _plain(types.BatchCancelPipelineJobsResponse)
+BatchCancelPipelineJobsOperationMetadata = _plain(types.BatchCancelPipelineJobsOperationMetadata)
+BatchDeletePipelineJobsResponse = _plain(types.BatchDeletePipelineJobsResponse)
+AcceleratorType = _plain(types.MachineSpec).DESCRIPTOR.fields_by_name["accelerator_type"].enum_type
+CustomJob = _plain(types.CustomJob)
+ListCustomJobsResponse = _plain(types.ListCustomJobsResponse)
+Schedule = _plain(types.Schedule)
+ListSchedulesResponse = _plain(types.ListSchedulesResponse)
+MetadataStore = _plain(types.MetadataStore)
+ListMetadataStoresResponse = _plain(types.ListMetadataStoresResponse)
+CreateMetadataStoreOperationMetadata = _plain(types.CreateMetadataStoreOperationMetadata)
+DeleteMetadataStoreOperationMetadata = _plain(types.DeleteMetadataStoreOperationMetadata)
+Artifact = _plain(types.Artifact)
+Context = _plain(types.Context)
+Execution = _plain(types.Execution)
+Event = _plain(types.Event)
+LineageSubgraph = _plain(types.LineageSubgraph)
+AddContextArtifactsAndExecutionsResponse = _plain(types.AddContextArtifactsAndExecutionsResponse)
+AddContextChildrenResponse = _plain(types.AddContextChildrenResponse)
+RemoveContextChildrenResponse = _plain(types.RemoveContextChildrenResponse)
+AddExecutionEventsResponse = _plain(types.AddExecutionEventsResponse)
+DeleteOperationMetadata = _plain(types.DeleteOperationMetadata)
 Operation = operations_pb2.Operation
 GetOperationRequest = operations_pb2.GetOperationRequest
 WaitOperationRequest = operations_pb2.WaitOperationRequest
+ListOperationsRequest = operations_pb2.ListOperationsRequest
+ListOperationsResponse = operations_pb2.ListOperationsResponse
 Empty = empty_pb2.Empty
 Struct = struct_pb2.Struct
+
+
+def vertex_message(name: str) -> Any:
+    """The class of a message of Vertex AI v1 by its name, such as ``CreateCustomJobRequest``."""
+    return _plain(getattr(types, name))
+
 
 DEEPEST = 30
 """The most objects and lists that may be nested in JSON.

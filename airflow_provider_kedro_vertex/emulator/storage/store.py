@@ -18,19 +18,18 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.protos import (
-    Artifact,
     CustomJob,
     Message,
     Operation,
     PipelineJob,
     PipelineTaskDetail,
-    Schedule,
     microseconds,
     without,
 )
 from airflow_provider_kedro_vertex.emulator.resources.states import JobState, PipelineState
+from airflow_provider_kedro_vertex.emulator.storage import lineage, records
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 TIMES = ("create_time", "start_time", "end_time", "update_time")
 
@@ -59,10 +58,10 @@ CREATE INDEX jobs_by_spec ON jobs (spec);
 CREATE TABLE details (job TEXT NOT NULL, task INTEGER NOT NULL, detail BLOB NOT NULL, UNIQUE (job, task));
 CREATE TABLE operations (name TEXT PRIMARY KEY, operation BLOB NOT NULL);
 CREATE TABLE waits (operation TEXT NOT NULL, job TEXT NOT NULL);
-CREATE TABLE artifacts (name TEXT PRIMARY KEY, artifact BLOB NOT NULL);
-CREATE TABLE schedules (name TEXT PRIMARY KEY, parent TEXT NOT NULL, schedule BLOB NOT NULL);
 CREATE TABLE cache (key TEXT PRIMARY KEY, detail BLOB NOT NULL);
 """
+
+_TABLES = ("jobs", "details", "specs", "operations", "waits", "cache", "records", "members", "events")
 
 
 class StoreError(Exception):
@@ -86,13 +85,16 @@ class Store:
             self._db.execute("PRAGMA synchronous = NORMAL")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
-                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+                schema = f"{_SCHEMA} {records.SCHEMA} {lineage.SCHEMA}"
+                self._db.executescript(f"BEGIN; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
             elif version != SCHEMA_VERSION:
                 raise StoreError(f"{path} was written by another version of the emulator; give an empty --data folder")
         except sqlite3.Error as error:
             raise StoreError(f"{path} cannot be used as a database: {error}") from error
         path.chmod(0o600)
         self._deep = 0
+        self.records = records.Records(self._db)
+        self.lineage = lineage.Lineage(self._db)
 
     def close(self) -> None:
         """Close the file."""
@@ -232,7 +234,7 @@ class Store:
     def clear(self) -> None:
         """Forget everything."""
         with self.transaction():
-            for table in ("jobs", "details", "specs", "operations", "waits", "artifacts", "schedules", "cache"):
+            for table in _TABLES:
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def delete(self, name: str) -> None:
@@ -268,37 +270,13 @@ class Store:
         row = self._db.execute("SELECT operation FROM operations WHERE name = ?", (name,)).fetchone()
         return None if row is None else Operation.FromString(row["operation"])
 
-    def save_artifacts(self, artifacts: Iterable[Message]) -> None:
-        """Keep artifacts by their names."""
-        self._db.executemany(
-            "INSERT OR REPLACE INTO artifacts VALUES (?, ?)", ((one.name, one.SerializeToString()) for one in artifacts)
+    def operations(self, parent: str) -> list[Message]:
+        """The long-running operations of a resource, and of all that is below it; the newest first."""
+        found = self._db.execute(
+            "SELECT operation FROM operations WHERE substr(name, 1, length(?1) + 1) = ?1 || '/' ORDER BY rowid DESC",
+            (parent,),
         )
-
-    def artifact(self, name: str) -> Message | None:
-        """An artifact; None if there is none."""
-        row = self._db.execute("SELECT artifact FROM artifacts WHERE name = ?", (name,)).fetchone()
-        return None if row is None else Artifact.FromString(row["artifact"])
-
-    def save_schedule(self, schedule: Message) -> None:
-        """Store a new schedule, or what changed in it."""
-        parent = schedule.name.rpartition(f"/{names.SCHEDULES}/")[0]
-        self._db.execute(
-            "INSERT OR REPLACE INTO schedules VALUES (?, ?, ?)", (schedule.name, parent, schedule.SerializeToString())
-        )
-
-    def schedule(self, name: str) -> Message | None:
-        """A schedule; None if there is none."""
-        row = self._db.execute("SELECT schedule FROM schedules WHERE name = ?", (name,)).fetchone()
-        return None if row is None else Schedule.FromString(row["schedule"])
-
-    def schedules(self, parent: str) -> list[Message]:
-        """The schedules of one location."""
-        found = self._db.execute("SELECT schedule FROM schedules WHERE parent = ?", (parent,))
-        return [Schedule.FromString(row["schedule"]) for row in found]
-
-    def delete_schedule(self, name: str) -> None:
-        """Remove a schedule."""
-        self._db.execute("DELETE FROM schedules WHERE name = ?", (name,))
+        return [Operation.FromString(row["operation"]) for row in found]
 
     def cache_outputs(self, key: str, detail: Message) -> None:
         """Keep a task's outputs, in place of earlier ones with the same key."""

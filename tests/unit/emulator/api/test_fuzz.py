@@ -19,13 +19,13 @@ from urllib.parse import quote, urlsplit
 
 import grpc
 import pytest
-from google.cloud.aiplatform_v1.types import job_service, pipeline_service, schedule_service
+from google.cloud.aiplatform_v1.types import job_service, metadata_service, pipeline_service, schedule_service
 from google.longrunning import operations_pb2
 from google.protobuf import json_format
 from google.rpc import status_pb2
 
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
-from airflow_provider_kedro_vertex.emulator.api import projects
+from airflow_provider_kedro_vertex.emulator.api import locations, projects
 from airflow_provider_kedro_vertex.emulator.api.methods import METHODS, SERVED, Method
 from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 from tests.unit.emulator.fuzzing import (
@@ -46,7 +46,7 @@ SEED = int(os.environ.get("EMULATOR_FUZZ_SEED", "11"))
 # Far more than any answer takes, and far less than a hang.
 SECONDS = 120.0
 STATUSES = {200: "OK", 400: "INVALID_ARGUMENT FAILED_PRECONDITION", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
-            409: "ALREADY_EXISTS", 501: "UNIMPLEMENTED"}  # fmt: skip
+            409: "ALREADY_EXISTS ABORTED", 501: "UNIMPLEMENTED"}  # fmt: skip
 KNOWN = frozenset(" ".join(STATUSES.values()).split())
 
 
@@ -156,7 +156,15 @@ def rest_request(chance: random.Random) -> tuple[str, str, bytes]:
 
 
 def rest_body(method: str, chance: random.Random) -> bytes:
-    bodies = {"CreatePipelineJob": lambda: chance.choice(pipeline_jobs()), "CreateSchedule": schedule}
+    fields = nodes(chance, chance.choice(IDS))
+    bodies = {
+        "CreatePipelineJob": lambda: chance.choice(pipeline_jobs()),
+        "CreateSchedule": schedule,
+        "CreateArtifact": lambda: fields["artifact"],
+        "UpdateContext": lambda: fields["context"],
+        "AddExecutionEvents": lambda: {"events": fields["events"]},
+        "AddContextChildren": lambda: {"childContexts": fields["childContexts"]},
+    }
     if method in (*bodies, "CreateCustomJob"):
         whole: Any = bodies[method]() if method in bodies else CUSTOM_JOB
     elif method.startswith("Batch"):
@@ -171,12 +179,39 @@ def rest_body(method: str, chance: random.Random) -> bytes:
 
 TYPES: dict[str, Any] = {
     name: type(wrapper.pb(wrapper()))
-    for module in (pipeline_service, job_service, schedule_service)
+    for module in (pipeline_service, job_service, schedule_service, metadata_service)
     for name, wrapper in vars(module).items()
     if name.endswith("Request")
 } | {name: getattr(operations_pb2, name) for name in dir(operations_pb2) if name.endswith("Request")}
 TYPES["GetProjectRequest"] = type(projects.request())
-PACKAGES = {"Operations": "google.longrunning", "Projects": "google.cloud.resourcemanager.v3"}
+TYPES |= {"GetLocationRequest": locations.GetLocationRequest, "ListLocationsRequest": locations.ListLocationsRequest}
+PACKAGES = {
+    "Operations": "google.longrunning",
+    "Locations": "google.cloud.location",
+    "Projects": "google.cloud.resourcemanager.v3",
+}
+
+
+def nodes(chance: random.Random, node_id: str) -> dict[str, Any]:
+    """The fields of requests of MetadataService."""
+    store = f"{PARENT}/metadataStores/default"
+    artifact, context, execution = (f"{store}/{kind}s/{node_id}" for kind in ("artifact", "context", "execution"))
+    node = {"displayName": "n", "schemaTitle": "system.Model", "metadata": {"a": chance.choice((1, "x", [None]))}}
+    return {
+        "metadataStoreId": "default",
+        "metadataStore": {"description": "all"},
+        **{f"{kind}Id": node_id for kind in ("artifact", "context", "execution")},
+        "artifact": chance.choice((artifact, {"name": artifact, "uri": "gs://bucket/x", **node})),
+        "context": chance.choice((context, {"name": context, **node})),
+        "execution": chance.choice((execution, {"name": execution, "state": "RUNNING", **node})),
+        "artifacts": [artifact],
+        "executions": [execution],
+        "childContexts": [f"{store}/contexts/{chance.choice(IDS)}"],
+        "events": [{"artifact": artifact, "type": chance.choice(("INPUT", "OUTPUT"))}],
+        "maxHops": chance.choice((-1, 0, 3)),
+        "updateMask": chance.choice(("displayName", "metadata", "metadata.a", "createTime", "x")),
+        "allowMissing": chance.random() < 0.5,
+    }
 
 
 def grpc_request(chance: random.Random) -> tuple[str, bytes]:
@@ -184,7 +219,12 @@ def grpc_request(chance: random.Random) -> tuple[str, bytes]:
     method = a_method(chance)
     message = TYPES[f"{method.short_name}Request"]()
     job_id = chance.choice(IDS)
-    kinds = {"Custom": "customJobs", "Schedule": "schedules"}
+    kinds = {
+        "Custom": "customJobs",
+        "Schedule": "schedules",
+        "MetadataStore": "metadataStores",
+        **{kind: f"metadataStores/default/{kind.lower()}s" for kind in ("Artifact", "Context", "Execution")},
+    }
     collection = next((kind for word, kind in kinds.items() if word in method.short_name), "pipelineJobs")
     right: dict[str, Any] = {
         "parent": PARENT,
@@ -196,7 +236,10 @@ def grpc_request(chance: random.Random) -> tuple[str, bytes]:
         "names": [f"{PARENT}/pipelineJobs/{job_id}"],
         "timeout": "0s",
         "pipelineJobId": job_id,
+        **nodes(chance, job_id),
     }
+    if method.short_name.endswith(("Artifact", "Context", "Execution", "Artifacts", "Contexts", "Executions")):
+        right["parent"] = f"{PARENT}/metadataStores/default"
     wrong: dict[str, Any] = {
         "parent": chance.choice(PARENTS),
         "name": f"{chance.choice(PARENTS)}/{chance.choice(('pipelineJobs', 'customJobs', 'x'))}/{job_id}",

@@ -19,7 +19,7 @@ from airflow_provider_kedro_vertex.emulator.api.unserved import method_name
 from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 from tests.unit.emulator.specs import PARENT
 
-SERVICES = ("NotebookService", "MetadataService", "ModelService", "EndpointService", "TensorboardService")
+SERVICES = ("NotebookService", "IndexService", "ModelService", "EndpointService", "TensorboardService")
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +38,10 @@ def channel(emulator: VertexEmulator) -> Iterator[grpc.Channel]:
     ("verb", "path", "name"),
     [
         ("POST", f"/v1/{PARENT}/notebookExecutionJobs", "NotebookService.CreateNotebookExecutionJob"),
-        ("GET", f"/v1/{PARENT}/metadataStores/default/contexts", "MetadataService.ListContexts"),
+        ("GET", f"/v1/{PARENT}/metadataStores/default/metadataSchemas", "MetadataService.ListMetadataSchemas"),
         ("POST", f"/v1/{PARENT}/endpoints/1:predict", "PredictionService.Predict"),
-        ("GET", f"/v1/{PARENT}/operations", "Operations.ListOperations"),
-        ("GET", "/v1/projects/p/locations", "Locations.ListLocations"),
+        ("POST", f"/v1/{PARENT}/models/1/operations/2:cancel", "Operations.CancelOperation"),
+        ("GET", "/v1/projects/p/locations/l/models", "ModelService.ListModels"),
         ("POST", f"/v1/{PARENT}/models/1:getIamPolicy", "IAMPolicy.GetIamPolicy"),
         ("POST", f"/v1beta1/{PARENT}/persistentResources", "PersistentResourceService.CreatePersistentResource"),
         ("GET", f"/v1beta1/{PARENT}/somethingNew", f"GET /v1beta1/{PARENT}/somethingNew"),
@@ -87,8 +87,8 @@ def test_a_method_that_streams_is_unimplemented_too(channel: grpc.Channel) -> No
     with pytest.raises(grpc.RpcError, match=r"PredictionService.StreamDirectPredict is not implemented") as refused:
         list(call(iter([b"x"])))
     assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
-    with pytest.raises(grpc.RpcError, match=r"google.cloud.location.Locations.ListLocations is not implemented"):
-        channel.unary_unary("/google.cloud.location.Locations/ListLocations")(b"")
+    with pytest.raises(grpc.RpcError, match=r"google.iam.v1.IAMPolicy.GetIamPolicy is not implemented"):
+        channel.unary_unary("/google.iam.v1.IAMPolicy/GetIamPolicy")(b"")
 
 
 def test_what_is_served_is_served_of_v1beta1_too(emulator: VertexEmulator) -> None:

@@ -13,11 +13,9 @@ from airflow_provider_kedro_vertex.emulator.engine.custom_jobs import INTERRUPTE
 from airflow_provider_kedro_vertex.emulator.executors.base import Outcome
 from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError, Code
 from airflow_provider_kedro_vertex.emulator.resources.protos import (
-    CancelCustomJobRequest,
-    CreateCustomJobRequest,
-    GetCustomJobRequest,
     Message,
     from_json,
+    vertex_message,
 )
 from airflow_provider_kedro_vertex.emulator.resources.states import JOB_FINAL, JobState
 from tests.unit.emulator.scripted import Parts, Script, run
@@ -40,15 +38,15 @@ class Emulator(Parts):
         super().__init__(folder, self.script)
 
     def create(self, name: str, **spec: Any) -> str:
-        request = CreateCustomJobRequest(parent=PARENT)
+        request = vertex_message("CreateCustomJobRequest")(parent=PARENT)
         from_json(request.custom_job, job_body(name, **spec), "custom_job")
         return str(self.service.create_custom_job(request).name)
 
     def cancel(self, name: str) -> None:
-        self.service.cancel_custom_job(CancelCustomJobRequest(name=name))
+        self.service.cancel_custom_job(vertex_message("CancelCustomJobRequest")(name=name))
 
     def job(self, name: str) -> Message:
-        return self.service.get_custom_job(GetCustomJobRequest(name=name))
+        return self.service.get_custom_job(vertex_message("GetCustomJobRequest")(name=name))
 
     def state(self, name: str) -> str:
         return JobState(self.job(name).state).name.removeprefix("JOB_STATE_")

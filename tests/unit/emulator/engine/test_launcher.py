@@ -21,10 +21,9 @@ from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.executors.base import Outcome
 from airflow_provider_kedro_vertex.emulator.resources.errors import Code
 from airflow_provider_kedro_vertex.emulator.resources.protos import (
-    CancelCustomJobRequest,
-    ListCustomJobsRequest,
     Message,
     to_json,
+    vertex_message,
 )
 from airflow_provider_kedro_vertex.emulator.resources.states import JobState, TaskState
 from tests.unit.emulator.engine.test_pipeline_jobs import Emulator
@@ -66,7 +65,7 @@ async def end(emulator: Emulator, outcome: Outcome = SUCCEEDED) -> None:
 
 
 def custom_jobs(emulator: Emulator) -> list[Message]:
-    return list(emulator.service.list_custom_jobs(ListCustomJobsRequest(parent=PARENT)).custom_jobs)
+    return list(emulator.service.list_custom_jobs(vertex_message("ListCustomJobsRequest")(parent=PARENT)).custom_jobs)
 
 
 def states(emulator: Emulator) -> list[str]:
@@ -179,7 +178,7 @@ def test_a_custom_job_that_a_client_cancels_fails_its_task(emulator: Emulator, o
     async def scenario() -> None:
         emulator.create(op)
         await running(emulator)
-        emulator.service.cancel_custom_job(CancelCustomJobRequest(name=custom_jobs(emulator)[0].name))
+        emulator.service.cancel_custom_job(vertex_message("CancelCustomJobRequest")(name=custom_jobs(emulator)[0].name))
         await emulator.done()
 
     run(scenario())

@@ -21,14 +21,10 @@ from airflow_provider_kedro_vertex.emulator.executors.noop import NoopExecutor
 from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError, Code
 from airflow_provider_kedro_vertex.emulator.resources.protos import (
-    CancelCustomJobRequest,
-    CancelPipelineJobRequest,
-    CreatePipelineJobRequest,
-    GetCustomJobRequest,
-    GetPipelineJobRequest,
     Message,
     from_json,
     to_json,
+    vertex_message,
 )
 from airflow_provider_kedro_vertex.emulator.resources.states import PIPELINE_FINAL, JobState, PipelineState, TaskState
 from tests.unit.emulator.scripted import Parts, Script, run
@@ -50,12 +46,12 @@ class Emulator(Parts):
     def create(self, spec: dict[str, Any], values: dict[str, Any] | None = None, **config: Any) -> Message:
         data = body(spec, values)
         data["runtimeConfig"].update(config)
-        request = CreatePipelineJobRequest(parent=PARENT, pipeline_job_id="run-1")
+        request = vertex_message("CreatePipelineJobRequest")(parent=PARENT, pipeline_job_id="run-1")
         from_json(request.pipeline_job, data, "pipeline_job")
         return self.service.create_pipeline_job(request)
 
     def cancel(self) -> None:
-        self.service.cancel_pipeline_job(CancelPipelineJobRequest(name=NAME))
+        self.service.cancel_pipeline_job(vertex_message("CancelPipelineJobRequest")(name=NAME))
 
     def recover(self) -> None:
         self.custom_jobs.recover()
@@ -63,7 +59,7 @@ class Emulator(Parts):
 
     @property
     def job(self) -> Message:
-        return self.service.get_pipeline_job(GetPipelineJobRequest(name=NAME))
+        return self.service.get_pipeline_job(vertex_message("GetPipelineJobRequest")(name=NAME))
 
     @property
     def state(self) -> str:
@@ -74,7 +70,7 @@ class Emulator(Parts):
         return found
 
     def custom_job(self, name: str) -> Message:
-        return self.service.get_custom_job(GetCustomJobRequest(name=name))
+        return self.service.get_custom_job(vertex_message("GetCustomJobRequest")(name=name))
 
     @property
     def states(self) -> dict[str, str]:
@@ -459,7 +455,7 @@ def test_a_tasks_custom_job_that_is_cancelled_fails_the_task_for_good(emulator: 
         emulator.create(spec({"a": []}, task_fields=RETRY))
         await emulator.until("a")
         name = emulator.task("a").executor_detail.container_detail.main_job
-        emulator.service.cancel_custom_job(CancelCustomJobRequest(name=name))
+        emulator.service.cancel_custom_job(vertex_message("CancelCustomJobRequest")(name=name))
         assert emulator.custom_job(name).state == JobState.JOB_STATE_CANCELLING
         await emulator.done()
         assert emulator.custom_job(name).state == JobState.JOB_STATE_CANCELLED
@@ -474,7 +470,7 @@ def test_a_tasks_custom_job_and_its_pipeline_are_cancelled_together(emulator: Em
         emulator.create(spec({"a": []}))
         await emulator.until("a")
         name = emulator.task("a").executor_detail.container_detail.main_job
-        emulator.service.cancel_custom_job(CancelCustomJobRequest(name=name))
+        emulator.service.cancel_custom_job(vertex_message("CancelCustomJobRequest")(name=name))
         emulator.cancel()
         await emulator.done()
 
@@ -601,7 +597,7 @@ def test_twice_the_tasks_are_about_twice_the_work(tmp_path: Path, shape: Callabl
 
         (tmp_path / str(count)).mkdir()
         parts = Parts(tmp_path / str(count), NoopExecutor({"image": Noop(0)}, None, Script()))
-        request = CreatePipelineJobRequest(parent=PARENT, pipeline_job_id="run-1")
+        request = vertex_message("CreatePipelineJobRequest")(parent=PARENT, pipeline_job_id="run-1")
         from_json(request.pipeline_job, body(spec(shape(count))), "pipeline_job")
 
         async def scenario() -> None:

@@ -14,7 +14,7 @@ import requests
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.executors.base import Outcome
 from airflow_provider_kedro_vertex.emulator.resources.errors import ApiError, Code
-from airflow_provider_kedro_vertex.emulator.resources.protos import CreateCustomJobRequest, from_json
+from airflow_provider_kedro_vertex.emulator.resources.protos import from_json, vertex_message
 from tests.unit.emulator.engine.test_custom_jobs import PREEMPTED, Emulator
 from tests.unit.emulator.engine.test_custom_jobs import emulator as emulator
 from tests.unit.emulator.scripted import run
@@ -30,7 +30,7 @@ def pool(name: str, count: int = 1, **fields: Any) -> dict[str, Any]:
 
 
 def create(emulator: Emulator, *pools: dict[str, Any]) -> str:
-    request = CreateCustomJobRequest(parent=PARENT)
+    request = vertex_message("CreateCustomJobRequest")(parent=PARENT)
     data = {"displayName": "job", "jobSpec": {"workerPoolSpecs": list(pools)}}
     from_json(request.custom_job, data, "custom_job")
     return str(emulator.service.create_custom_job(request).name)
