@@ -57,6 +57,10 @@ test-containers: .venv/.ready ## Run the tests of real containers: as root, with
 	$(BIN)/python tests/containers/base_image.py
 	$(BIN)/python -m pytest tests/containers
 
+.PHONY: test-distributed
+test-distributed: .venv/.ready .venv-distributed/.ready ## Train on three machines with PyTorch (some gigabytes) and LightGBM
+	$(BIN)/python -m pytest tests/distributed
+
 lint: .venv/.ready ## Check style, types and the import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -88,6 +92,9 @@ constraints: .venv/.ready ## Pin today's newest releases that agree with constra
 	  --no-header --no-annotate --no-emit-index-url &&) true
 	$(BIN)/uv pip compile constraints/docs.in --quiet --upgrade --universal --python-version 3.11 \
 	  --output-file constraints/docs.txt --no-header --no-annotate --no-emit-index-url
+	$(BIN)/uv pip compile pyproject.toml constraints/distributed.in --quiet --upgrade --universal --python-version 3.11 \
+	  --extra runtime --constraint constraints/airflow-3.txt \
+	  --output-file constraints/distributed.txt --no-header --no-annotate --no-emit-index-url
 	$(BIN)/uv pip compile constraints/kedro-vertexai.in --quiet --upgrade --universal --python-version 3.11 \
 	  --output-file constraints/kedro-vertexai.txt --no-header --no-annotate --no-emit-index-url
 	$(foreach pair,$(basename $(wildcard constraints/matrix/*.in)),$(BIN)/uv pip compile pyproject.toml --quiet --upgrade \
@@ -125,6 +132,14 @@ clean: ## Remove the environments and everything that the other targets made
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
 	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --constraint $< \
 	  --requirement dags_examples/flights/requirements.txt --editable '.[runtime]'
+	@touch $@
+
+# A node's image of a project that trains on several machines.
+.venv-distributed/.ready: constraints/distributed.txt pyproject.toml .venv/.ready
+	@echo "Building $(@D) from $<: some gigabytes."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --compile-bytecode --requirement $< --editable '.[runtime]' \
+	  'kedro-datasets[json-jsondataset]'
 	@touch $@
 
 .venv-docs/.ready: constraints/docs.txt .venv/.ready

@@ -1,0 +1,1 @@
+"""One pipeline that is run for several countries at once."""
