@@ -5,7 +5,7 @@
     python -m airflow_provider_kedro_vertex.runtime run
         --pipeline P [--pipeline P ...] [--env E] --node N [--node N ...]
         [--free-input D ...] [--shared-input D ...] [--shared-output D ...] [--settings JSON]
-        [--final-status JSON] --params JSON|@URL --context JSON
+        ([--final-status JSON] --params JSON|@URL --context JSON | --executor-input JSON)
 
 The current folder is the Kedro project's root. :class:`.core.exit_codes.ExitCode` has the exit codes. After a failure
 the last line of the log is one JSON object: ``{"node": ..., "error": ..., "seconds": ...}``, with the node that ran (or

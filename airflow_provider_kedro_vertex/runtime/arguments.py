@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from typing import NoReturn
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.jobs.identity import FINAL_STATUS, RUN_CONTEXT, RUNTIME_PARAMS
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -14,7 +16,24 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
     :raises ConfigError: an argument is unknown, missing or without a value.
     """
-    return _parser().parse_args(_with_values_attached(argv))
+    parser = _parser()
+    given = parser.parse_args(_with_values_attached(argv))
+    if given.executor_input is not None:
+        _read_inputs(given, parser)
+    if missing := [f"--{name}" for name in ("params", "context") if getattr(given, name) is None]:
+        parser.error(f"the following arguments are required: {', '.join(missing)}")
+    return given
+
+
+def _read_inputs(given: argparse.Namespace, parser: _Parser) -> None:
+    """Take from the executor input what a container of a PipelineJob gets in arguments of their own."""
+    try:
+        values = json.loads(given.executor_input)["inputs"]["parameterValues"]
+        given.params, given.context = str(values[RUNTIME_PARAMS]), str(values[RUN_CONTEXT])
+        status = values.get(FINAL_STATUS)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        parser.error(f"--executor-input has no such inputs ({error!r})")
+    given.final_status = status if status is None or isinstance(status, str) else json.dumps(status)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -25,7 +44,7 @@ class _Parser(argparse.ArgumentParser):
         )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> _Parser:
     parser = _Parser(prog="python -m airflow_provider_kedro_vertex.runtime", allow_abbrev=False)
     run = parser.add_subparsers(dest="command", required=True).add_parser(
         "run", help="run nodes of the Kedro project in the current folder", allow_abbrev=False
@@ -54,8 +73,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--settings", default="{}", help="JSON object: runner, secret_env, host_aliases and the like")
     run.add_argument("--final-status", metavar="JSON", help="how the run ended, for an exit pipeline")
-    run.add_argument("--params", required=True, help="JSON object: runtime parameters, nested; or @URL of a file")
-    run.add_argument("--context", required=True, help="JSON object: the Airflow run")
+    run.add_argument("--params", help="JSON object: runtime parameters, nested; or @URL of a file")
+    run.add_argument("--context", help="JSON object: the Airflow run")
+    run.add_argument(
+        "--executor-input",
+        metavar="JSON",
+        help="KFP's ExecutorInput, which has params, context and final status, in the place of these",
+    )
     return parser
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_kedro_vertex.core.jobs import outcome, resume
 from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.attempts import TaskTry, submission_key
-from airflow_provider_kedro_vertex.core.jobs.request import GROUP_LABEL
+from airflow_provider_kedro_vertex.core.jobs.identity import GROUP_LABEL
 from airflow_provider_kedro_vertex.vertex.client import Collection, VertexClient
 from airflow_provider_kedro_vertex.vertex.submission import jobs_of_dag_run, pipeline_jobs
 

@@ -205,7 +205,11 @@ def _machines(groups: Iterable[NodeGroup], region: str | None) -> Iterator[Findi
 
 
 def _size(plan: Plan, spec: Mapping[str, Any] | None) -> Iterator[Finding]:
-    size = len(json.dumps(spec or pipeline_spec(plan), separators=(",", ":")))
+    try:
+        spec = spec or pipeline_spec(plan)
+    except ConfigError:
+        return  # no machine fits, or settings exclude one another: findings of their own
+    size = len(json.dumps(spec, separators=(",", ":")))
     if size > LARGE_SPEC_BYTES:
         yield Finding(
             "KV012",

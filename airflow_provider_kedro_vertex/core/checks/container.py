@@ -137,50 +137,24 @@ def _telemetry(group: NodeGroup) -> Iterator[Finding]:
         )
 
 
-def _only_in_custom_jobs(group: NodeGroup) -> Iterator[Finding]:
-    settings, resources = group.settings, group.resources
-    given = {
-        "nodes.scheduling": settings.scheduling,
-        "nodes.persistent_resource_id": settings.persistent_resource_id,
-        "nodes.nfs_mounts": settings.nfs_mounts,
-        "nodes.lustre_mounts": settings.lustre_mounts,
-        "nodes.tensorboard": settings.tensorboard,
-        "nodes.enable_web_access": settings.enable_web_access,
-        "nodes.enable_dashboard_access": settings.enable_dashboard_access,
-        "nodes.replica_count": settings.replica_count,
-        "nodes.distributed": settings.distributed,
-        "nodes.worker_resources": settings.worker_resources,
-        "resources.machine_type": resources.machine_type,
-        "resources.gpu_partition_size": resources.gpu_partition_size,
-        "resources.tpu_topology": resources.tpu_topology,
-        "resources.disk": resources.disk,
-        "resources.reservation": resources.reservation,
-    }
-    yield from _without_effect(given, "pipeline_job", "custom_job")
-
-
 def _only_in_pipeline_jobs(group: NodeGroup) -> Iterator[Finding]:
     given = {
         "nodes.caching": group.settings.caching,
         "nodes.cache_key": group.settings.cache_key,
         "retry_policy": group.retry and group.retry.num_retries,
     }
-    yield from _without_effect(given, "custom_job", "pipeline_job")
-
-
-def _without_effect(given: Mapping[str, object], mode: Mode, other: Mode) -> Iterator[Finding]:
     for name, value in given.items():
         if value:
             yield Finding(
                 "KV016",
                 "warning",
-                f"{name} of {{node}} has no effect in mode {mode}.",
-                f"Run with mode={other!r}, or remove it.",
+                f"{name} of {{node}} has no effect in mode custom_job.",
+                "Run with mode='pipeline_job', or remove it.",
             )
 
 
 _COMMON = (_image, _variables, _secrets, _replicas, _telemetry)
 _CHECKS: Mapping[Mode, tuple[Callable[[NodeGroup], Iterator[Finding]], ...]] = {
-    "pipeline_job": (*_COMMON, _only_in_custom_jobs),
+    "pipeline_job": _COMMON,
     "custom_job": (*_COMMON, _only_in_pipeline_jobs),
 }

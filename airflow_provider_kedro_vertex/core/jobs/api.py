@@ -28,6 +28,7 @@ class TaskDetail(TypedDict, total=False):
     startTime: str
     endTime: str
     executorDetail: Mapping[str, Any]
+    execution: Mapping[str, Any]
 
 
 class JobDetail(TypedDict, total=False):

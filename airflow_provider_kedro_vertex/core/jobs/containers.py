@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.jobs.api import Job
-from airflow_provider_kedro_vertex.core.jobs.request import GROUP_LABEL
+from airflow_provider_kedro_vertex.core.jobs.identity import GROUP_LABEL, RUN_CONTEXT, RUNTIME_PARAMS
+from airflow_provider_kedro_vertex.core.jobs.launcher import EXECUTOR_INPUT_OPTION, launched_container
 
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}")
 
@@ -48,10 +50,11 @@ def containers(job: Job) -> dict[str, Container]:
     runtime: Any = job.get("runtimeConfig", {})
     executors: Mapping[str, Any] = job.get("pipelineSpec", {}).get("deploymentSpec", {}).get("executors", {})
     parameters: Mapping[str, Any] = runtime.get("parameterValues", {})
+    asked_for = {name: launched_container(executor.get("container", {})) for name, executor in executors.items()}
     return {
-        name.removeprefix("exec-"): _container(executor["container"], parameters)
-        for name, executor in executors.items()
-        if _is_ours(executor.get("container", {}))
+        name.removeprefix("exec-"): _container(container, parameters)
+        for name, container in asked_for.items()
+        if _is_ours(container)
     }
 
 
@@ -64,11 +67,23 @@ def _is_ours(container: Mapping[str, Any]) -> bool:
     return "--node" in container.get("args", ())
 
 
+def _of_executor_input(text: str, parameters: Mapping[str, Any]) -> list[str]:
+    """The options that a launched CustomJob reads from its executor input, which is a placeholder in a PipelineSpec."""
+    try:
+        parameters = json.loads(text)["inputs"]["parameterValues"]
+    except (ValueError, LookupError, TypeError):
+        pass
+    options = (("--params", RUNTIME_PARAMS), ("--context", RUN_CONTEXT))
+    return [word for option, name in options if name in parameters for word in (option, str(parameters[name]))]
+
+
 def _container(spec: Mapping[str, Any], parameters: Mapping[str, Any]) -> Container:
     given: list[str] = []
     for argument in spec.get("args", ()):
         name = _INPUT.fullmatch(argument)
-        if name is None:
+        if given[-1:] == [EXECUTOR_INPUT_OPTION]:
+            given[-1:] = _of_executor_input(argument, parameters)
+        elif name is None:
             given.append(argument)
         elif name[1] in parameters:
             given.append(str(parameters[name[1]]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.jobs.api import JobBody
@@ -37,13 +37,39 @@ def custom_job(
     :param timeout_seconds: how long the job may run where ``scheduling.timeout`` says nothing.
     :raises ConfigError: no machine fits, or two networks are set.
     """
+    arguments = ("--params", json_argument(runtime_params), "--context", json_argument(context.to_json()))
+    output = f"{plan.root}/{context.run_key}/{group.task_id}"
+    region = context.region or plan.config.region
+    return {
+        "displayName": display_name[:DISPLAY_NAME_LENGTH],
+        "labels": {**plan.config.labels, **labels},
+        "jobSpec": job_spec(plan, group, region, arguments, output, timeout_seconds),
+        **encryption(plan.config),
+    }
+
+
+def job_spec(
+    plan: Plan,
+    group: NodeGroup,
+    region: str | None,
+    arguments: Sequence[str],
+    output: str,
+    timeout_seconds: float | None = None,
+) -> dict[str, Any]:
+    """Write the ``CustomJobSpec`` of a node group.
+
+    :param region: must have the accelerator; None leaves that unchecked.
+    :param arguments: what follows the group's own.
+    :param output: the ``gs://`` folder of ``AIP_MODEL_DIR`` and the like.
+    :param timeout_seconds: how long the job may run where ``scheduling.timeout`` says nothing.
+    :raises ConfigError: no machine fits, or two networks are set.
+    """
     settings = group.settings
     who = f"{'Node' if group.nodes == (group.name,) else 'Group'} {group.name!r}"
-    region = context.region or plan.config.region
     spec: dict[str, Any] = {
-        "workerPoolSpecs": _pools(group, region, who, context, runtime_params),
+        "workerPoolSpecs": _pools(group, region, who, arguments),
         **connection(plan.config),
-        "baseOutputDirectory": {"outputUriPrefix": f"{plan.root}/{context.run_key}/{group.task_id}"},
+        "baseOutputDirectory": {"outputUriPrefix": output},
     }
     if scheduling := _scheduling(settings.scheduling, timeout_seconds):
         spec["scheduling"] = scheduling
@@ -55,29 +81,16 @@ def custom_job(
         spec["enableWebAccess"] = settings.enable_web_access
     if settings.enable_dashboard_access is not None:
         spec["enableDashboardAccess"] = settings.enable_dashboard_access
-    return {
-        "displayName": display_name[:DISPLAY_NAME_LENGTH],
-        "labels": {**plan.config.labels, **labels},
-        "jobSpec": spec,
-        **encryption(plan.config),
-    }
+    return spec
 
 
-def _pools(
-    group: NodeGroup, region: str | None, who: str, context: RunContext, runtime_params: str
-) -> list[dict[str, Any]]:
+def _pools(group: NodeGroup, region: str | None, who: str, arguments: Sequence[str]) -> list[dict[str, Any]]:
     """The worker pools: the first one has the chief alone, as the API asks, a second one its further replicas."""
     settings = group.settings
     container: dict[str, Any] = {
         "imageUri": group.image,
         "command": list(COMMAND),
-        "args": [
-            *group.arguments,
-            "--params",
-            json_argument(runtime_params),
-            "--context",
-            json_argument(context.to_json()),
-        ],
+        "args": [*group.arguments, *arguments],
         "env": environment(settings),
     }
     pool: dict[str, Any] = {"containerSpec": container, **_mounts(settings)}

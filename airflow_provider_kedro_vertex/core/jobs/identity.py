@@ -20,6 +20,14 @@ JOB_ID_LENGTH = 127
 DISPLAY_NAME_LENGTH = 128
 
 
+#: The label of a CustomJob that names its node group.
+GROUP_LABEL = "kedro-group"
+#: The inputs of a PipelineJob and of its tasks.
+RUNTIME_PARAMS, RUN_CONTEXT = "runtime_params", "run_context"
+#: The input of the exit pipeline's task alone.
+FINAL_STATUS = "final_status"
+
+
 @dataclass(frozen=True)
 class RunContext:
     """The run, as the containers of its nodes are told of it.

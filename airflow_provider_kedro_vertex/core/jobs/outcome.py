@@ -6,6 +6,7 @@ CustomJob is taken as one task of its own.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -95,7 +96,7 @@ def tasks(job: Job) -> list[Task]:
     """The node groups that Vertex AI has begun."""
     if "/customJobs/" in job["name"]:
         return [_task(job, job.get("displayName", ""), job["name"])]
-    return [_task(task, task["taskName"], _main_job(task)) for task in _details(job)]
+    return [_task(task, task["taskName"], _custom_job(task)) for task in _details(job)]
 
 
 def summary(job: Job, url: str) -> dict[str, Any]:
@@ -160,9 +161,21 @@ def _details(job: Job) -> Iterator[TaskDetail]:
             yield task
 
 
-def _main_job(task: TaskDetail) -> str | None:
-    main: str | None = task.get("executorDetail", {}).get("containerDetail", {}).get("mainJob")
-    return main
+def _custom_job(task: TaskDetail) -> str | None:
+    """The CustomJob of a task, which has its log: the one that it launched, or its container."""
+    executor = task.get("executorDetail", {})
+    launched: str | None = executor.get("customJobDetail", {}).get("job") or _gcp_resource(task)
+    return launched or executor.get("containerDetail", {}).get("mainJob")
+
+
+def _gcp_resource(task: TaskDetail) -> str | None:
+    """The job that a launcher's output ``gcp_resources`` names."""
+    text = task.get("execution", {}).get("metadata", {}).get("output:gcp_resources")
+    try:
+        uri: str = json.loads(text)["resources"][0]["resourceUri"] if text else ""
+    except (ValueError, LookupError, TypeError):
+        return None
+    return uri or None
 
 
 def _task(told: Job | TaskDetail, name: str, custom_job: str | None) -> Task:

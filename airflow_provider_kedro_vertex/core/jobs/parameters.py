@@ -160,7 +160,8 @@ def with_keys_of(project: Mapping[Any, Any], given: Mapping[Any, Any]) -> dict[A
 
 def is_long(text: str) -> bool:
     """Tell whether JSON text is too long for an argument, so that it must be stored where the nodes read it."""
-    return len(text) > MAX_ARGUMENT_LENGTH
+    # Inside of the executor input its quotes are escaped once more; see :mod:`.launcher`.
+    return len(json.dumps(text)) > MAX_ARGUMENT_LENGTH
 
 
 def stored_at(folder: str, text: str) -> str:

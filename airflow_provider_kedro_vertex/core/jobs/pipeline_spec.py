@@ -10,8 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.jobs.api import JobBody
-from airflow_provider_kedro_vertex.core.jobs.identity import DISPLAY_NAME_LENGTH, RunContext
+from airflow_provider_kedro_vertex.core.jobs.identity import (
+    DISPLAY_NAME_LENGTH,
+    FINAL_STATUS,
+    RUN_CONTEXT,
+    RUNTIME_PARAMS,
+    RunContext,
+)
 from airflow_provider_kedro_vertex.core.jobs.job_body import connection, encryption, environment
+from airflow_provider_kedro_vertex.core.jobs.launcher import launcher_container, launcher_interface
 from airflow_provider_kedro_vertex.core.plan.plan import COMMAND, EXIT_HANDLER_ID, NodeGroup, Plan
 from airflow_provider_kedro_vertex.core.settings.nodes import Resources
 from airflow_provider_kedro_vertex.core.settings.quantities import cores, gigabytes
@@ -20,9 +27,6 @@ from airflow_provider_kedro_vertex.core.text import json_argument
 from airflow_provider_kedro_vertex.version import __version__
 
 SCHEMA_VERSION = "2.1.0"
-RUNTIME_PARAMS = "runtime_params"
-RUN_CONTEXT = "run_context"
-FINAL_STATUS = "final_status"
 
 _INPUTS = (RUN_CONTEXT, RUNTIME_PARAMS)
 
@@ -36,20 +40,22 @@ def pipeline_spec(plan: Plan) -> dict[str, Any]:
     With an exit group the others are in a pipeline inside, and the exit task waits for it whatever its outcome: what
     kfp makes of ``dsl.ExitHandler``. Without one the spec is flat.
 
-    What a container of a PipelineJob has no field for (PipelineContainerSpec), such as a machine type or Spot, is not
-    in it; :mod:`.checks` tells of each such setting.
+    A group that asks for what a container of a PipelineJob has no field for, such as a machine type or Spot, is a task
+    that launches a CustomJob; see :mod:`.launcher`.
+
+    :raises ConfigError: such a group fits no machine, or two networks are set.
     """
     info = {"name": plan.name}
     if plan.config.description:
         info["description"] = plan.config.description
-    executors = {f"exec-{group.task_id}": {"container": _container(group)} for group in plan.groups}
+    executors = {f"exec-{group.task_id}": {"container": _executor(plan, group)} for group in plan.groups}
     components = {f"comp-{group.task_id}": _component(group) for group in plan.groups}
     if plan.exit_group is None:
         tasks = {group.task_id: _task(group) for group in plan.groups}
     else:
         inside = {group.task_id: _task(group, _CHANNEL) for group in plan.groups}
         last = plan.exit_group
-        executors[f"exec-{last.task_id}"] = {"container": _container(last, FINAL_STATUS)}
+        executors[f"exec-{last.task_id}"] = {"container": _executor(plan, last, FINAL_STATUS)}
         components[f"comp-{EXIT_HANDLER_ID}"] = {"dag": {"tasks": inside}, "inputDefinitions": _definitions(_CHANNEL)}
         components[f"comp-{last.task_id}"] = _exit_component(last)
         tasks = {EXIT_HANDLER_ID: _handler(plan.pipeline), last.task_id: _exit_task(last)}
@@ -115,6 +121,10 @@ def pipeline_job(
     return body
 
 
+def _executor(plan: Plan, group: NodeGroup, *more: str) -> dict[str, Any]:
+    return launcher_container(plan, group) if group.needs_custom_job else _container(group, *more)
+
+
 def _container(group: NodeGroup, *more: str) -> dict[str, Any]:
     container: dict[str, Any] = {
         "image": group.image,
@@ -166,7 +176,8 @@ def _inputs(prefix: str = "", outer: str = "") -> dict[str, Any]:
 
 
 def _component(group: NodeGroup) -> dict[str, Any]:
-    return {"executorLabel": f"exec-{group.task_id}", "inputDefinitions": _definitions()}
+    interface = launcher_interface(_definitions()["parameters"]) if group.needs_custom_job else {}
+    return {"executorLabel": f"exec-{group.task_id}", "inputDefinitions": _definitions(), **interface}
 
 
 def _task(group: NodeGroup, outer: str = "") -> dict[str, Any]:

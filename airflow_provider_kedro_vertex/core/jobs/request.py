@@ -14,7 +14,7 @@ from airflow_provider_kedro_vertex.core.jobs import resume
 from airflow_provider_kedro_vertex.core.jobs.api import Job, JobBody
 from airflow_provider_kedro_vertex.core.jobs.attempts import DAG_RUN_LABEL, RUN_LABEL, TaskTry
 from airflow_provider_kedro_vertex.core.jobs.custom_job import custom_job
-from airflow_provider_kedro_vertex.core.jobs.identity import RunContext, save_version
+from airflow_provider_kedro_vertex.core.jobs.identity import GROUP_LABEL, RunContext, save_version
 from airflow_provider_kedro_vertex.core.jobs.overrides import with_overrides
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan
@@ -29,8 +29,6 @@ _COMMIT = "KEDRO_CONFIG_COMMIT_ID"
 
 #: The label of a job whose containers log in MLflow, at a server that a browser may open.
 MLFLOW_LABEL = "kedro-mlflow"
-#: The label of a CustomJob that names its node group.
-GROUP_LABEL = "kedro-group"
 
 
 @dataclass(frozen=True)

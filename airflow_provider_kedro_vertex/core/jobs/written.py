@@ -8,8 +8,7 @@ from typing import Any
 from airflow_provider_kedro_vertex.core.jobs import outcome
 from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.containers import containers, values
-from airflow_provider_kedro_vertex.core.jobs.identity import mlflow_run_url
-from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import RUN_CONTEXT
+from airflow_provider_kedro_vertex.core.jobs.identity import RUN_CONTEXT, mlflow_run_url
 from airflow_provider_kedro_vertex.core.jobs.request import MLFLOW_LABEL
 
 #: The state of a node group whose result Vertex AI took from its cache.

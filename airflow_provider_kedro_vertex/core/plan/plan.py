@@ -14,7 +14,7 @@ from airflow_provider_kedro_vertex.core.project.graph import Graph, dataset, gra
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest, Node
 from airflow_provider_kedro_vertex.core.project.selection import pipeline_names, registered, select
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
-from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings, Resources, RetryPolicy
+from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings, Resources, RetryPolicy, Scheduling
 from airflow_provider_kedro_vertex.core.settings.run_config import Grouping, RunConfig
 from airflow_provider_kedro_vertex.core.text import readable_slug, slug
 
@@ -71,6 +71,22 @@ class NodeGroup:
         """What each machine after the first one asks for."""
         own = self.settings.worker_resources
         return self.resources if own is None else own.merged_onto(self.resources)
+
+    @property
+    def needs_custom_job(self) -> bool:
+        """It asks for what a CustomJob has, and a container of a PipelineJob has no field for."""
+        settings, resources = self.settings, self.resources
+        scheduling = settings.scheduling or Scheduling()
+        asked = (
+            # A container of a PipelineJob is "standard" too.
+            scheduling.strategy not in (None, "standard"),
+            *(scheduling.timeout, scheduling.restart_job_on_worker_restart, scheduling.disable_retries),
+            *(settings.persistent_resource_id, settings.nfs_mounts, settings.lustre_mounts, settings.tensorboard),
+            *(settings.enable_web_access, settings.enable_dashboard_access, self.replicas > 1),
+            *(resources.machine_type, resources.gpu_partition_size, resources.tpu_topology, resources.disk),
+            resources.reservation,
+        )
+        return any(asked)
 
 
 @dataclass(frozen=True)

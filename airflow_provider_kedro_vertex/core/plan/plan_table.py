@@ -17,7 +17,8 @@ from airflow_provider_kedro_vertex.core.settings.machines import Machine, choose
 class Row:
     """One node group.
 
-    :param machine: the machine that it needs: a CustomJob gets it, a PipelineJob's container one of that size.
+    :param machine: the machine that it needs: a CustomJob gets it, also inside of a PipelineJob; a PipelineJob's
+        container gets one of that size.
     :param workers: the machines beside it that run the group together with it.
     :param is_exit: whether it runs last, whatever the others' outcome is.
     """
@@ -58,6 +59,7 @@ class Row:
             "replicas": len(self.machines),
             "worker_machine_type": self.workers[0].machine_type if self.workers else None,
             "dollars_an_hour": self.dollars_an_hour,
+            "custom_job": self.group.needs_custom_job,
         }
 
 
@@ -116,6 +118,8 @@ class PlanTable:
         lines += ["", self._sums()]
         if self.alone is not None:
             lines.append(self._saving(self.alone))
+        if launched := [row.group.task_id for row in self.rows if row.group.needs_custom_job]:
+            lines.append(f"CustomJobs, also inside of a PipelineJob: {', '.join(launched)}.")
         if self.data_root is not None:
             lines.append(f"Datasets with a relative path lie below {self.data_root}/.")
         lines.append(

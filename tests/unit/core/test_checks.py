@@ -419,9 +419,7 @@ def test_settings_that_exclude_one_another() -> None:
 
 def test_settings_without_effect_in_a_mode() -> None:
     spot = {"__default__": {"scheduling": {"strategy": "spot"}}}
-    assert found(nodes=spot) == [
-        "KV016 warning: nodes.scheduling of 'make' and 1 more has no effect in mode pipeline_job."
-    ]
+    assert found(nodes=spot) == []
     assert found(nodes=spot, mode="custom_job") == []
     assert [line[:14] for line in found(nodes={"take": {"caching": True}}, mode="custom_job")] == ["KV016 warning:"]
     assert found(retry_policy={"take": {"num_retries": 2}, "make": {"num_retries": 0}}, mode="custom_job") == [

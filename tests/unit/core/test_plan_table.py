@@ -49,6 +49,7 @@ def test_what_a_grouping_saves_is_told(manifest: Manifest) -> None:
         "2 containers for 8 nodes, 0 edges; at most 2 one after another. All at once cost $1.72 an hour.\n"
         "With a container for each node: 6 containers, at most 5 one after another, $2.14 an hour. The grouping saves "
         "4 starts of a container, 3 of them one after another.\n"
+        "CustomJobs, also inside of a PipelineJob: clean-orders.\n"
         "Prices are estimates for us-central1, written down on DATE, without discounts, disks and Spot.\n"
     )
 
@@ -79,6 +80,7 @@ def test_a_table_as_json(manifest: Manifest) -> None:
         "replicas": 1,
         "worker_machine_type": None,
         "dollars_an_hour": None,
+        "custom_job": True,
     }
     assert (found["edges"], found["nodes"], found["longest_chain"], found["dollars_an_hour"]) == (6, 5, 4, None)
     assert found["prices"]["estimate"] is True
