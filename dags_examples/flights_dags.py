@@ -24,9 +24,17 @@ given: dict[str, Any] = {
 # One PipelineJob for each run: a task submits it, and a sensor waits for it.
 kedro_vertex_dags(globals(), params={"run_date": "{{ ds }}"}, **given)
 
-# One PipelineJob for each run, and a sensor for each of its nodes.
+# One PipelineJob for each run, and a sensor for each of its nodes. One node has a Spot machine and a disk of its own:
+# it is a CustomJob that is a task of the PipelineJob.
 flights_nodes = kedro_vertex_dag(
-    "flights_nodes", watch="nodes", params={"run_date": "{{ ds }}", "storage": "gs://flights-demo/nodes"}, **given
+    "flights_nodes",
+    watch="nodes",
+    params={"run_date": "{{ ds }}", "storage": "gs://flights-demo/nodes"},
+    run_config={
+        "resources": {"model.train_regressor": {"machine_type": "n1-highmem-8", "disk": {"boot_disk_size_gb": 200}}},
+        "nodes": {"model.train_regressor": {"scheduling": {"strategy": "spot"}}},
+    },
+    **given,
 )
 
 # One CustomJob for each node.

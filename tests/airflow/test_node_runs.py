@@ -34,12 +34,17 @@ FIRST_DAY = date(2013, 6, 1)
 IMAGE = "example/nodes:1"
 NODES = ("load", "model.baseline", "model.fit", "model.inner.score", "report")
 FAILING_ONCE = ("watched", "custom_jobs", "one_job", "rescheduled")
+#: The DAGs that make a CustomJob of the node that fails once.
+SPOT_OR_CUSTOM = ("watched", "custom_jobs")
 SLICED = ("some_watched", "some_custom_jobs", "some_in_one_job")
 
 #: Stands in for the runtime inside of the container: it tells what it was given, and fails while it is told to.
 RUNTIME = """
 import json, os, pathlib, sys
 arguments = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+if "--executor-input" in arguments:
+    inputs = json.loads(arguments["--executor-input"])["inputs"]["parameterValues"]
+    arguments["--context"], arguments["--params"] = inputs["run_context"], inputs["runtime_params"]
 context = json.loads(arguments["--context"])
 told = {"dag": context["dag_id"], "node": arguments["--node"], "params": json.loads(arguments["--params"])}
 told["context"] = context
@@ -186,6 +191,10 @@ def test_a_node_that_failed_is_cleared_and_only_what_is_left_runs(
     assert vertex.runs(dag_id) == {**once, "model.fit": 2, "tell": 2}
     *_, told = (line for line in vertex.told(dag_id) if line["node"] == "tell")
     assert told["params"]["run_outcome"] == {"state": "SUCCEEDED", "failed_nodes": [], "errors": []}
+    fits = [job for job in vertex.jobs(dag_id, collection="customJobs") if job["labels"]["kedro-group"] == "model-fit"]
+    states = ["JOB_STATE_FAILED", "JOB_STATE_SUCCEEDED"] if dag_id in SPOT_OR_CUSTOM else []
+    assert [job["state"] for job in fits] == states
+    assert {job["jobSpec"]["scheduling"].get("strategy") for job in fits if dag_id == "watched"} <= {"SPOT"}
     if dag_id == "custom_jobs":
         assert vertex.jobs(dag_id) == []
     else:

@@ -47,6 +47,15 @@ def call(method: str, url: str, body: Any = None) -> bytes:
     return content
 
 
+def custom_jobs(stack: Stack) -> list[dict[str, Any]]:
+    """The CustomJobs of the DAG with one PipelineJob and a sensor for each node."""
+    query = quote('labels.airflow-dag-id="flights_nodes"')
+    parent = "projects/demo-project/locations/europe-west1"
+    answer = call("GET", f"{stack.vertex.url}/v1/{parent}/customJobs?filter={query}&pageSize=100")
+    found: list[dict[str, Any]] = json.loads(answer)["customJobs"]
+    return found
+
+
 def take_the_machine_away(stack: Stack, mode: Mode) -> None:
     """Once from a task of a PipelineJob; from a CustomJob more often than Vertex AI starts it again by itself."""
     pipeline_task = {"task": "model-predict-delays", "preempt_after": 0.1}
@@ -136,6 +145,13 @@ def test_a_lost_node_is_cleared_and_the_results_are_those_of_one_job(
         again = {LOST.replace(".", "-").replace("_", "-"), *(node.replace("_", "-") for node in AFTER)}
         first, second = (set(job.nodes) for job in stack.vertex.jobs() if job.dag_id == mode.dag_id)
         assert (len(first), second) == (14, again)
+        # One node of this DAG is a CustomJob inside of its job, whose first attempt it succeeded in.
+        (trained,) = (job for job in custom_jobs(stack) if job["labels"].get("kedro-group") == "model-train-regressor")
+        (pool,) = trained["jobSpec"]["workerPoolSpecs"]
+        assert trained["state"] == "JOB_STATE_SUCCEEDED"
+        assert trained["jobSpec"]["scheduling"]["strategy"] == "SPOT"
+        assert pool["machineSpec"]["machineType"] == "n1-highmem-8"
+        assert pool["diskSpec"]["bootDiskSizeGb"] == 200
     else:
         (jobs,) = stack.vertex.custom_jobs(mode.dag_id)
         assert (jobs.job_id, jobs.nodes_done) == ("15 CustomJobs", "14/14")

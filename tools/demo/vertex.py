@@ -120,12 +120,18 @@ class VertexEmulator:
             state=job["state"].removeprefix("PIPELINE_STATE_"),
             nodes={name: states.get(name, "PENDING") for name in job["pipelineSpec"]["root"]["dag"]["tasks"]},
             failed={
-                detail["taskName"]: detail["executorDetail"]["containerDetail"]["mainJob"]
+                detail["taskName"]: _custom_job(detail["executorDetail"])
                 for detail in details
                 if detail["state"] == "FAILED" and "executorDetail" in detail
             },
             url=f"{self.url}/vertex-ai/locations/{target.region}/pipelines/runs/{job_id}?project={target.project_id}",
         )
+
+
+def _custom_job(executor: Mapping[str, Any]) -> str:
+    """The CustomJob of a task: the one that it launched, or its container."""
+    launched: str | None = executor.get("customJobDetail", {}).get("job")
+    return launched or str(executor["containerDetail"]["mainJob"])
 
 
 def _context(custom_job: Mapping[str, Any]) -> Any:

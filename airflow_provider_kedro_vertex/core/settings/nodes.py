@@ -49,7 +49,7 @@ def airflow_argument(name: str) -> None:
 
 @dataclass(frozen=True)
 class Disk(Mergeable):
-    """The boot disk of the node's machine. CustomJob mode."""
+    """The boot disk of the node's machine."""
 
     boot_disk_type: str | None = field(string, "`pd-ssd` (the default), `pd-standard`, `hyperdisk-balanced`.")
     boot_disk_size_gb: int | None = field(integer(100), "Gigabytes, at least 100.")
@@ -57,7 +57,7 @@ class Disk(Mergeable):
 
 @dataclass(frozen=True)
 class Reservation(Section):
-    """The Compute Engine reservation that the node's machine uses up. CustomJob mode."""
+    """The Compute Engine reservation that the node's machine uses up."""
 
     type: str = field(
         one_of("NO_RESERVATION", "ANY_RESERVATION", "SPECIFIC_RESERVATION"),
@@ -79,10 +79,10 @@ class Resources(Mergeable):
     gpu: str | None = field(validated(accelerators), "Number of accelerators.")
     accelerator_type: str | None = field(string, "Vertex AI's name of the accelerator: `NVIDIA_TESLA_T4`.")
     machine_type: str | None = field(
-        string, "A machine type by name, such as `n1-highmem-8`, in place of the smallest that fits. CustomJob mode."
+        string, "A machine type by name, such as `n1-highmem-8`, in place of the smallest that fits."
     )
-    gpu_partition_size: str | None = field(string, "A part of one GPU, such as `1g.10gb`. CustomJob mode.")
-    tpu_topology: str | None = field(string, "Topology of the TPU, such as `2x2x1`. CustomJob mode.")
+    gpu_partition_size: str | None = field(string, "A part of one GPU, such as `1g.10gb`.")
+    tpu_topology: str | None = field(string, "Topology of the TPU, such as `2x2x1`.")
     disk: Disk | None = field(Disk, "Boot disk.")
     reservation: Reservation | None = field(Reservation, "Reservation.")
 
@@ -101,7 +101,7 @@ class RetryPolicy(Section):
 
 @dataclass(frozen=True)
 class Scheduling(Mergeable):
-    """When, and on what kind of machine, a node runs. CustomJob mode."""
+    """When, and on what kind of machine, a node runs."""
 
     timeout: str | None = field(
         converted(duration), "How long the node may run: `90s`, `30m`, `2h`. Vertex AI's default is 7 days."
@@ -153,22 +153,22 @@ class NodeSettings(Mergeable):
         environment_variable,
     )
     scheduling: Scheduling | None = field(Scheduling, "Timeout, Spot and waiting.")
-    persistent_resource_id: str | None = field(string, "The persistent resource to run on. CustomJob mode.")
-    nfs_mounts: tuple[NfsMount, ...] = sequence(NfsMount, "Network file systems. CustomJob mode.")
-    lustre_mounts: tuple[LustreMount, ...] = sequence(LustreMount, "Lustre file systems. CustomJob mode.")
-    tensorboard: str | None = field(string, "Resource name of a TensorBoard for the node's logs. CustomJob mode.")
-    enable_web_access: bool | None = field(boolean, "Whether one may open a shell in the container. CustomJob mode.")
-    enable_dashboard_access: bool | None = field(boolean, "Whether one may open its dashboard. CustomJob mode.")
+    persistent_resource_id: str | None = field(string, "The persistent resource to run on.")
+    nfs_mounts: tuple[NfsMount, ...] = sequence(NfsMount, "Network file systems.")
+    lustre_mounts: tuple[LustreMount, ...] = sequence(LustreMount, "Lustre file systems.")
+    tensorboard: str | None = field(string, "Resource name of a TensorBoard for the node's logs.")
+    enable_web_access: bool | None = field(boolean, "Whether one may open a shell in the container.")
+    enable_dashboard_access: bool | None = field(boolean, "Whether one may open its dashboard.")
     replica_count: int | None = field(
-        integer(1), "Machines that run the node together; more than one need `distributed`. CustomJob mode."
+        integer(1), "Machines that run the node together; more than one need `distributed`."
     )
     distributed: str | None = field(
         one_of(*FRAMEWORKS),
         "How the machines find each other: `torch`, `tensorflow`, `jax`, or `env` for what reads `RANK` and the like "
-        "itself. The first machine alone saves. CustomJob mode.",
+        "itself. The first machine alone saves.",
     )
     worker_resources: Resources | None = field(
-        Resources, "What the machines after the first one ask for, over the node's `resources`. CustomJob mode."
+        Resources, "What the machines after the first one ask for, over the node's `resources`."
     )
     caching: bool | None = field(
         boolean,

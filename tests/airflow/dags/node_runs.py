@@ -13,7 +13,12 @@ given = {
     "deferrable": True,
 }
 
-watched = kedro_vertex_dag("watched", watch="nodes", **given)
+# The node that fails once has a Spot machine of its own: a CustomJob inside of the PipelineJob.
+spot = {
+    "resources": {"model.fit": {"machine_type": "n1-highmem-8", "disk": {"boot_disk_size_gb": 200}}},
+    "nodes": {"model.fit": {"scheduling": {"strategy": "spot"}}},
+}
+watched = kedro_vertex_dag("watched", watch="nodes", run_config=spot, **given)
 custom_jobs = kedro_vertex_dag("custom_jobs", mode="custom_job", **given)
 one_job = kedro_vertex_dag("one_job", default_args={"retries": 0}, **given)
 rescheduled = kedro_vertex_dag("rescheduled", watch="nodes", **{**given, "deferrable": False})
