@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,10 +70,8 @@ def _is_ours(container: Mapping[str, Any]) -> bool:
 
 def _of_executor_input(text: str, parameters: Mapping[str, Any]) -> list[str]:
     """The options that a launched CustomJob reads from its executor input, which is a placeholder in a PipelineSpec."""
-    try:
+    with suppress(ValueError, LookupError, TypeError):
         parameters = json.loads(text)["inputs"]["parameterValues"]
-    except (ValueError, LookupError, TypeError):
-        pass
     options = (("--params", RUNTIME_PARAMS), ("--context", RUN_CONTEXT))
     return [word for option, name in options if name in parameters for word in (option, str(parameters[name]))]
 

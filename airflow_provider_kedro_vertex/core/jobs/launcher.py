@@ -6,7 +6,7 @@ PipelineJob; the labels of the PipelineJob are added to its own.
 
 A placeholder of a parameter is filled in as text, so that a quote in a value would break the JSON around it. The
 command therefore gets all of its inputs as the executor input, for which Google's components have the one placeholder
-that is escaped. Decision 22 tells more.
+that is escaped. Decision 23 tells more.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.jobs import parameters
+from airflow_provider_kedro_vertex.core.jobs.containers import containers
 from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_job, pipeline_spec
 from airflow_provider_kedro_vertex.core.plan.plan import Plan, build_plan
@@ -184,6 +185,27 @@ def test_every_value_arrives_as_it_was_given(manifest: Manifest, tmp_path: Path)
     assert RunContext.from_json(given.context) == context_of(plan)
     assert given.final_status is None
     assert given.node == [NODE]
+
+
+def test_its_container_is_read_back_from_the_pipeline_job_and_from_the_custom_job(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    plan = planned(manifest, SETTINGS).only({"write-table"})
+    body = pipeline_job(plan, context_of(plan), parameters.to_json(TEXTS), "d", {})
+    job, _ = made(tmp_path / "data", body)
+    (in_pipeline,) = containers({**body, "name": f"{PARENT}/pipelineJobs/run-1"}).items()
+    (alone,) = containers(job).items()
+    assert in_pipeline == alone
+    name, container = alone
+    assert (name, container.image, container.nodes) == ("write-table", "registry.test/shop:1.0.0", (NODE,))
+    assert container.env["PRICE"] == "$(A) $$ $5"
+    assert list(container.arguments[4:]) == [
+        *("--params", parameters.to_json(TEXTS)),
+        *("--context", context_of(plan).to_json()),
+    ]
+    # A launcher of somebody else has no container of ours.
+    google = yaml.safe_load((GOOGLE / "op.yaml").read_text())
+    assert containers({"name": f"{PARENT}/pipelineJobs/other", "pipelineSpec": google}) == {}
 
 
 def test_an_exit_pipeline_on_a_machine_of_its_own_gets_the_outcome(manifest: Manifest, tmp_path: Path) -> None:

@@ -13,13 +13,23 @@ URL = "https://console/job"
 EXIT = "The replica workerpool0-0 exited with a non-zero status of {}. To find out more about why your job exited .."
 
 
+GCP_RESOURCES = json.dumps(
+    {
+        "resources": [
+            {"resourceType": "CustomJob", "resourceUri": "https://r-api/v1/projects/p/locations/r/customJobs/9"}
+        ]
+    }
+)
+
+
 def task(
     name: str, state: str = "SUCCEEDED", code: int | None = None, message: str = "", **more: Any
 ) -> dict[str, Any]:
     error = {} if code is None else {"error": {"code": code, "message": message}}
     detail = {"containerDetail": {"mainJob": f"projects/p/locations/r/customJobs/{len(name)}"}}
     times = {"startTime": "2013-06-01T00:00:00.123456789Z", "endTime": "2013-06-01T00:01:30Z"}
-    return {"taskName": name, "parentTaskId": "1", "state": state, "executorDetail": detail, **times, **error, **more}
+    told = {"taskName": name, "parentTaskId": "1", "state": state, "executorDetail": detail}
+    return {**told, **times, **error, **more}
 
 
 def pipeline(*tasks: dict[str, Any], state: str = "FAILED", **more: Any) -> dict[str, Any]:
@@ -48,6 +58,21 @@ def test_the_summary_is_small() -> None:
         "url": URL,
         "groups": {"load": {"state": "SUCCEEDED", "seconds": 89.9}, "train": {"state": "RUNNING", "seconds": None}},
     }
+
+
+@pytest.mark.parametrize(
+    ("detail", "number"),
+    [
+        ({"executorDetail": {"customJobDetail": {"job": "projects/p/locations/r/customJobs/8"}}}, "8"),
+        ({"execution": {"metadata": {"output:gcp_resources": GCP_RESOURCES}}}, "9"),
+        ({"execution": {"metadata": {"output:gcp_resources": "{"}}}, "5"),
+        ({"execution": {"metadata": {"output:gcp_resources": '{"resources": []}'}}}, "5"),
+        ({"executorDetail": {"customJobDetail": {}}}, None),
+    ],
+)
+def test_the_log_of_a_launched_custom_job_is_its_own(detail: dict[str, Any], number: str | None) -> None:
+    (found,) = outcome.tasks(pipeline(task("train", **detail)))
+    assert found.number == number
 
 
 def test_a_custom_job_is_one_group() -> None:
