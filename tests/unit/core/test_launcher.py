@@ -26,10 +26,9 @@ from airflow_provider_kedro_vertex.core.plan.plan import Plan, build_plan
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest
 from airflow_provider_kedro_vertex.emulator.executors.base import Outcome, Work
 from airflow_provider_kedro_vertex.emulator.resources.protos import (
-    CreatePipelineJobRequest,
-    ListCustomJobsRequest,
     from_json,
     to_json,
+    vertex_message,
 )
 from airflow_provider_kedro_vertex.runtime import arguments
 from tests.unit.emulator.scripted import Parts, run
@@ -102,7 +101,7 @@ def made(folder: Path, body: dict[str, Any], job_id: str = "run-1") -> tuple[dic
     """The CustomJob that the first task of a PipelineJob launches, and the command line of its container."""
 
     async def scenario() -> None:
-        request = CreatePipelineJobRequest(parent=PARENT, pipeline_job_id=job_id)
+        request = vertex_message("CreatePipelineJobRequest")(parent=PARENT, pipeline_job_id=job_id)
         from_json(request.pipeline_job, body, "pipeline_job")
         parts.service.create_pipeline_job(request)
         await executor.begun.wait()
@@ -111,7 +110,7 @@ def made(folder: Path, body: dict[str, Any], job_id: str = "run-1") -> tuple[dic
     executor = Containers()
     parts = Parts(folder, executor)
     run(scenario())
-    (job,) = parts.service.list_custom_jobs(ListCustomJobsRequest(parent=PARENT)).custom_jobs
+    (job,) = parts.service.list_custom_jobs(vertex_message("ListCustomJobsRequest")(parent=PARENT)).custom_jobs
     return to_json(job), list(executor.works[0].argv)
 
 
