@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +24,8 @@ ENVIRONMENTS = ROOT / ".venv-matrix"
 PAGE = ROOT / "docs" / "compatibility.md"
 
 PASSED, FAILED, NOT_BUILT, NOT_RUN = "passed", "FAILED", "not built", "not run"
+#: Title of a check to what became of it; one that was left out is missing.
+Results = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -171,14 +173,15 @@ def _uv(*arguments: str) -> None:
     subprocess.run([uv, *arguments, "--quiet"], check=True, capture_output=True, text=True)
 
 
-def check(environment: Environment) -> list[str]:
-    """Build an environment and run its checks: the cells of its row that have the results."""
+def check(environment: Environment, left_out: Collection[str]) -> Results:
+    """Build an environment and run its checks, but for those left out."""
+    asked = {title: tests for title, tests in environment.side.checks.items() if title not in left_out}
     try:
         build(environment)
     except subprocess.CalledProcessError as error:
         _tell(f"{environment.name} cannot be built:\n{error.stderr}")
-        return [NOT_BUILT] * len(environment.side.checks)
-    return [_passes(environment, title, tests) for title, tests in environment.side.checks.items()]
+        return dict.fromkeys(asked, NOT_BUILT)
+    return {title: _passes(environment, title, tests) for title, tests in asked.items()}
 
 
 def _passes(environment: Environment, title: str, arguments: Sequence[str]) -> str:
@@ -201,14 +204,18 @@ def _tell(message: str) -> None:
     print(message, flush=True)
 
 
-def told() -> dict[Environment, list[str]]:
+def told() -> dict[Environment, Results]:
     """Read the results of the page; a new environment has none yet."""
     lines = (line.strip("| ").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| "))
     rows = {tuple(cells[:4]): cells[4:] for cells in lines}
-    return {each: rows.get(tuple(each.versions), [NOT_RUN] * len(each.side.checks)) for each in environments()}
+    found: dict[Environment, Results] = {}
+    for each in environments():
+        checks = each.side.checks
+        found[each] = dict(zip(checks, rows.get(tuple(each.versions), [NOT_RUN] * len(checks)), strict=True))
+    return found
 
 
-def tables(results: Mapping[Environment, Sequence[str]]) -> str:
+def tables(results: Mapping[Environment, Results]) -> str:
     """Write results as one Markdown table for each side that has any."""
     written = []
     for side in SIDES.values():
@@ -218,12 +225,12 @@ def tables(results: Mapping[Environment, Sequence[str]]) -> str:
     return "\n\n".join(written)
 
 
-def _table(side: Side, results: Mapping[Environment, Sequence[str]]) -> Iterator[str]:
+def _table(side: Side, results: Mapping[Environment, Results]) -> Iterator[str]:
     header = [*side.packages, "Python", *side.checks]
     yield _line(header)
     yield _line(["---"] * len(header))
     for environment, cells in results.items():
-        yield _line([*environment.versions, *cells])
+        yield _line([*environment.versions, *(cells.get(title, NOT_RUN) for title in side.checks)])
 
 
 def _line(cells: Iterable[str]) -> str:
@@ -235,23 +242,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.matrix", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", help="environments, as constraints/matrix names them; by default all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="environments to check at once")
+    parser.add_argument("--without", action="append", default=[], metavar="TITLE", help="a check to leave out")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/compatibility.md")
     given = parser.parse_args()
     known = {environment.name: environment for environment in environments()}
-    if unknown := set(given.names) - known.keys():
-        parser.error(f"unknown: {', '.join(sorted(unknown))}. Known: {', '.join(known)}")
+    titles = {title for side in SIDES.values() for title in side.checks}
+    if unknown := (set(given.names) - known.keys()) | (set(given.without) - titles):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}. Known: {', '.join([*known, *sorted(titles)])}")
     asked = [known[name] for name in given.names or known]
     with ThreadPoolExecutor(given.jobs) as pool:
-        results = dict(zip(asked, pool.map(check, asked), strict=True))
+        results = dict(zip(asked, pool.map(lambda each: check(each, given.without), asked), strict=True))
     before = told()
+    after = {each: {**cells, **results.get(each, {})} for each, cells in before.items()}
     _tell(f"\n{tables(results)}\n")
     if given.write:
         text = PAGE.read_text().partition("\n## ")[0]
-        PAGE.write_text(f"{text}\n{tables({**before, **results})}\n")
-    elif differing := [each.name for each in asked if before[each] != results[each]]:
+        PAGE.write_text(f"{text}\n{tables(after)}\n")
+    elif differing := [each.name for each in asked if before[each] != after[each]]:
         _tell(f"{PAGE.relative_to(ROOT)} says otherwise of {', '.join(differing)}: make compatibility writes it.")
         return 1
-    return int(any(cell != PASSED for cells in results.values() for cell in cells))
+    return int(any(cell != PASSED for cells in results.values() for cell in cells.values()))
 
 
 if __name__ == "__main__":

@@ -241,7 +241,7 @@ class RunningAirflow:
 
     def _call(self, method: str, path: str, body: Mapping[str, Any]) -> None:
         url = f"{self._airflow.url}/api/v2/{path}"
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **self._airflow.headers()}
         request = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
         with urllib.request.urlopen(request, timeout=60):
             pass

@@ -135,8 +135,14 @@ class Airflow3:
             raise StackError(f"Airflow made no run of {dag_id}. See {self._processes.logs}.")
         return ended
 
+    def headers(self) -> dict[str, str]:
+        """What calls of the REST API carry: for Airflow 3.1 a token, which it gives to everybody here."""
+        if not self.version.startswith("3.1."):
+            return {}
+        return {"Authorization": f"Bearer {get_json(f'{self.url}/auth/token')['access_token']}"}
+
     def _get(self, path: str) -> Any:
-        return get_json(f"{self.url}/api/v2/{path}")
+        return get_json(f"{self.url}/api/v2/{path}", self.headers())
 
     def _healthy(self) -> bool:
         try:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 from tools.demo.errors import StackError
@@ -13,13 +14,14 @@ from tools.demo.errors import StackError
 TIMEOUT_SECONDS = 60
 
 
-def get_json(url: str) -> Any:
+def get_json(url: str, headers: Mapping[str, str] | None = None) -> Any:
     """Get what the URL answers, as JSON.
 
     Raises:
         StackError: No answer, or another status than 200.
     """
-    request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 -- built here, http only
+    sent = {"Accept": "application/json", **(headers or {})}
+    request = urllib.request.Request(url, headers=sent)  # noqa: S310 -- built here, http only
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
             return json.load(response)
