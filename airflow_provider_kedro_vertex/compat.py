@@ -9,11 +9,10 @@ DAG files import this module, so what only a running task needs is imported wher
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from airflow import __version__
 
@@ -84,6 +83,7 @@ __all__ = [
     "conf",
     "find_dag_file",
     "has_listeners",
+    "in_thread",
     "is_deferred",
     "is_first_look",
     "keep_in_xcom",
@@ -97,6 +97,10 @@ __all__ = [
 #: Airflow 3.3 and later call a trigger's ``on_kill`` when its task is killed. Older ones cancel the trigger's
 #: coroutine then, as they do whenever the triggerer stops or hands the trigger over.
 TRIGGERS_ARE_TOLD_OF_KILLS = AIRFLOW >= (3, 3)
+
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 
 def find_dag_file(frame: FrameType) -> str:
@@ -191,6 +195,18 @@ def map_indexes(context: Context, task_id: str) -> list[int]:
         return sorted(index for (index,) in rows if index >= 0)
 
 
+async def in_thread(function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+    """Run in a thread what blocks and may ask Airflow: for a connection, a task's state, or to store an XCom.
+
+    In the triggerer of Airflow 3.0 and 3.1 such a call has to come back to the trigger's own event loop, which it finds
+    from a thread of asgiref alone. From one of ``asyncio.to_thread`` it reads the answers that others wait for, and the
+    triggerer ends with "Response read out of order" (seen in 3.1.7).
+    """
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(function, thread_sensitive=False)(*args, **kwargs)
+
+
 async def keep_in_xcom(ti: Any, values: Mapping[str, Any]) -> bool:
     """Leave values of a deferred task in XCom, from its trigger.
 
@@ -201,7 +217,7 @@ async def keep_in_xcom(ti: Any, values: Mapping[str, Any]) -> bool:
     if ti is None:
         return False
     try:
-        await asyncio.to_thread(_push, ti, values)
+        await in_thread(_push, ti, values)
     except Exception:  # before Airflow 3.1 there was no such message; whichever error it is, a worker can do it
         return False
     return True
@@ -233,7 +249,7 @@ async def is_deferred(ti: Any) -> bool:
     :raises Exception: Airflow could not be asked.
     """
     ask = _state_from_supervisor if AIRFLOW >= (3, 0) else _state_from_database
-    return await asyncio.to_thread(ask, ti) == "deferred"
+    return await in_thread(ask, ti) == "deferred"
 
 
 def _push(ti: Any, xcoms: Mapping[str, Any]) -> None:

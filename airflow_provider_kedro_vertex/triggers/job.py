@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_kedro_vertex.compat import (
     TRIGGERS_ARE_TOLD_OF_KILLS,
+    in_thread,
     is_deferred,
     keep_in_xcom,
     success_event,
@@ -147,7 +148,7 @@ class KedroVertexJobTrigger(BaseTrigger):
             )
             if not TRIGGERS_ARE_TOLD_OF_KILLS:
                 return
-        await asyncio.to_thread(cancel_jobs, lambda: self._connect()[1], lambda client: [self.job], self.log)
+        await in_thread(cancel_jobs, lambda: self._connect()[1], lambda client: [self.job], self.log)
 
     async def _event(self) -> TriggerEvent:
         states = self._states()
@@ -184,7 +185,7 @@ class KedroVertexJobTrigger(BaseTrigger):
         )
 
     async def _make_client(self) -> VertexClient:
-        _, client = await asyncio.to_thread(self._connect)
+        _, client = await in_thread(self._connect)
         client.deadline = CALL_SECONDS
         return client
 
@@ -197,7 +198,7 @@ class KedroVertexJobTrigger(BaseTrigger):
     async def _keep_mlflow_page(self) -> None:
         if self.mlflow_file is not None:
             self._client = client = self._client or await self._make_client()
-            page = await asyncio.to_thread(mlflow_page, client, self.mlflow_file)
+            page = await in_thread(mlflow_page, client, self.mlflow_file)
             if page is not None:
                 await self._keep({MlflowLink.key: page})
                 self.mlflow_file = None
@@ -210,8 +211,8 @@ class KedroVertexJobTrigger(BaseTrigger):
             self._kept |= new
 
     async def _summary(self, states: StateLog) -> dict[str, Any]:
-        hook, client = await asyncio.to_thread(self._connect)
-        job = await asyncio.to_thread(client.get_job, self.job)
+        hook, client = await in_thread(self._connect)
+        job = await in_thread(client.get_job, self.job)
         states.show(outcome.tasks(job))
         return outcome.summary(job, hook.job_url(self.job))
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_kedro_vertex.compat import success_event
+from airflow_provider_kedro_vertex.compat import in_thread, success_event
 from airflow_provider_kedro_vertex.core.jobs import outcome
 from airflow_provider_kedro_vertex.core.jobs.console import job_page
 from airflow_provider_kedro_vertex.core.jobs.states import DONE_STATES
@@ -48,7 +47,7 @@ class KedroVertexNodeTrigger(KedroVertexJobTrigger):
                     continue
                 case poller.JobEnded():
                     # The job's end may be told before the last of its groups.
-                    task, state = await asyncio.to_thread(self._read), event.state
+                    task, state = await in_thread(self._read), event.state
             if task is None:
                 continue
             states.show([task])

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from airflow.triggers.base import BaseTrigger
+from asgiref.sync import async_to_sync
 
 from airflow_provider_kedro_vertex import triggers
+from airflow_provider_kedro_vertex.compat import in_thread
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.jobs import outcome
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
@@ -214,3 +216,15 @@ def test_a_web_shell_is_linked_to_while_it_is_open(
     monkeypatch.setattr(poller, "READ_AGAIN", 0.0)
     assert asyncio.run(event(trigger(job)))["state"] == "JOB_STATE_SUCCEEDED"
     assert kept == {"vertex_ai_web_shell": "https://shell/0"}
+
+
+def test_what_asks_airflow_from_a_thread_comes_back_to_the_triggers_own_loop() -> None:
+    """So Airflow 3.1's triggerer asks; in another loop it would take the answers of other triggers."""
+
+    async def loop() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    async def run() -> bool:
+        return await in_thread(lambda: async_to_sync(loop)()) is asyncio.get_running_loop()
+
+    assert asyncio.run(run())
