@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,23 +43,25 @@ class Side:
     checks: Mapping[str, Sequence[str]]
 
 
-_AIRFLOW_SIDE = (
-    "assets",
-    "code_blocks",
-    "dag",
-    "data_scope",
-    "failing",
-    "form",
-    "job_operator",
-    "runtime_params",
-    "schedules",
-    "sensors",
-    "source",
-    "triggers",
+#: An import of Airflow, of the names that DAG files import, or of Airflow's side of the package.
+_NEEDS_AIRFLOW = re.compile(
+    r"^from airflow(\.[.\w]+)? import|^from airflow_provider_kedro_vertex"
+    r"(\.(compat|hooks|lineage|links|operators|sensors|task|triggers)[.\w]*)? import(?! __version__)",
+    re.MULTILINE,
 )
-# They need Airflow too, or Google's API client, which Airflow's Google provider brings.
-_PROJECT_WITH_AIRFLOW = ("composer", "dag_file", "deploy", "doctor")
-_RUNTIME_WITH_AIRFLOW = ("data_scopes", "parameters_travel", "random_dag_runs")
+_MORE_WITH_AIRFLOW = ("project/test_composer", "project/test_dag_file", "project/test_doctor", "test_schedules")
+_UNIT_TESTS = {str(file.relative_to(ROOT)): file.read_text() for file in (ROOT / "tests" / "unit").rglob("test_*.py")}
+_WITH_AIRFLOW = sorted(
+    {file for file, text in _UNIT_TESTS.items() if _NEEDS_AIRFLOW.search(text)}
+    # They run a DAG file, or find Google's APIs in a package that Airflow's Google provider brings.
+    | {f"tests/unit/{name}.py" for name in _MORE_WITH_AIRFLOW}
+)
+
+
+def _without_airflow(folder: str) -> list[str]:
+    """The arguments of pytest for what in a folder of tests needs no Airflow."""
+    return [folder, *(f"--ignore={file}" for file in _WITH_AIRFLOW if file.startswith(f"{folder}/"))]
+
 
 SIDES = {
     "airflow": Side(
@@ -71,13 +74,7 @@ SIDES = {
         {
             "Public names": ["tests/unit/test_package.py"],
             "Examples": ["tests/airflow/test_examples.py"],
-            "Unit tests": [
-                *(f"tests/unit/test_{name}.py" for name in _AIRFLOW_SIDE),
-                "tests/unit/core/test_assets.py",
-                *(f"tests/unit/project/test_{name}.py" for name in _PROJECT_WITH_AIRFLOW),
-                *(f"tests/unit/runtime/test_{name}.py" for name in _RUNTIME_WITH_AIRFLOW),
-                "tests/unit/vertex/test_retention.py",
-            ],
+            "Unit tests": _WITH_AIRFLOW,
             # By a scheduler: the tasks of Airflow 3.2's own `dags test` may start before the API that it serves them.
             "A DAG run": ["tests/airflow/test_mapped_runs.py"],
         },
@@ -86,15 +83,9 @@ SIDES = {
         "Beside the Kedro project, and in the node's image",
         {"Kedro": "kedro", "kfp": "kfp", "gcsfs": "gcsfs"},
         {
-            "Core": ["tests/unit/core", "--ignore=tests/unit/core/test_assets.py"],
-            "Kedro side": [
-                "tests/unit/project",
-                *(f"--ignore=tests/unit/project/test_{name}.py" for name in _PROJECT_WITH_AIRFLOW),
-            ],
-            "Runtime": [
-                "tests/unit/runtime",
-                *(f"--ignore=tests/unit/runtime/test_{name}.py" for name in _RUNTIME_WITH_AIRFLOW),
-            ],
+            "Core": _without_airflow("tests/unit/core"),
+            "Kedro side": _without_airflow("tests/unit/project"),
+            "Runtime": _without_airflow("tests/unit/runtime"),
         },
     ),
 }
