@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 export KEDRO_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-airflow2 test-matrix compatibility coverage lint format docs bench prices pictures constraints clean
+.PHONY: help demo up test test-airflow2 test-matrix test-versions compatibility coverage lint format docs bench prices pictures constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +41,12 @@ test-airflow2: .venv-airflow2/.ready ## Run the same tests on Airflow 2.11, but 
 test-matrix: .venv/.ready ## Run what depends on versions on each pair of them in constraints/matrix
 	$(BIN)/python -m tools.matrix
 
-compatibility: .venv/.ready ## The same, and write the results into docs/compatibility.md
+# The minor versions of Airflow that `make test` and `make test-airflow2` leave out, without what takes longest.
+test-versions: .venv/.ready ## The short form of it, some ten minutes: other Airflows, without a DAG run
+	$(BIN)/python -m tools.matrix --without 'A DAG run' \
+	  airflow-2.10.5-python-3.11 airflow-3.1.7-python-3.11 airflow-3.2.2-python-3.12
+
+compatibility: .venv/.ready ## What test-matrix does, and write the results into docs/compatibility.md
 	$(BIN)/python -m tools.matrix --write
 
 .venv/tests/% .venv-airflow2/tests/%:
