@@ -23,7 +23,8 @@ docs/checks.md) as fields; nothing takes its text apart again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 
 class KedroVertexError(Exception):
@@ -88,19 +89,47 @@ class ProjectError(KedroVertexError):
     code = "KV023"
 
 
+@dataclass(frozen=True)
+class FailedNode:
+    """A node group that ended without success.
+
+    :param group: its task id on Vertex AI.
+    :param node: the node that failed, as its container told; None if it did not.
+    :param error: the exception of that node, as its container told; None if it did not.
+    :param message: Vertex AI's message; "" without one.
+    :param log: the last lines of its log.
+    :param log_url: the page with its log; None if it has none.
+    :param job: the name of the job.
+    :param job_url: the page of the job.
+    """
+
+    group: str
+    node: str | None
+    error: str | None
+    message: str
+    log: tuple[str, ...]
+    log_url: str | None
+    job: str
+    job_url: str
+
+
 class JobError(KedroVertexError):
     """A job on Vertex AI ended without success.
 
     :param message: what failed, where and why.
     :param failure_class: who has to act; see :data:`.outcome.FailureClass`.
     :param fix: what to do about it.
+    :param failed_nodes: the node groups that failed.
     """
 
     code = "KV025"
 
-    def __init__(self, message: str, failure_class: str = "request", fix: str = "") -> None:
+    def __init__(
+        self, message: str, failure_class: str = "request", fix: str = "", failed_nodes: Sequence[FailedNode] = ()
+    ) -> None:
         super().__init__(message, fix)
         self.failure_class = failure_class
+        self.failed_nodes = tuple(failed_nodes)
 
 
 class VertexApiError(KedroVertexError):

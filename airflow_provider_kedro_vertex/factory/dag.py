@@ -80,7 +80,7 @@ def kedro_vertex_dag(
     :param arguments: ``run_config``, ``selection``, ``data_scope`` (by default all tasks that this makes share their
         data with each other, and with no other task), ``project_id``, ``region``, ``gcp_conn_id``,
         ``impersonation_chain``, ``deferrable`` and ``poll_interval`` (by default 60 seconds for a job, 30 for a
-        watched node and 10 for a CustomJob) as
+        watched node and 10 for a CustomJob), ``on_node_failure`` and ``same_spec``, as
         :class:`~airflow_provider_kedro_vertex.operators.KedroVertexPipelineOperator` takes them, without templates in
         ``selection``, which says here already what tasks there are; all others go to Airflow's ``DAG`` (``schedule``,
         ``start_date``, ``default_args``, ``tags``, which are the DAG's and not Kedro's, ...). Without ``schedule`` the

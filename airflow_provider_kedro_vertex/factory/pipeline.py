@@ -40,12 +40,12 @@ SUBMIT, WAIT, ON_EXIT = "submit", "wait", "on_exit"
 #: What the factory hands to the operators; everything else goes to Airflow's DAG or TaskGroup.
 _JOB_ARGUMENTS = frozenset({
     "data_scope", "gcp_conn_id", "impersonation_chain", "labels", "project_id", "quota_timeout", "region", "run_config",
-    "selection",
+    "same_spec", "selection",
 })  # fmt: skip
 #: What the factory hands to the tasks that make the pipeline's jobs, and not to the teardown.
 _OWN_JOB_ARGUMENTS = frozenset({"display_name", "job_overrides"})
 #: What the factory hands to whatever waits.
-_WAIT_ARGUMENTS = frozenset({"deferrable", "outage_timeout", "poll_interval"})
+_WAIT_ARGUMENTS = frozenset({"deferrable", "on_node_failure", "outage_timeout", "poll_interval"})
 #: By one of these a DAG file says when its DAG runs, be it never; the last two are Airflow 2's.
 _SAYS_WHEN = ("schedule", "schedule_interval", "timetable")
 #: Node tasks of a DAG that have a text and all links. Airflow stores both with each task, which takes a task as much
@@ -298,8 +298,8 @@ class PipelineTasks:
         return {"pipeline": self.name, **source, **given}
 
     def _waiting(self, interval: str) -> dict[str, Any]:
-        names = {"deferrable": "deferrable", "outage_timeout": "outage_timeout", "poll_interval": interval}
-        return {own: self.arguments[name] for name, own in names.items() if name in self.arguments}
+        given = {name: self.arguments[name] for name in _WAIT_ARGUMENTS if name in self.arguments}
+        return {interval if name == "poll_interval" else name: value for name, value in given.items()}
 
     @cached_property
     def _config(self) -> RunConfig:

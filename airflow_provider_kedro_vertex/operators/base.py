@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -65,6 +65,8 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
         share their data, for each map index of the group; an empty one is the whole DAG.
     :param project_id: Google Cloud project; by default the manifest's, else the connection's (templated).
     :param region: Vertex AI location; by default the manifest's (templated).
+    :param same_spec: make all jobs of a DAG run, also after a clear, of the manifest and settings that its first job
+        was made of, which are kept below ``root``. Otherwise each job is made of those that count at that moment.
     :param display_name: the job's title; by default the experiment or project, the pipeline and the run (templated).
     :param labels: more labels of the job, over those of this package; values in the form that Google Cloud allows
         (templated).
@@ -80,6 +82,9 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
     :param end_from_trigger: let the triggerer end a task whose job succeeded, so that no worker starts again only to
         return. It is left to a worker if the task has outlets or success callbacks, whose work is done there, or if
         a plugin such as OpenLineage's listens to what becomes of tasks, since the triggerer does not tell it.
+    :param on_node_failure: called with Airflow's context at the end of each try whose nodes failed; in the context
+        ``failed_nodes`` are those, each a :class:`~airflow_provider_kedro_vertex.core.errors.FailedNode`. A notifier of
+        Airflow does, with templates such as ``{{ failed_nodes[0].error }}``.
     :param outage_timeout: seconds for which Vertex AI may be out of reach before a wait is given up.
     :param quota_timeout: seconds for which the task waits for a used up quota, with pauses between 30 seconds and
         5 minutes, before it fails; Airflow's retries come on top.
@@ -123,6 +128,7 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
     runtime_params: Mapping[str, Any] | None
     data_scope: str | None
     scope_group_id: str | None
+    same_spec: bool
     project_id: str | None
     region: str | None
     display_name: str | None
@@ -134,6 +140,7 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
     deferrable: bool
     poll_interval: float
     may_end_in_triggerer: bool
+    on_node_failure: Callable[[Context], object] | None
     outage_timeout: float
     quota_timeout: float
     job_links: dict[str, str]
@@ -155,6 +162,7 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
         runtime_params: Mapping[str, Any] | None = None,
         data_scope: str | None = None,
         scope_group_id: str | None = None,
+        same_spec: bool = False,
         project_id: str | None = None,
         region: str | None = None,
         display_name: str | None = None,
@@ -166,6 +174,7 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float = 10.0,
         end_from_trigger: bool = True,
+        on_node_failure: Callable[[Context], object] | None = None,
         outage_timeout: float = 900.0,
         quota_timeout: float = 3600.0,
         **kwargs: Any,
@@ -204,7 +213,7 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
                 with field_told_by_name(self, name, context):
                     super()._do_render_template_fields(parent, (name,), context, jinja_env, seen_oids)
             except ConfigError as error:
-                raise to_airflow_exception(error) from None
+                raise to_airflow_exception(error, context) from None
 
     def hook(self) -> KedroVertexHook:
         """Reach Vertex AI with this task's connection."""
@@ -243,7 +252,7 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
         except KedroVertexError as error:
             pause = self._quota_pause(error, since)
             if pause is None:
-                raise to_airflow_exception(error) from None
+                raise to_airflow_exception(error, context) from None
             self._tell_of_pause(error, pause, since)
         return self._pause_in_triggerer(pause, since)
 
@@ -260,7 +269,7 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
             except KedroVertexError as error:
                 pause = self._quota_pause(error, since)
                 if pause is None:
-                    raise to_airflow_exception(error) from None
+                    raise to_airflow_exception(error, context) from None
                 self._tell_of_pause(error, pause, since)
             if self.deferrable:
                 self._pause_in_triggerer(pause, since)

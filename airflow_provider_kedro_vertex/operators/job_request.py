@@ -6,7 +6,7 @@ Imported when a task runs, not at parse. One submit reads the manifest once and 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from airflow_provider_kedro_vertex.core.jobs import identity, parameters
 from airflow_provider_kedro_vertex.core.jobs.attempts import TaskTry
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.jobs.request import JobRequest
+from airflow_provider_kedro_vertex.core.plan.group_settings import required
 from airflow_provider_kedro_vertex.core.plan.plan import EXIT_TASK_ID, NodeGroup, Plan, build_plan
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
@@ -35,6 +36,7 @@ from airflow_provider_kedro_vertex.task.lineage import TaskNodes
 from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
 from airflow_provider_kedro_vertex.task.submission import Submission
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
+from airflow_provider_kedro_vertex.vertex.run_manifests import manifest_of_run
 from airflow_provider_kedro_vertex.vertex.submission import params_argument
 
 
@@ -52,18 +54,18 @@ def pipeline_job(
     :param asked_by: the label of another task's try that asks for the job; see :func:`.run.asked_by_label`.
     :raises KedroVertexError: the manifest, a setting or a parameter is wrong.
     """
-    manifest = read_manifest(operator)
-    plan = _plan(operator, manifest)
+    source = _source(operator, context)
+    plan = _plan(operator, source)
     if not exit_handler:
         plan = replace(plan, exit_group=None)
     spec = pipeline_spec(plan)
-    _check(manifest, plan, "pipeline_job", operator.log, spec)
+    _check(source.manifest, plan, "pipeline_job", operator.log, spec)
     task = task_try(operator, context, plan.config)
     if asked_by:
         task = task.for_another_task()
-    values = run.runtime_params(operator, context, operator.runtime_params, known_parameters(manifest))
+    values = run.runtime_params(operator, context, operator.runtime_params, known_parameters(source.manifest))
     title = operator.display_name or _title(operator, context, plan)
-    made = _submission(operator, context, connect(operator, plan.config), plan, task, values, title)
+    made = _submission(operator, context, connect(operator, plan.config), source, plan, task, values, title)
     full_run = read_at(parameters.FORCE_FULL_RUN, boolean, force_full_run)
     return replace(made, request=replace(made.request, spec=spec, full_run=full_run, asked_by=asked_by or {}))
 
@@ -80,17 +82,17 @@ def custom_job(
     :param more_params: makes runtime parameters over the operator's own.
     :raises KedroVertexError: the manifest, a setting or a parameter is wrong, or there is no such group.
     """
-    manifest = read_manifest(operator)
-    plan = _plan(operator, manifest)
-    _check(manifest, plan, "custom_job", operator.log)
+    source = _source(operator, context)
+    plan = _plan(operator, source)
+    _check(source.manifest, plan, "custom_job", operator.log)
     group = _find_group(plan, group_name)
     task = task_try(operator, context, plan.config)
     client = connect(operator, plan.config)
-    values = run.runtime_params(operator, context, operator.runtime_params, known_parameters(manifest))
+    values = run.runtime_params(operator, context, operator.runtime_params, known_parameters(source.manifest))
     if more_params is not None:
         values |= more_params(client)
     title = operator.display_name or f"{_title(operator, context, plan)} {group.name}"
-    made = _submission(operator, context, client, plan, task, values, title)
+    made = _submission(operator, context, client, source, plan, task, values, title)
     limit = operator.execution_timeout.total_seconds() if operator.execution_timeout else None
     return replace(made, request=replace(made.request, group=group, timeout_seconds=limit))
 
@@ -102,8 +104,8 @@ def task_nodes(operator: VertexJobOperator, group_name: str | None, exit_handler
     :param exit_handler: the exit pipeline is the last task of the job.
     :raises KedroVertexError: the manifest or a setting is wrong, or there is no such group.
     """
-    manifest = read_manifest(operator)
-    plan = _plan(operator, manifest)
+    source = _present(operator)
+    manifest, plan = source.manifest, _plan(operator, source)
     groups = (*plan.groups, *([plan.exit_group] if plan.exit_group and exit_handler else []))
     if group_name is not None:
         groups = (_find_group(plan, group_name),)
@@ -165,6 +167,7 @@ def _submission(
     operator: VertexJobOperator,
     context: Context,
     client: VertexClient,
+    source: _Source,
     plan: Plan,
     task: TaskTry,
     values: Mapping[str, Any],
@@ -182,14 +185,49 @@ def _submission(
         labels=operator.labels or {},
         overrides=operator.job_overrides or {},
         task=task,
+        manifest=source.digest,
     )
     return Submission(client, request, task)
 
 
-def _plan(operator: VertexJobOperator, manifest: Manifest) -> Plan:
-    config = manifest.config.overridden(operator.run_config or {})
+@dataclass(frozen=True)
+class _Source:
+    """What a job is made of.
+
+    :param config: the settings of the run.
+    :param digest: of the manifest; where the run is to be made anew, of the manifest with these settings.
+    """
+
+    manifest: Manifest
+    config: RunConfig
+    digest: str
+
+
+def _source(operator: VertexJobOperator, context: Context) -> _Source:
+    """Find what to make a job of: with ``same_spec`` the manifest and settings that the run's first job had."""
+    source = _present(operator)
+    if not operator.same_spec:
+        return source
+    config = source.config
+    root = required(config.root, "root", "the Cloud Storage place where runs keep their data, gs://bucket/prefix")
+    present = replace(source.manifest, config=config)
+    run_key = task_try(operator, context, config).run_key
+    found = manifest_of_run(connect(operator, config), root, run_key, present)
+    if found is present:
+        return replace(source, digest=present.digest)
+    operator.log.info("This run began with the manifest %s, which is taken again.", found.digest)
+    return _Source(found, found.config, found.digest)
+
+
+def _present(operator: VertexJobOperator) -> _Source:
+    manifest = read_manifest(operator)
+    return _Source(manifest, manifest.config.overridden(operator.run_config or {}), manifest.digest)
+
+
+def _plan(operator: VertexJobOperator, source: _Source) -> Plan:
     selection = Selection.from_dict(operator.selection, "selection") if operator.selection else None
-    return build_plan(manifest, operator.pipeline, config, selection, shares_data=operator.data_scope is not None)
+    shares_data = operator.data_scope is not None
+    return build_plan(source.manifest, operator.pipeline, source.config, selection, shares_data=shares_data)
 
 
 def _check(manifest: Manifest, plan: Plan, mode: Mode, log: Log, spec: Mapping[str, Any] | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_kedro_vertex.compat import (
@@ -53,6 +54,7 @@ class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
         :class:`~airflow_provider_kedro_vertex.operators.pipeline_job.KedroVertexPipelineOperator`, whose job this is.
     :param deferrable: wait in the triggerer; Airflow's ``operators.default_deferrable`` by default.
     :param end_from_trigger: see :class:`~airflow_provider_kedro_vertex.operators.base.VertexJobOperator`.
+    :param on_node_failure: see :class:`~airflow_provider_kedro_vertex.operators.base.VertexJobOperator`.
     :param outage_timeout: seconds for which Vertex AI may be out of reach before a deferred wait is given up; without
         ``deferrable``, ``timeout`` alone counts.
     :param timeout: seconds to wait; Airflow's ``sensors.default_timeout`` by default.
@@ -68,6 +70,7 @@ class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
     submit_task_id: str
     deferrable: bool
     may_end_in_triggerer: bool
+    on_node_failure: Callable[[Context], object] | None
     outage_timeout: float
     job_links: dict[str, str]
     _running: Context | None
@@ -79,6 +82,7 @@ class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
         submit_task_id: str = "submit",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         end_from_trigger: bool = True,
+        on_node_failure: Callable[[Context], object] | None = None,
         outage_timeout: float = 900.0,
         timeout: float = _TIMEOUT,
         mode: str = "reschedule",
@@ -91,6 +95,7 @@ class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
             submit_task_id=submit_task_id,
             deferrable=deferrable,
             may_end_in_triggerer=end_from_trigger,
+            on_node_failure=on_node_failure,
             outage_timeout=outage_timeout,
             job_links={},
             _running=None,
@@ -113,7 +118,7 @@ class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
                 if self.deferrable:
                     self._defer(context, monitor, progress)
         except KedroVertexError as error:
-            raise to_airflow_exception(error) from None
+            raise to_airflow_exception(error, context) from None
         try:
             return super().execute(context)
         except AirflowSensorTimeout:
@@ -135,7 +140,7 @@ class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
         except (UnavailableError, QuotaExceededError) as error:
             log_outage(self.log, error, None)
         except KedroVertexError as error:
-            raise to_airflow_exception(error) from None
+            raise to_airflow_exception(error, context) from None
         return PokeReturnValue(is_done=False)
 
     def execute_after_job(self, context: Context, event: dict[str, Any]) -> Any:
@@ -149,7 +154,7 @@ class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
             monitor = NodeMonitor(self, self.group, self.submit_task_id, context)
             return self._wait_on(context, monitor, monitor.submit_attempt(event["name"]))
         except KedroVertexError as error:
-            raise to_airflow_exception(error) from None
+            raise to_airflow_exception(error, context) from None
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Take over from the triggerer when the group has ended, or its job has."""
@@ -165,7 +170,7 @@ class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
                 raise event_exception(event)
             return self._wait_on(context, monitor, progress)
         except KedroVertexError as error:
-            raise to_airflow_exception(error) from None
+            raise to_airflow_exception(error, context) from None
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """End the job before Airflow fails a deferred task whose time is over."""

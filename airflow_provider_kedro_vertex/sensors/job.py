@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ class KedroVertexPipelineSensor(OpenLineageTask, BaseSensorOperator):
     :param cancel_on_kill: cancel the job when this task is killed, or its time is over, while it waits. Off by default,
         since the sensor did not submit the job.
     :param end_from_trigger: see :class:`~airflow_provider_kedro_vertex.operators.base.VertexJobOperator`.
+    :param on_node_failure: see :class:`~airflow_provider_kedro_vertex.operators.base.VertexJobOperator`.
     :param outage_timeout: seconds for which Vertex AI may be out of reach before the wait is given up. A sensor that
         reschedules itself does not remember: its ``timeout`` alone counts.
     """
@@ -57,6 +58,7 @@ class KedroVertexPipelineSensor(OpenLineageTask, BaseSensorOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         cancel_on_kill: bool = False,
         end_from_trigger: bool = True,
+        on_node_failure: Callable[[Context], object] | None = None,
         outage_timeout: float = 900.0,
         **kwargs: Any,
     ) -> None:
@@ -68,6 +70,7 @@ class KedroVertexPipelineSensor(OpenLineageTask, BaseSensorOperator):
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
         self.may_end_in_triggerer = end_from_trigger  # see may_end_in_triggerer
+        self.on_node_failure = on_node_failure
         self.outage_timeout = outage_timeout
         self.job_links: dict[str, str] = {}
 
@@ -92,7 +95,7 @@ class KedroVertexPipelineSensor(OpenLineageTask, BaseSensorOperator):
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self._result(context, job))
         except KedroVertexError as error:
-            raise to_waiting_exception(error) from None
+            raise to_waiting_exception(error, context) from None
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Take over from the triggerer."""
@@ -105,7 +108,7 @@ class KedroVertexPipelineSensor(OpenLineageTask, BaseSensorOperator):
             VertexJobLink.persist(context, self._monitor.url)
             return self._result(context, self._monitor.read(context))
         except KedroVertexError as error:
-            raise to_waiting_exception(error) from None
+            raise to_waiting_exception(error, context) from None
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """End the job, if that was asked for, before Airflow fails a deferred task whose time is over."""

@@ -35,8 +35,9 @@ def job_error(hook: KedroVertexHook, client: VertexClient, job: Job, context: Co
     for run_url in filter(None, map(failure.mlflow_run_url, logs.values())):
         MlflowLink.persist(context, run_url)
     cause = outcome.failure_class(job)
-    message = failure.explain_job(job, hook.job_url(job["name"]), logs, urls)
-    return JobError(message, cause, failure.FIXES[cause])
+    url = hook.job_url(job["name"])
+    nodes = [failure.failed_node(job, task, url, logs.get(task.name, ()), urls[task.name]) for task in failed]
+    return JobError(failure.explain_job(job, url, logs, urls), cause, failure.FIXES[cause], nodes)
 
 
 def node_error(hook: KedroVertexHook, client: VertexClient, job: Job, task: outcome.Task, context: Context) -> JobError:
@@ -46,15 +47,20 @@ def node_error(hook: KedroVertexHook, client: VertexClient, job: Job, task: outc
     if (run_url := failure.mlflow_run_url(log)) is not None:
         MlflowLink.persist(context, run_url)
     cause = task.failure_class if task.failed else "cancelled"
-    message = failure.explain_node(job, task, hook.job_url(job["name"]), log, log_url)
-    return JobError(message, cause, failure.FIXES[cause])
+    url = hook.job_url(job["name"])
+    message = failure.explain_node(job, task, url, log, log_url)
+    nodes = [failure.failed_node(job, task, url, log, log_url)] if task.failed else []
+    return JobError(message, cause, failure.FIXES[cause], nodes)
 
 
-def to_airflow_exception(error: KedroVertexError) -> AirflowException:
+def to_airflow_exception(error: KedroVertexError, context: Context | None = None) -> AirflowException:
     """Let Airflow retry what may go better next time; a wrong setting or a missing permission stays wrong.
 
     Raise it ``from None``: its text says all, and Airflow would print a chain of tracebacks over it.
+
+    :param context: of the task that fails, whose ``on_node_failure`` is told of failed nodes.
     """
+    _tell_of_failed_nodes(error, context)
     if isinstance(error, JobError):
         final = error.failure_class in ("request", "permission")
     else:
@@ -62,8 +68,9 @@ def to_airflow_exception(error: KedroVertexError) -> AirflowException:
     return AirflowFailException(str(error)) if final else AirflowException(str(error))
 
 
-def to_waiting_exception(error: KedroVertexError) -> AirflowException:
+def to_waiting_exception(error: KedroVertexError, context: Context | None = None) -> AirflowException:
     """As :func:`to_airflow_exception`, where the task only waits: an ended job never changes, so only outages pass."""
+    _tell_of_failed_nodes(error, context)
     passes = isinstance(error, UnavailableError | QuotaExceededError)
     return (AirflowException if passes else AirflowFailException)(str(error))
 
@@ -71,3 +78,20 @@ def to_waiting_exception(error: KedroVertexError) -> AirflowException:
 def event_exception(event: Mapping[str, Any]) -> AirflowException:
     """The exception of a wait that the triggerer gave up; see :class:`.triggers.KedroVertexJobTrigger`."""
     return (AirflowFailException if event["final"] else AirflowException)(event["error"])
+
+
+def _tell_of_failed_nodes(error: KedroVertexError, context: Context | None) -> None:
+    if context is None or not isinstance(error, JobError) or not error.failed_nodes:
+        return
+    task: Any = context["task"]
+    callback = vars(task).get("on_node_failure")
+    if callback is None:
+        return
+    told: Any = context
+    told["failed_nodes"] = error.failed_nodes
+    try:
+        callback(context)
+    except Exception:  # whatever a notifier does, it hides nothing of why the task fails
+        task.log.exception(
+            "on_node_failure failed; it was to tell of %s.", ", ".join(n.group for n in error.failed_nodes)
+        )

@@ -40,6 +40,7 @@ DAGS = [
     "flights_features",
     "flights_maintenance",
     "flights_nodes",
+    "flights_notices",
     "flights_on_demand",
     "flights_reporting",
     "flights_training",

@@ -414,6 +414,12 @@ dag = kedro_vertex_dag(manifest="small.manifest.json", schedule=None, {mode},
     assert dag.task_dict["do_clean"].task_display_name == "Step 1: clean"
 
 
+def test_whatever_waits_tells_of_failed_nodes(manifest_file: Path) -> None:
+    for mode, waits in (("", "wait"), ('watch="nodes"', "clean"), ('mode="custom_job"', "clean")):
+        body = f'dag = kedro_vertex_dag(manifest="small.manifest.json", schedule=None, on_node_failure=print, {mode})'
+        assert load(manifest_file.parent, body)["dag"].task_dict[waits].on_node_failure is print
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [

@@ -9,11 +9,18 @@ from typing import Any
 import pytest
 import requests
 
+from airflow_provider_kedro_vertex.compat import AIRFLOW, AirflowException
 from airflow_provider_kedro_vertex.core.jobs.states import is_over
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.hooks import KedroVertexHook
+from airflow_provider_kedro_vertex.sensors import KedroVertexPipelineSensor
 from airflow_provider_kedro_vertex.task.errors import job_error
 from tests.unit.jobs import body
+
+if AIRFLOW >= (3, 0):
+    from airflow.sdk import BaseNotifier
+else:
+    from airflow.notifications.basenotifier import BaseNotifier
 
 CODE = """
 import json
@@ -71,3 +78,60 @@ def test_a_log_that_may_not_be_read_hides_nothing_else(vertex: VertexEmulator, m
     assert failure_class == "user code"
     assert "exited with a non-zero status of 1" in text
     assert "(Its log could not be read: Cloud Logging refused POST v2/entries:list with status 403: No.)" in text
+
+
+class Told(BaseNotifier):
+    """A notifier of Airflow's, which renders its text."""
+
+    template_fields = ("text",)
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        self.told: list[str] = []
+
+    def notify(self, context: Any) -> None:
+        self.told.append(self.text)
+
+
+def failing(vertex: VertexEmulator, monkeypatch: pytest.MonkeyPatch, name: str, callback: Any) -> tuple[Any, Any]:
+    """A job that has failed, as the sensor that waits for it tells it; the sensor's log is quiet."""
+    extra = {"project": "demo-project", "is_anonymous": True, "api_endpoint": vertex.url, "console_url": vertex.url}
+    extra["logging_endpoint"] = vertex.url
+    monkeypatch.setenv("AIRFLOW_CONN_LOCAL", json.dumps({"conn_type": "google_cloud_platform", "extra": extra}))
+    client = KedroVertexHook(gcp_conn_id="local").client(None, "europe-west1")
+    job = client.create_pipeline_job(name, body(CODE))
+    while not is_over(job["state"]):
+        job = client.get_job(job["name"])
+    sensor = KedroVertexPipelineSensor(task_id="wait", job=job["name"], gcp_conn_id="local", on_node_failure=callback)
+    context: Any = {"ti": SimpleNamespace(xcom_push=lambda key, value: None), "task": sensor}
+    with pytest.raises(AirflowException) as raised:
+        sensor.poke(context)
+    return raised.value, context
+
+
+def test_whoever_asked_is_told_of_the_failed_nodes(vertex: VertexEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+    failing(vertex, monkeypatch, "told-1", lambda context: found.extend(context["failed_nodes"]))
+
+    (failed,) = found
+    assert (failed.group, failed.node, failed.error) == ("only", "only", "ValueError: no rows")
+    assert "exited with a non-zero status of 1" in failed.message
+    assert len(failed.log) == 50
+    assert failed.log_url.startswith(f"{vertex.url}/logs/query;query=")
+    assert failed.job.endswith("/pipelineJobs/told-1")
+    assert "/pipelines/runs/told-1" in failed.job_url
+
+
+def test_a_notifier_of_airflow_renders_them(vertex: VertexEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    notifier = Told("{% for failed in failed_nodes %}{{ failed.node }}: {{ failed.error }}{% endfor %}")
+    failing(vertex, monkeypatch, "told-2", notifier)
+    assert notifier.told == ["only: ValueError: no rows"]
+
+
+def test_a_notifier_that_fails_hides_nothing(vertex: VertexEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(context: Any) -> None:
+        raise RuntimeError("no network")
+
+    error, _ = failing(vertex, monkeypatch, "told-3", fails)
+    assert "Error of node only after 0.1 s: ValueError: no rows" in str(error)

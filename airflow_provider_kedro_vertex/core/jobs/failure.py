@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_provider_kedro_vertex.core.errors import FailedNode
 from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.outcome import FailureClass, Task, failure_class, message, tasks
 from airflow_provider_kedro_vertex.core.jobs.states import short
@@ -64,6 +65,26 @@ def explain_node(job: Job, task: Task, url: str, log: Sequence[str], log_url: st
     cause = task.failure_class if task.failed else "cancelled"
     first = f"Node group {_end(f'{task.name} of Vertex AI job {_id(job)}', task.state, cause)}"
     return "\n".join([first, *(f"  {line}" for line in _task_failure(task, log, log_url)), f"See {url}"])
+
+
+def failed_node(job: Job, task: Task, url: str, log: Sequence[str], log_url: str | None) -> FailedNode:
+    """Describe a node group that ended without success, for whoever is to be told.
+
+    :param url: the page of the job.
+    :param log: the last lines of its container's log.
+    :param log_url: the page that shows its log; None if it has none.
+    """
+    error = container_error(log) or {}
+    return FailedNode(
+        group=task.name,
+        node=error.get("node"),
+        error=error.get("error"),
+        message=task.message,
+        log=tuple(log),
+        log_url=log_url,
+        job=job["name"],
+        job_url=url,
+    )
 
 
 def _end(who: str, state: str, cause: FailureClass) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from airflow_provider_kedro_vertex.core.exit_codes import ExitCode
 from airflow_provider_kedro_vertex.core.jobs.api import Job, TaskDetail
+from airflow_provider_kedro_vertex.core.jobs.origin import origin
 from airflow_provider_kedro_vertex.core.jobs.states import ENDED_NODE_STATES, short, succeeded
 from airflow_provider_kedro_vertex.core.times import moment
 
@@ -102,8 +103,8 @@ def tasks(job: Job) -> list[Task]:
 def summary(job: Job, url: str) -> dict[str, Any]:
     """The small dict that goes to XCom.
 
-    :return: ``{"name", "id", "state", "url", "groups": {task id: {"state", "seconds"}}}``; ``seconds`` is None until
-        a task has ended. Never the job or its spec.
+    :return: ``{"name", "id", "state", "url", "groups": {task id: {"state", "seconds"}}}``, with what :func:`.origin`
+        tells; ``seconds`` is None until a task has ended. Never the job or its spec.
     """
     return {
         "name": job["name"],
@@ -111,6 +112,7 @@ def summary(job: Job, url: str) -> dict[str, Any]:
         "state": short(job.get("state", "")),
         "url": url,
         "groups": {task.name: {"state": task.state, "seconds": task.seconds} for task in tasks(job)},
+        **origin(job),
     }
 
 

@@ -15,6 +15,7 @@ from airflow_provider_kedro_vertex.core.jobs.api import Job, JobBody
 from airflow_provider_kedro_vertex.core.jobs.attempts import DAG_RUN_LABEL, RUN_LABEL, TaskTry
 from airflow_provider_kedro_vertex.core.jobs.custom_job import custom_job
 from airflow_provider_kedro_vertex.core.jobs.identity import GROUP_LABEL, RunContext, save_version
+from airflow_provider_kedro_vertex.core.jobs.origin import COMMIT_LABEL, DIGEST_LENGTH, MANIFEST_LABEL
 from airflow_provider_kedro_vertex.core.jobs.overrides import with_overrides
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_job
 from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan
@@ -74,6 +75,7 @@ class JobRequest:
     :param asked_by: labels that name another task's try that asks in the place of ``task``.
     :param spec: the plan, compiled, if it is at hand; see :func:`.pipeline_spec.pipeline_spec`.
     :param group: the node group of a CustomJob; None makes a PipelineJob of the plan.
+    :param manifest: the digest of the manifest that the plan was made of.
     :param timeout_seconds: how long a CustomJob may run where the settings say nothing.
     :param full_run: run all of the plan, also after attempts that did a part of it.
     """
@@ -91,6 +93,7 @@ class JobRequest:
     asked_by: Mapping[str, str] = field(default_factory=dict)
     spec: Mapping[str, Any] | None = None
     group: NodeGroup | None = None
+    manifest: str | None = None
     timeout_seconds: float | None = None
     full_run: bool = False
 
@@ -153,11 +156,22 @@ class JobRequest:
             "kedro-env": plan.env,
             "experiment": plan.config.experiment_name,
             MLFLOW_LABEL: "true" if self.mlflow_url else None,
-            "kedro-commit": plan.config.settings_for((), ()).env.get(_COMMIT),
+            MANIFEST_LABEL: self.manifest and self.manifest.removeprefix("sha256:")[:DIGEST_LENGTH],
+            "kedro-image": self._image,
+            "kedro-version": save_version(self.run.run_key, self.run.moment),
+            "kedro-data-scope": self.run.data_scope,
+            COMMIT_LABEL: plan.config.settings_for((), ()).env.get(_COMMIT),
         }
         own = {name: label_value(value) for name, value in values.items() if value}
         of_group = {GROUP_LABEL: self.group.task_id[:63].strip("-")} if self.group else {}
         return {**own, **self.labels, **of_group}
+
+    @property
+    def _image(self) -> str | None:
+        """The image's name, with its tag or the first digits of its digest; None where the containers have several."""
+        groups = self.plan.groups if self.group is None else (self.group,)
+        images = {group.image for group in groups}
+        return images.pop().rpartition("/")[2] if len(images) == 1 else None
 
     def _context(self, job_id: str) -> RunContext:
         run = self.run

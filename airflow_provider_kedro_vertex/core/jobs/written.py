@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.jobs import outcome
 from airflow_provider_kedro_vertex.core.jobs.api import Job
-from airflow_provider_kedro_vertex.core.jobs.containers import containers, values
-from airflow_provider_kedro_vertex.core.jobs.identity import RUN_CONTEXT, mlflow_run_url
+from airflow_provider_kedro_vertex.core.jobs.containers import containers
+from airflow_provider_kedro_vertex.core.jobs.identity import mlflow_run_url
+from airflow_provider_kedro_vertex.core.jobs.origin import run_context
 from airflow_provider_kedro_vertex.core.jobs.request import MLFLOW_LABEL
 
 #: The state of a node group whose result Vertex AI took from its cache.
@@ -26,27 +26,13 @@ def cached_nodes(job: Job) -> frozenset[str]:
 
 def run_of(job: Job) -> dict[str, Any]:
     """The run that a job wrote for: its key, and the version of its versioned datasets."""
-    context = _context(job)
+    context = run_context(job)
     return {"run_key": context.get("run_key"), "version": context.get("save_version")} if context else {}
 
 
 def mlflow_run_file(job: Job) -> str | None:
     """Where the containers of a job write which MLflow run is theirs, ``gs://..``; None if they use no MLflow."""
-    context = _context(job)
+    context = run_context(job)
     if MLFLOW_LABEL not in job.get("labels", {}) or not context:
         return None
     return mlflow_run_url(context["root"], context["run_key"])
-
-
-def _context(job: Job) -> dict[str, Any]:
-    """The run as the containers are told of it; empty if the job is none of this package."""
-    if "/customJobs/" in job["name"]:
-        text = next((text for each in containers(job).values() for text in values(each.arguments, "--context")), None)
-    else:
-        runtime: Any = job.get("runtimeConfig", {})
-        text = runtime.get("parameterValues", {}).get(RUN_CONTEXT)
-    try:
-        context: dict[str, Any] = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return context
