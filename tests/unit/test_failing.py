@@ -104,7 +104,8 @@ def failing(vertex: VertexEmulator, monkeypatch: pytest.MonkeyPatch, name: str, 
     while not is_over(job["state"]):
         job = client.get_job(job["name"])
     sensor = KedroVertexPipelineSensor(task_id="wait", job=job["name"], gcp_conn_id="local", on_node_failure=callback)
-    context: Any = {"ti": SimpleNamespace(xcom_push=lambda key, value: None), "task": sensor}
+    ti = SimpleNamespace(xcom_push=lambda key, value: None)
+    context: Any = {"ti": ti, "task": sensor, "dag": None}
     with pytest.raises(AirflowException) as raised:
         sensor.poke(context)
     return raised.value, context
