@@ -224,12 +224,13 @@ class VertexEmulator:
                 runtime, self._images, self._containers, self.data, env, places, self._grace, executor
             )
         executor = NoopExecutor(self._images, self._noop, executor)
-        custom_jobs = CustomJobs(store, executor, self._faults)
+        buckets = Buckets(self.data / "gcs")
+        custom_jobs = CustomJobs(store, executor, self._faults, buckets)
 
         def is_mounted(name: str) -> bool:
             return image_of(name, self._images, self._containers) is not None
 
-        engine = Engine(store, custom_jobs, Buckets(self.data / "gcs"), is_mounted)
+        engine = Engine(store, custom_jobs, buckets, is_mounted)
         service = Service(store, engine, custom_jobs)
         keys = None if tls is None else (tls.key.read_bytes(), tls.certificate.read_bytes())
 

@@ -31,6 +31,11 @@ SERVED: Mapping[str, Callable[[Service], Handler]] = {
     "PipelineService.CancelPipelineJob": lambda s: s.cancel_pipeline_job,
     "PipelineService.BatchDeletePipelineJobs": lambda s: s.batch_delete_pipeline_jobs,
     "PipelineService.BatchCancelPipelineJobs": lambda s: s.batch_cancel_pipeline_jobs,
+    "PipelineService.CreateTrainingPipeline": lambda s: s.training_pipelines.create,
+    "PipelineService.GetTrainingPipeline": lambda s: s.training_pipelines.get,
+    "PipelineService.ListTrainingPipelines": lambda s: s.training_pipelines.list,
+    "PipelineService.DeleteTrainingPipeline": lambda s: s.training_pipelines.delete,
+    "PipelineService.CancelTrainingPipeline": lambda s: s.training_pipelines.cancel,
     "JobService.CreateCustomJob": lambda s: s.create_custom_job,
     "JobService.GetCustomJob": lambda s: s.get_custom_job,
     "JobService.ListCustomJobs": lambda s: s.list_custom_jobs,
@@ -42,6 +47,10 @@ SERVED: Mapping[str, Callable[[Service], Handler]] = {
     "ScheduleService.PauseSchedule": lambda s: s.schedules.pause,
     "ScheduleService.ResumeSchedule": lambda s: s.schedules.resume,
     "ScheduleService.DeleteSchedule": lambda s: s.schedules.delete,
+    "PersistentResourceService.CreatePersistentResource": lambda s: s.persistent_resources.create,
+    "PersistentResourceService.GetPersistentResource": lambda s: s.persistent_resources.get,
+    "PersistentResourceService.ListPersistentResources": lambda s: s.persistent_resources.list,
+    "PersistentResourceService.DeletePersistentResource": lambda s: s.persistent_resources.delete,
     "MetadataService.CreateMetadataStore": lambda s: s.metadata_stores.create,
     "MetadataService.GetMetadataStore": lambda s: s.metadata_stores.get,
     "MetadataService.ListMetadataStores": lambda s: s.metadata_stores.list,
@@ -150,13 +159,16 @@ def _operations(parent: str) -> list[Method]:
 METHODS: tuple[Method, ...] = (
     *(
         Method(one.name, one.verb, one.template, one.body)
-        for service in ("PipelineService", "JobService", "ScheduleService", "MetadataService")
+        for service in (
+            "PipelineService", "JobService", "ScheduleService", "PersistentResourceService", "MetadataService",
+        )
         for one in bindings(service)
     ),
     *(
         method
         for parent in (
             f"{_LOCATION}/pipelineJobs/*", f"{_LOCATION}/customJobs/*", f"{_LOCATION}/schedules/*",
+            f"{_LOCATION}/trainingPipelines/*", f"{_LOCATION}/persistentResources/*",
             f"{_STORE}/artifacts/*", f"{_STORE}/contexts/*", f"{_STORE}/executions/*", _STORE, _LOCATION,
         )
         for method in _operations(parent)

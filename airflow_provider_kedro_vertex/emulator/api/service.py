@@ -18,7 +18,9 @@ from airflow_provider_kedro_vertex.emulator.api.metadata.nodes import ARTIFACTS,
 from airflow_provider_kedro_vertex.emulator.api.metadata.stores import MetadataStores
 from airflow_provider_kedro_vertex.emulator.api.operations import done_operation, operation_of
 from airflow_provider_kedro_vertex.emulator.api.paging import page, page_size, parse_order
+from airflow_provider_kedro_vertex.emulator.api.persistent_resources import PersistentResources
 from airflow_provider_kedro_vertex.emulator.api.schedules import Schedules
+from airflow_provider_kedro_vertex.emulator.api.training_pipelines import TrainingPipelines
 from airflow_provider_kedro_vertex.emulator.engine.custom_jobs import CustomJobs
 from airflow_provider_kedro_vertex.emulator.engine.pipeline_jobs import Engine
 from airflow_provider_kedro_vertex.emulator.engine.runs import root_parameters
@@ -108,6 +110,8 @@ class Service:
         self._engine = engine
         self._custom_jobs = custom_jobs
         self.schedules = Schedules(store, self.checked_pipeline_job)
+        self.training_pipelines = TrainingPipelines(store, custom_jobs)
+        self.persistent_resources = PersistentResources(store)
         self.metadata_stores = stores = MetadataStores(store)
         self.artifacts = Nodes(store, stores, ARTIFACTS)
         self.contexts = Nodes(store, stores, CONTEXTS)

@@ -24,6 +24,7 @@ from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.errors import Code
 from airflow_provider_kedro_vertex.emulator.resources.protos import CustomJob, Message, now
 from airflow_provider_kedro_vertex.emulator.resources.states import JOB_FINAL, JOB_MOVES, JobState
+from airflow_provider_kedro_vertex.emulator.storage.buckets import Buckets
 from airflow_provider_kedro_vertex.emulator.storage.store import Store
 
 logger = logging.getLogger(__name__)
@@ -54,10 +55,11 @@ class _Running:
 class CustomJobs:
     """The CustomJobs of one emulator. Its methods are called in the event loop."""
 
-    def __init__(self, store: Store, executor: Executor, faults: Faults) -> None:
+    def __init__(self, store: Store, executor: Executor, faults: Faults, buckets: Buckets) -> None:
         self._store = store
         self._executor = executor
         self._faults = faults
+        self._buckets = buckets
         self._running: dict[str, _Running] = {}
 
     def submit(self, job: Message) -> None:
@@ -170,7 +172,7 @@ class CustomJobs:
 
         if running.stopped is not None:
             return running.stopped
-        replicas = works(job, running.limits, running.cluster)
+        replicas = works(job, running.limits, running.cluster, self._buckets)
         running.container = loop.create_task(run_replicas(self._executor, replicas, on_start))
         try:
             return await running.container

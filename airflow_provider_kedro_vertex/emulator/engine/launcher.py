@@ -61,6 +61,8 @@ def image_of(args: Sequence[str]) -> str:
     """The image of the CustomJob's first pool; empty if the payload does not say, which :func:`read` tells."""
     try:
         pool = _payload(_arguments(args))["job_spec"]["worker_pool_specs"][0]
+        if "python_package_spec" in pool:
+            return str(pool["python_package_spec"]["executor_image_uri"])
         return str(pool["container_spec"]["image_uri"])
     except (ApiError, LookupError, TypeError):
         return ""

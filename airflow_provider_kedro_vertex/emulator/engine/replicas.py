@@ -20,8 +20,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
+from airflow_provider_kedro_vertex.emulator.engine.python_packages import command
 from airflow_provider_kedro_vertex.emulator.executors.base import Executor, Limits, Outcome, Work
 from airflow_provider_kedro_vertex.emulator.resources.protos import AcceleratorType, Message, to_json
+from airflow_provider_kedro_vertex.emulator.storage.buckets import Buckets
 
 # TensorFlow's names for the tasks of the four worker pools.
 _TF_TASKS = ("chief", "worker", "ps", "evaluator")
@@ -29,11 +31,12 @@ _TF_TASKS = ("chief", "worker", "ps", "evaluator")
 _LONGEST_SPEC = 64 * 1024
 
 
-def works(job: Message, limits: Limits, cluster: bool) -> list[Work]:
+def works(job: Message, limits: Limits, cluster: bool, buckets: Buckets) -> list[Work]:
     """The containers of a CustomJob, the primary replica first.
 
     :param limits: those of each container.
     :param cluster: whether they are told of their cluster.
+    :param buckets: where Python packages may be.
     """
     number = job.name.rpartition("/")[2]
     replicas = [
@@ -46,19 +49,30 @@ def works(job: Message, limits: Limits, cluster: bool) -> list[Work]:
     return [
         Work(
             number,
-            pool.container_spec.image_uri,
-            tuple(pool.container_spec.command),
-            tuple(pool.container_spec.args),
+            *_container(pool, buckets),
             (
                 *_output_variables(job),
                 *_cluster_variables(addresses, pool_index, index, spec),
-                *((variable.name, variable.value) for variable in pool.container_spec.env),
+                *((variable.name, variable.value) for variable in _own_spec(pool).env),
             ),
             _with_accelerator(limits, pool.machine_spec),
             f"workerpool{pool_index}-{index}",
         )
         for pool_index, index, pool in replicas
     ]
+
+
+def _own_spec(pool: Message) -> Message:
+    return pool.python_package_spec if pool.HasField("python_package_spec") else pool.container_spec
+
+
+def _container(pool: Message, buckets: Buckets) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """The image, the command and the arguments of a pool's containers."""
+    if pool.HasField("python_package_spec"):
+        package = pool.python_package_spec
+        return package.executor_image_uri, command(package, buckets), tuple(package.args)
+    container = pool.container_spec
+    return container.image_uri, tuple(container.command), tuple(container.args)
 
 
 async def run_replicas(executor: Executor, replicas: Sequence[Work], started: Callable[[], None]) -> Outcome:

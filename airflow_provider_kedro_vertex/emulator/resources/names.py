@@ -22,6 +22,8 @@ _PARENT = re.compile(
 )
 # PipelineJob.network: "Where {project} is a project number, as in 12345, and {network} is a network name."
 _NETWORK = re.compile(r"projects/[0-9]+/global/networks/[^/]+")
+# CreatePersistentResourceRequest.persistent_resource_id gives this form.
+_PERSISTENT_RESOURCE_ID = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 # CreateContextRequest.context_id and its like: "Must be 4-128 characters in length", of "/[a-z][0-9]-/".
 _NODE_ID = re.compile(r"[-a-z0-9]{4,128}")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
@@ -36,6 +38,8 @@ PIPELINE_JOBS = "pipelineJobs"
 CUSTOM_JOBS = "customJobs"
 SCHEDULES = "schedules"
 METADATA_STORES = "metadataStores"
+TRAINING_PIPELINES = "trainingPipelines"
+PERSISTENT_RESOURCES = "persistentResources"
 ARTIFACTS = "artifacts"
 CONTEXTS = "contexts"
 EXECUTIONS = "executions"
@@ -76,14 +80,14 @@ def location(parent: str) -> tuple[str, str]:
 
 
 def resource(name: str, collection: str, field: str = "name") -> ResourceName:
-    """Read the name of a job.
+    """Read the name of a job, or of another resource of a location.
 
-    :param collection: ``pipelineJobs``, ``customJobs`` or ``schedules``.
+    :param collection: such as ``pipelineJobs``; for those of ML Metadata see :func:`metadata_node`.
     :raises ApiError: INVALID_ARGUMENT if the name is of another form.
     """
     parent, slash, job_id = name.rpartition(f"/{collection}/")
     match = _PARENT.fullmatch(parent)
-    id_form = _JOB_ID if collection == PIPELINE_JOBS else _NUMBER
+    id_form = {PIPELINE_JOBS: _JOB_ID, PERSISTENT_RESOURCES: _PERSISTENT_RESOURCE_ID}.get(collection, _NUMBER)
     if not slash or match is None or not id_form.fullmatch(job_id):
         form = f"projects/{{project}}/locations/{{location}}/{collection}/{{id}}"
         raise invalid_argument(Violation(field, f'"{_cut(name)}" is not of the form {form} ({id_form.pattern}).'))
@@ -119,6 +123,14 @@ def node_id_faults(node_id: str, field: str) -> list[Violation]:
     if _NODE_ID.fullmatch(node_id):
         return []
     return [Violation(field, f'"{_cut(node_id)}" does not match {_NODE_ID.pattern}.')]
+
+
+def persistent_resource_id_faults(resource_id: str) -> list[Violation]:
+    """Check a persistent resource's id as the client chose it."""
+    if _PERSISTENT_RESOURCE_ID.fullmatch(resource_id):
+        return []
+    said = f'"{_cut(resource_id)}" does not match {_PERSISTENT_RESOURCE_ID.pattern}.'
+    return [Violation("persistent_resource_id", said)]
 
 
 def job_id_faults(job_id: str) -> list[Violation]:
@@ -209,6 +221,12 @@ def encryption_faults(job: Any, location: str, field: str) -> list[Violation]:
 def is_bucket_path(uri: str) -> bool:
     """Tell if this is a path in a Cloud Storage bucket: ``gs://bucket`` or ``gs://bucket/prefix``."""
     return _BUCKET_PATH.fullmatch(uri) is not None
+
+
+def is_object(uri: str) -> bool:
+    """Tell if this is an object in a Cloud Storage bucket that a file can stand for."""
+    parts = uri.removeprefix("gs://").split("/")
+    return is_bucket_path(uri) and len(parts) > 1 and not any(part in ("", ".", "..") or "\0" in part for part in parts)
 
 
 def json_name(field: str) -> str:

@@ -17,6 +17,8 @@ BOOT_DISK_TYPES = ("pd-ssd", "pd-standard", "hyperdisk-balanced")
 """The values that DiskSpec.boot_disk_type documents."""
 MOST_POOLS = 4
 """The worker pools that a job may have: primary, workers, parameter servers and evaluators."""
+MOST_PACKAGES = 100
+"""PythonPackageSpec.package_uris: "The maximum number of package URIs is 100"."""
 MOST_REPLICAS = 100
 """The replicas of one job, which all run on this machine."""
 
@@ -40,8 +42,6 @@ def check(job: Message, location: str) -> None:
     if faults:
         raise invalid_argument(*faults)
     pools = job.job_spec.worker_pool_specs
-    if any(pool.HasField("python_package_spec") for pool in pools):
-        raise unimplemented("A python_package_spec (use a container_spec)")
     if sum(pool.replica_count for pool in pools) > MOST_REPLICAS:
         raise unimplemented(f"A job with more than {MOST_REPLICAS} replicas")
 
@@ -93,18 +93,38 @@ def _pool_faults(pool: Message, persistent: bool, path: str) -> list[Violation]:
             Violation(f"{path}.disk_spec.boot_disk_type", f'"{disk.boot_disk_type[:50]}" is none of {allowed}.')
         )
     if pool.HasField("container_spec"):
-        faults += _container_faults(pool.container_spec, path)
-    elif not pool.HasField("python_package_spec"):
+        faults += _container_faults(pool.container_spec, f"{path}.container_spec")
+    elif pool.HasField("python_package_spec"):
+        faults += _package_faults(pool.python_package_spec, f"{path}.python_package_spec")
+    else:
         faults.append(Violation(path, "a container_spec or a python_package_spec is required."))
     return faults
 
 
 def _container_faults(container: Message, path: str) -> list[Violation]:
-    faults = []
-    if not container.image_uri:
-        faults.append(Violation(f"{path}.container_spec.image_uri", "is required."))
-    for index, variable in enumerate(container.env):
-        if not (variable.name.isidentifier() and variable.name.isascii()):
-            where = f"{path}.container_spec.env[{index}].name"
-            faults.append(Violation(where, f'"{variable.name[:100]}" is no C identifier.'))
-    return faults
+    faults = [] if container.image_uri else [Violation(f"{path}.image_uri", "is required.")]
+    return [*faults, *_variable_faults(container, path)]
+
+
+def _package_faults(package: Message, path: str) -> list[Violation]:
+    faults = [
+        Violation(f"{path}.{field}", "is required.")
+        for field in ("executor_image_uri", "package_uris", "python_module")
+        if not getattr(package, field)
+    ]
+    if len(package.package_uris) > MOST_PACKAGES:
+        said = f"{len(package.package_uris)} packages; at most {MOST_PACKAGES} are allowed."
+        faults.append(Violation(f"{path}.package_uris", said))
+    for index, uri in enumerate(package.package_uris):
+        if not names.is_object(uri):
+            where = f"{path}.package_uris[{index}]"
+            faults.append(Violation(where, f'"{uri[:100]}" is no object in a Cloud Storage bucket.'))
+    return [*faults, *_variable_faults(package, path)]
+
+
+def _variable_faults(spec: Message, path: str) -> list[Violation]:
+    return [
+        Violation(f"{path}.env[{index}].name", f'"{variable.name[:100]}" is no C identifier.')
+        for index, variable in enumerate(spec.env)
+        if not (variable.name.isidentifier() and variable.name.isascii())
+    ]

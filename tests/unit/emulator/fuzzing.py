@@ -104,6 +104,15 @@ def schedule() -> dict[str, Any]:
     }
 
 
+def training_pipeline() -> dict[str, Any]:
+    """A body that has a custom task."""
+    return {
+        "displayName": "training",
+        "trainingTaskDefinition": "gs://google-cloud-aiplatform/schema/trainingjob/definition/custom_task_1.0.0.yaml",
+        "trainingTaskInputs": copy.deepcopy(CUSTOM_JOB["jobSpec"]),
+    }
+
+
 def changed(value: Any, chance: random.Random, changes: int) -> Any:
     """A copy of JSON data with some places changed: replaced, removed, doubled, renamed or nested."""
     result = copy.deepcopy(value)

@@ -40,8 +40,9 @@ class Parts:
 
     def __init__(self, folder: Path, executor: Executor) -> None:
         self.store = Store(folder / "jobs.sqlite")
-        self.custom_jobs = CustomJobs(self.store, executor, Faults())
-        self.engine = Engine(self.store, self.custom_jobs, Buckets(folder / "gcs"), lambda image: False)
+        buckets = Buckets(folder / "gcs")
+        self.custom_jobs = CustomJobs(self.store, executor, Faults(), buckets)
+        self.engine = Engine(self.store, self.custom_jobs, buckets, lambda image: False)
         self.service = Service(self.store, self.engine, self.custom_jobs)
 
 

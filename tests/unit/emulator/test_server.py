@@ -87,7 +87,7 @@ def finished(emulator: VertexEmulator, job_id: str, seconds: float = 60) -> Any:
         ("GET", f"{JOBS}/none", 404, "NOT_FOUND"),
         ("GET", f"{JOBS}/No_Id", 400, "INVALID_ARGUMENT"),
         ("GET", f"/v1/{PARENT}/nasJobs", 501, "UNIMPLEMENTED"),
-        ("POST", f"/v1/{PARENT}/trainingPipelines", 501, "UNIMPLEMENTED"),
+        ("POST", f"/v1/{PARENT}/batchPredictionJobs", 501, "UNIMPLEMENTED"),
         ("POST", f"{JOBS}/x:cancel", 404, "NOT_FOUND"),
         ("POST", f"{JOBS}/x:explode", 404, "NOT_FOUND"),
         ("GET", f"{JOBS}?more=1", 400, "INVALID_ARGUMENT"),

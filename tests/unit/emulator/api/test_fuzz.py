@@ -19,7 +19,13 @@ from urllib.parse import quote, urlsplit
 
 import grpc
 import pytest
-from google.cloud.aiplatform_v1.types import job_service, metadata_service, pipeline_service, schedule_service
+from google.cloud.aiplatform_v1.types import (
+    job_service,
+    metadata_service,
+    persistent_resource_service,
+    pipeline_service,
+    schedule_service,
+)
 from google.longrunning import operations_pb2
 from google.protobuf import json_format
 from google.rpc import status_pb2
@@ -37,6 +43,7 @@ from tests.unit.emulator.fuzzing import (
     noise,
     pipeline_jobs,
     schedule,
+    training_pipeline,
     words,
 )
 from tests.unit.emulator.specs import PARENT
@@ -160,6 +167,7 @@ def rest_body(method: str, chance: random.Random) -> bytes:
     bodies = {
         "CreatePipelineJob": lambda: chance.choice(pipeline_jobs()),
         "CreateSchedule": schedule,
+        "CreateTrainingPipeline": training_pipeline,
         "CreateArtifact": lambda: fields["artifact"],
         "UpdateContext": lambda: fields["context"],
         "AddExecutionEvents": lambda: {"events": fields["events"]},
@@ -179,7 +187,7 @@ def rest_body(method: str, chance: random.Random) -> bytes:
 
 TYPES: dict[str, Any] = {
     name: type(wrapper.pb(wrapper()))
-    for module in (pipeline_service, job_service, schedule_service, metadata_service)
+    for module in (pipeline_service, job_service, schedule_service, metadata_service, persistent_resource_service)
     for name, wrapper in vars(module).items()
     if name.endswith("Request")
 } | {name: getattr(operations_pb2, name) for name in dir(operations_pb2) if name.endswith("Request")}
@@ -222,6 +230,8 @@ def grpc_request(chance: random.Random) -> tuple[str, bytes]:
     kinds = {
         "Custom": "customJobs",
         "Schedule": "schedules",
+        "TrainingPipeline": "trainingPipelines",
+        "PersistentResource": "persistentResources",
         "MetadataStore": "metadataStores",
         **{kind: f"metadataStores/default/{kind.lower()}s" for kind in ("Artifact", "Context", "Execution")},
     }
@@ -236,6 +246,9 @@ def grpc_request(chance: random.Random) -> tuple[str, bytes]:
         "names": [f"{PARENT}/pipelineJobs/{job_id}"],
         "timeout": "0s",
         "pipelineJobId": job_id,
+        "persistentResourceId": job_id,
+        "persistentResource": {"resourcePools": [{"machineSpec": {"machineType": "n1-standard-4"}}]},
+        "trainingPipeline": training_pipeline(),
         **nodes(chance, job_id),
     }
     if method.short_name.endswith(("Artifact", "Context", "Execution", "Artifacts", "Contexts", "Executions")):
@@ -251,6 +264,7 @@ def grpc_request(chance: random.Random) -> tuple[str, bytes]:
         "pipelineJob": changed(right["pipelineJob"], chance, 3),
         "customJob": changed(CUSTOM_JOB, chance, 3),
         "schedule": changed(schedule(), chance, 3),
+        "trainingPipeline": changed(training_pipeline(), chance, 3),
         "names": [f"{chance.choice(PARENTS)}/pipelineJobs/{job_id}"],
         "timeout": "-1s",
     }

@@ -7,6 +7,9 @@ from typing import Any
 
 from google.cloud.aiplatform_v1.services.job_service.transports.rest_base import _BaseJobServiceRestTransport
 from google.cloud.aiplatform_v1.services.metadata_service.transports.rest_base import _BaseMetadataServiceRestTransport
+from google.cloud.aiplatform_v1.services.persistent_resource_service.transports.rest_base import (
+    _BasePersistentResourceServiceRestTransport,
+)
 from google.cloud.aiplatform_v1.services.pipeline_service.transports.rest_base import _BasePipelineServiceRestTransport
 from google.cloud.aiplatform_v1.services.schedule_service.transports.rest_base import _BaseScheduleServiceRestTransport
 from google.longrunning import operations_pb2
@@ -38,6 +41,7 @@ def test_the_table_has_every_method_with_its_binding() -> None:
         bindings("PipelineService", _BasePipelineServiceRestTransport)
         | bindings("JobService", _BaseJobServiceRestTransport)
         | bindings("ScheduleService", _BaseScheduleServiceRestTransport)
+        | bindings("PersistentResourceService", _BasePersistentResourceServiceRestTransport)
         | bindings("MetadataService", _BaseMetadataServiceRestTransport)
     )
     found = {
@@ -56,7 +60,7 @@ def test_operations_are_where_the_client_looks_for_them() -> None:
         options = getattr(_BasePipelineServiceRestTransport, f"_Base{name}")._get_http_options()
         known = {(option["method"].upper(), option["uri"]) for option in options}
         mine = {(m.verb, m.template) for m in METHODS if m.name == f"Operations.{name}"}
-        assert len(mine) == 8
+        assert len(mine) == 10
         assert mine <= known
 
 

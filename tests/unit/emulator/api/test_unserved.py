@@ -43,7 +43,11 @@ def channel(emulator: VertexEmulator) -> Iterator[grpc.Channel]:
         ("POST", f"/v1/{PARENT}/models/1/operations/2:cancel", "Operations.CancelOperation"),
         ("GET", "/v1/projects/p/locations/l/models", "ModelService.ListModels"),
         ("POST", f"/v1/{PARENT}/models/1:getIamPolicy", "IAMPolicy.GetIamPolicy"),
-        ("POST", f"/v1beta1/{PARENT}/persistentResources", "PersistentResourceService.CreatePersistentResource"),
+        (
+            "POST",
+            f"/v1beta1/{PARENT}/persistentResources/a:reboot",
+            "PersistentResourceService.RebootPersistentResource",
+        ),
         ("GET", f"/v1beta1/{PARENT}/somethingNew", f"GET /v1beta1/{PARENT}/somethingNew"),
     ],
 )

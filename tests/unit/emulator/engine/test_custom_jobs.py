@@ -196,7 +196,7 @@ def test_after_a_kill_what_ran_has_failed_and_what_waited_runs(tmp_path: Path) -
                     }
                 ]
             },
-            "UNIMPLEMENTED",
+            "INVALID_ARGUMENT",
         ),
         ({"workerPoolSpecs": [{"replicaCount": 1, "machineSpec": {"machineType": "x"}}]}, "INVALID_ARGUMENT"),
         ({"scheduling": {"timeout": "0s"}}, "INVALID_ARGUMENT"),

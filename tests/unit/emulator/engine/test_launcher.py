@@ -220,9 +220,13 @@ def with_unknown_field(pool: dict[str, Any]) -> None:
     pool["machine_specs"]["machine_type"] = "n1-standard-4"
 
 
-def with_package(pool: dict[str, Any]) -> None:
-    pool["python_package_spec"] = {"executor_image_uri": "i", "package_uris": ["gs://b/p"], "python_module": "m"}
+def with_wrong_package(pool: dict[str, Any]) -> None:
+    pool["python_package_spec"] = {"executor_image_uri": "i", "package_uris": ["b/p"], "python_module": "m"}
     del pool["container_spec"]
+
+
+def with_too_many_replicas(pool: dict[str, Any]) -> None:
+    pool["replica_count"] = 1000
 
 
 @pytest.mark.parametrize(
@@ -230,7 +234,8 @@ def with_package(pool: dict[str, Any]) -> None:
     [
         (without_machine, Code.INVALID_ARGUMENT, "worker_pool_specs[0].machine_spec.machine_type: is required."),
         (with_unknown_field, Code.INVALID_ARGUMENT, 'Unknown name "machine_specs": Cannot find field.'),
-        (with_package, Code.UNIMPLEMENTED, "python_package_spec"),
+        (with_wrong_package, Code.INVALID_ARGUMENT, "python_package_spec.package_uris[0]"),
+        (with_too_many_replicas, Code.INVALID_ARGUMENT, "[0].replica_count: is 1000"),
     ],
 )
 def test_what_create_custom_job_refuses_fails_the_task(

@@ -120,7 +120,9 @@ def test_a_job_with_one_replica_has_a_cluster_of_its_own(emulator: Emulator) -> 
     assert "TF_CONFIG" not in env
 
 
-PYTHON = {"machineSpec": {"machineType": "n"}, "replicaCount": 1, "pythonPackageSpec": {}}
+def python(**fields: Any) -> dict[str, Any]:
+    package = {"executorImageUri": "image", "packageUris": ["gs://bucket/p.whl"], "pythonModule": "m", **fields}
+    return {"machineSpec": {"machineType": "n"}, "replicaCount": 1, "pythonPackageSpec": package}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,13 @@ PYTHON = {"machineSpec": {"machineType": "n"}, "replicaCount": 1, "pythonPackage
         ([{}, pool("b")], "[0].replica_count", Code.INVALID_ARGUMENT),
         ([pool("a", diskSpec={"bootDiskType": "floppy"})], "[0].disk_spec.boot_disk_type", Code.INVALID_ARGUMENT),
         ([pool("a"), pool("b", 100)], "", Code.UNIMPLEMENTED),
-        ([pool("a"), PYTHON], "", Code.UNIMPLEMENTED),
+        ([python(executorImageUri="")], "[0].python_package_spec.executor_image_uri", Code.INVALID_ARGUMENT),
+        ([python(packageUris=[])], "[0].python_package_spec.package_uris", Code.INVALID_ARGUMENT),
+        ([python(packageUris=["gs://bucket/../p"])], ".package_uris[0]", Code.INVALID_ARGUMENT),
+        ([python(packageUris=["/p.whl"])], ".package_uris[0]", Code.INVALID_ARGUMENT),
+        ([python(packageUris=["gs://bucket/p"] * 101)], ".package_uris", Code.INVALID_ARGUMENT),
+        ([python(pythonModule="")], "[0].python_package_spec.python_module", Code.INVALID_ARGUMENT),
+        ([python(env=[{"name": "a b"}])], "[0].python_package_spec.env[0].name", Code.INVALID_ARGUMENT),
     ],
 )
 def test_pools_that_cannot_run_are_refused(
