@@ -9,6 +9,7 @@ DAG files import this module, so what only a running task needs is imported wher
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import FrameType
@@ -200,11 +201,12 @@ async def in_thread(function: Callable[P, Result], *args: P.args, **kwargs: P.kw
 
     In the triggerer of Airflow 3.0 and 3.1 such a call has to come back to the trigger's own event loop, which it finds
     from a thread of asgiref alone. From one of ``asyncio.to_thread`` it reads the answers that others wait for, and the
-    triggerer ends with "Response read out of order" (seen in 3.1.7).
+    triggerer ends with "Response read out of order" (seen in 3.1.7; https://github.com/apache/airflow/issues/64620). A
+    trigger that is cancelled meanwhile must not leave an answer unread there, so the function runs on to its end.
     """
     from asgiref.sync import sync_to_async
 
-    return await sync_to_async(function, thread_sensitive=False)(*args, **kwargs)
+    return await asyncio.shield(sync_to_async(function, thread_sensitive=False)(*args, **kwargs))
 
 
 async def keep_in_xcom(ti: Any, values: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from airflow_provider_kedro_vertex.compat import AIRFLOW
 from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from tests.airflow.control import RunningAirflow, RunningVertex, start_emulator
 from tests.storage import storage_variables
@@ -101,6 +102,11 @@ def test_each_instance_has_its_own_data_also_when_it_is_tried_again_or_cleared(
     states = airflow.mapped_states(dag_id, RUN, FAILING[dag_id])
     assert states == ["failed" if number == FAILED else "success" for number in range(INSTANCES)]
 
+    if AIRFLOW == (3, 1) and dag_id == "one_job":
+        pytest.skip(
+            "it was right until here; once tasks with others after them in a nested task group are cleared by its "
+            "API, Airflow 3.1 starts none of these: https://github.com/apache/airflow/issues/58499"
+        )
     (failing / f"{dag_id}_{FAILED}").unlink()
     only_failed = CLEARED[dag_id] == FAILING[dag_id]
     airflow.clear(dag_id, RUN, CLEARED[dag_id], downstream=True, only_failed=only_failed)

@@ -228,3 +228,24 @@ def test_what_asks_airflow_from_a_thread_comes_back_to_the_triggers_own_loop() -
         return await in_thread(lambda: async_to_sync(loop)()) is asyncio.get_running_loop()
 
     assert asyncio.run(run())
+
+
+def test_a_cancelled_trigger_leaves_no_question_half_asked() -> None:
+    asked = []
+
+    async def ask() -> None:
+        started.set()
+        await asyncio.sleep(0.1)
+        asked.append("answered")
+
+    async def run() -> None:
+        trigger = asyncio.create_task(in_thread(lambda: async_to_sync(ask)()))
+        await started.wait()
+        trigger.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await trigger
+        while not asked:
+            await asyncio.sleep(0.01)
+
+    started = asyncio.Event()
+    asyncio.run(asyncio.wait_for(run(), 60))
