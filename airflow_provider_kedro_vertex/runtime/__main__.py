@@ -6,6 +6,9 @@
         --pipeline P [--pipeline P ...] [--env E] --node N [--node N ...]
         [--free-input D ...] [--shared-input D ...] [--shared-output D ...] [--settings JSON]
         ([--final-status JSON] --params JSON|@URL --context JSON | --executor-input JSON)
+    python -m airflow_provider_kedro_vertex.runtime replay .. [--up-to N] [--debugger pdb]
+
+``replay`` takes what ``run`` does, and keeps nothing of what the nodes make.
 
 The current folder is the Kedro project's root. :class:`.core.exit_codes.ExitCode` has the exit codes. After a failure
 the last line of the log is one JSON object: ``{"node": ..., "error": ..., "seconds": ...}``, with the node that ran (or
@@ -63,6 +66,7 @@ def main() -> ExitCode:
 
 def _run(progress: Progress) -> ExitCode:
     given = arguments.parse(sys.argv[1:])
+    is_replay = given.command == "replay"
     context = RunContext.from_json(given.context)
     settings = RuntimeSettings.from_json(given.settings)
     environment.prepare(context, given.env)
@@ -95,8 +99,9 @@ def _run(progress: Progress) -> ExitCode:
                 params=params,
                 context=context,
                 settings=settings,
-                saves=replica.is_chief,
+                saves=replica.is_chief and not is_replay,
                 compression_level=store.compression_level(os.environ.get("KEDRO_VERTEX_COMPRESSION", "")),
+                up_to=given.up_to if is_replay else None,
             ),
             progress,
         )
@@ -114,8 +119,18 @@ def _run(progress: Progress) -> ExitCode:
             sys.stdout.flush()
             traceback.print_exception(failure.without_framework_frames(error))
         _report(progress, failed.message)
+        if is_replay and given.debugger:
+            _debug(error)
         return failed.exit_code
     return ExitCode.SUCCEEDED
+
+
+def _debug(error: Exception) -> None:
+    """Open the debugger where an error was raised."""
+    import pdb
+
+    sys.stderr.flush()
+    pdb.post_mortem(error.__traceback__)
 
 
 def _missing_package(package: str | None) -> ConfigError:

@@ -46,9 +46,18 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m airflow_provider_kedro_vertex.runtime", allow_abbrev=False)
-    run = parser.add_subparsers(dest="command", required=True).add_parser(
-        "run", help="run nodes of the Kedro project in the current folder", allow_abbrev=False
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_run(
+        commands.add_parser("run", help="run nodes of the Kedro project in the current folder", allow_abbrev=False)
     )
+    replay = commands.add_parser("replay", help="the same, and keep nothing of what they make", allow_abbrev=False)
+    _add_run(replay)
+    replay.add_argument("--up-to", metavar="NODE", help="of the nodes, this one and those that it takes data from")
+    replay.add_argument("--debugger", choices=["pdb"], help="open it where a node fails")
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--pipeline", action="append", required=True, help="a registered pipeline; once for each that the run has"
     )
@@ -80,7 +89,6 @@ def _parser() -> _Parser:
         metavar="JSON",
         help="KFP's ExecutorInput, which has params, context and final status, in the place of these",
     )
-    return parser
 
 
 def _with_values_attached(argv: Sequence[str]) -> list[str]:

@@ -41,7 +41,7 @@ from airflow_provider_kedro_vertex.runtime.mlflow.plugin import (
 from airflow_provider_kedro_vertex.runtime.mlflow.status import last_nodes
 from airflow_provider_kedro_vertex.runtime.node_group.boundary import node_group
 from airflow_provider_kedro_vertex.runtime.node_group.hooks import GroupHooks
-from airflow_provider_kedro_vertex.runtime.node_group.worker import WorkerReplica
+from airflow_provider_kedro_vertex.runtime.node_group.unsaved import Unsaved
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.session import create_session
 
@@ -63,8 +63,9 @@ class Request:
     :param context: the Airflow run.
     :param settings: what vertexai.yml says about this container.
     :param saves: whether this container saves what the nodes make and takes part in MLflow's run; of the machines that
-        run a node together one does.
+        run a node together one does, and a replay does not.
     :param compression_level: zstd's, for undeclared datasets; None stores without compression.
+    :param up_to: of the nodes, only this one runs, after those that it takes data from; None for all of them.
     """
 
     pipelines: tuple[str, ...]
@@ -78,6 +79,7 @@ class Request:
     settings: RuntimeSettings
     saves: bool
     compression_level: int | None
+    up_to: str | None = None
 
 
 def run(request: Request, progress: Progress) -> None:
@@ -94,16 +96,17 @@ def run(request: Request, progress: Progress) -> None:
     """
     project = _bootstrap()
     pipeline, is_only_one_loaded = _find_pipeline(request.pipelines, request.nodes)
-    check_model_pipeline(pipeline, request.nodes)
+    nodes = _needed(pipeline, request)
+    check_model_pipeline(pipeline, nodes)
     group = node_group(
         pipeline.nodes,
-        request.nodes,
+        nodes,
         free_inputs=request.free_inputs,
         shared_inputs=request.shared_inputs,
         shared_outputs=request.shared_outputs,
     )
     group_hooks = GroupHooks(group, request.context, progress, request.compression_level)
-    worker = () if request.saves else (WorkerReplica(group.nodes),)
+    unsaved = () if request.saves else (Unsaved(group.nodes),)
     data_root = _data_root(request.settings, pipeline)
     project_conf, env = project / settings.CONF_SOURCE, request.env or os.environ.get("KEDRO_ENV")
     loader = partial(open_loader, env=env, params=request.params)
@@ -112,7 +115,7 @@ def run(request: Request, progress: Progress) -> None:
         with generated_config(providers, project_conf, lambda: load(loader(project_conf), VERTEXAI)) as conf_source:
             mlflow_used = request.saves and uses_mlflow(partial(loader, conf_source))
             with shared_mlflow_run(mlflow_used, lambda: _mlflow_run(request, pipeline, progress)) as mlflow_hooks:
-                hooks = [*worker, group_hooks, _GarbageCollection(), *mlflow_hooks, *data_root, *_saved_data(request)]
+                hooks = [*unsaved, group_hooks, _GarbageCollection(), *mlflow_hooks, *data_root, *_saved_data(request)]
                 session = create_session(
                     project,
                     conf_source,
@@ -177,6 +180,18 @@ def _find_pipeline(names: tuple[str, ...], nodes: tuple[str, ...]) -> tuple[Pipe
                 "The image may be older or newer than the manifest: build both from one commit.",
             )
     return sum((everything[name] for name in names), start=Pipeline([])), False
+
+
+def _needed(pipeline: Pipeline, request: Request) -> tuple[str, ...]:
+    last = request.up_to
+    if last is None:
+        return request.nodes
+    if last not in request.nodes:
+        raise ConfigError(
+            f"Node {last!r} is not one of those that this container ran.", did_you_mean(last, request.nodes)
+        )
+    needed = pipeline.only_nodes(*request.nodes).to_nodes(last)
+    return tuple(node.name for node in needed.nodes)
 
 
 def _data_root(settings: RuntimeSettings, pipeline: Pipeline) -> tuple[DataRoot, ...]:

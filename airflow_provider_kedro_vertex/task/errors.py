@@ -35,9 +35,9 @@ def job_error(hook: KedroVertexHook, client: VertexClient, job: Job, context: Co
     for run_url in filter(None, map(failure.mlflow_run_url, logs.values())):
         MlflowLink.persist(context, run_url)
     cause = outcome.failure_class(job)
-    url = hook.job_url(job["name"])
+    url, variables = hook.job_url(job["name"]), client.endpoints.variables
     nodes = [failure.failed_node(job, task, url, logs.get(task.name, ()), urls[task.name]) for task in failed]
-    return JobError(failure.explain_job(job, url, logs, urls), cause, failure.FIXES[cause], nodes)
+    return JobError(failure.explain_job(job, url, logs, urls, variables), cause, failure.FIXES[cause], nodes)
 
 
 def node_error(hook: KedroVertexHook, client: VertexClient, job: Job, task: outcome.Task, context: Context) -> JobError:
@@ -47,8 +47,8 @@ def node_error(hook: KedroVertexHook, client: VertexClient, job: Job, task: outc
     if (run_url := failure.mlflow_run_url(log)) is not None:
         MlflowLink.persist(context, run_url)
     cause = task.failure_class if task.failed else "cancelled"
-    url = hook.job_url(job["name"])
-    message = failure.explain_node(job, task, url, log, log_url)
+    url, variables = hook.job_url(job["name"]), client.endpoints.variables
+    message = failure.explain_node(job, task, url, log, log_url, variables)
     nodes = [failure.failed_node(job, task, url, log, log_url)] if task.failed else []
     return JobError(message, cause, failure.FIXES[cause], nodes)
 

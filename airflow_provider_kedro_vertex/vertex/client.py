@@ -51,6 +51,12 @@ class Endpoints:
     logging: str | None = None
     storage: str | None = None
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment by which the ``kedro vertex`` commands reach the same emulators; empty without any."""
+        named = {"KEDRO_VERTEX_API_ENDPOINT": self.vertex, "STORAGE_EMULATOR_HOST": self.storage}
+        return {name: address for name, address in named.items() if address and is_emulator(address)}
+
     def refuse_plain_text(self) -> None:
         """As :func:`refuse_plain_text`, for these addresses."""
         refuse_plain_text(filter(None, (self.vertex, self.logging, self.storage)))
@@ -112,6 +118,7 @@ class VertexClient:
         service = "aiplatform" if region == "global" else f"{region}-aiplatform"
         self.project_id = project_id
         self.region = region
+        self.endpoints = given
         self.parent = f"projects/{project_id}/locations/{region}"
         self.endpoint = _address(given.vertex, f"{service}.{universe}")
         self._logging = _address(given.logging, f"logging.{universe}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -60,12 +59,12 @@ def containers(job: Job) -> dict[str, Container]:
 
 
 def values(arguments: Sequence[str], option: str) -> tuple[str, ...]:
-    """The values that an option has among a container's arguments."""
-    return tuple(value for name, value in itertools.pairwise(arguments) if name == option)
+    """The values that an option has among a container's arguments, where each option has a value."""
+    return tuple(value for name, value in zip(arguments[::2], arguments[1::2], strict=False) if name == option)
 
 
 def _is_ours(container: Mapping[str, Any]) -> bool:
-    return "--node" in container.get("args", ())
+    return "--node" in container.get("args", ())[::2]
 
 
 def _of_executor_input(text: str, parameters: Mapping[str, Any]) -> list[str]:

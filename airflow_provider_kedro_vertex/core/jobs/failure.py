@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_kedro_vertex.core.errors import FailedNode
 from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.outcome import FailureClass, Task, failure_class, message, tasks
+from airflow_provider_kedro_vertex.core.jobs.replay import command_line
 from airflow_provider_kedro_vertex.core.jobs.states import short
 
 #: Why a job failed, after "failed:".
@@ -31,6 +32,8 @@ FIXES: Mapping[FailureClass, str] = {
     "infrastructure": "Airflow's retries may succeed; what has succeeded is not run again.",
     "cancelled": "Clear this task to run what is left.",
 }
+#: The failures that come again where the node runs once more with the same data.
+_REPLAYED: frozenset[FailureClass] = frozenset({"user code", "missing input"})
 _ENDS = {"FAILED": "failed", "CANCELLED": "was cancelled", "EXPIRED": "ran out of time"}
 
 
@@ -39,16 +42,19 @@ def explain_job(
     url: str,
     logs: Mapping[str, Sequence[str]] | None = None,
     log_urls: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> str:
     """Say why a job ended without success.
 
     :param logs: task id to the last lines of its container's log, for the failed tasks whose log could be read.
     :param log_urls: task id to the page that shows its log.
+    :param environment: variables by which a person's command reaches the services, where they are not Google's own.
     """
     lines = [f"Vertex AI job {_end(_id(job), short(job.get('state', '')), failure_class(job))}"]
     failed = [task for task in tasks(job) if task.failed]
     for task in failed:
-        about = _task_failure(task, (logs or {}).get(task.name, ()), (log_urls or {}).get(task.name))
+        log = (logs or {}).get(task.name, ())
+        about = _task_failure(job, task, log, (log_urls or {}).get(task.name), environment or {})
         lines += [f"  {line}" for line in about]
     if not failed and message(job):
         lines.append(f"  {message(job)}")
@@ -56,15 +62,24 @@ def explain_job(
     return "\n".join(lines)
 
 
-def explain_node(job: Job, task: Task, url: str, log: Sequence[str], log_url: str | None) -> str:
+def explain_node(
+    job: Job,
+    task: Task,
+    url: str,
+    log: Sequence[str],
+    log_url: str | None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Say why one node group of a job ended without success.
 
     :param log: the last lines of its container's log.
     :param log_url: the page that shows its log; None if it has none.
+    :param environment: as :func:`explain_job`.
     """
     cause = task.failure_class if task.failed else "cancelled"
     first = f"Node group {_end(f'{task.name} of Vertex AI job {_id(job)}', task.state, cause)}"
-    return "\n".join([first, *(f"  {line}" for line in _task_failure(task, log, log_url)), f"See {url}"])
+    about = _task_failure(job, task, log, log_url, environment or {})
+    return "\n".join([first, *(f"  {line}" for line in about), f"See {url}"])
 
 
 def failed_node(job: Job, task: Task, url: str, log: Sequence[str], log_url: str | None) -> FailedNode:
@@ -97,7 +112,9 @@ def _id(job: Job) -> str:
     return str(job["name"]).rpartition("/")[2]
 
 
-def _task_failure(task: Task, log: Sequence[str], log_url: str | None) -> list[str]:
+def _task_failure(
+    job: Job, task: Task, log: Sequence[str], log_url: str | None, environment: Mapping[str, str]
+) -> list[str]:
     lines = [f"{task.name}: {task.message or 'no message from Vertex AI'}"]
     if (error := container_error(log)) is not None:
         lines.append(f"  Error of node {error['node']} after {error['seconds']} s: {error['error']}")
@@ -106,6 +123,9 @@ def _task_failure(task: Task, log: Sequence[str], log_url: str | None) -> list[s
         lines += [f"    {line}" for line in log]
     if log_url is not None:
         lines.append(f"  Its log: {log_url}")
+    if task.failure_class in _REPLAYED:
+        replay = command_line(job, task.name, error["node"] if error else None, environment)
+        lines += [f"  Run it here, in the project's folder: {replay}"] if replay else []
     return lines
 
 

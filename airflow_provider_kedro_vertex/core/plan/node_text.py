@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
@@ -30,11 +31,13 @@ def _text(plan: Plan, group: NodeGroup, nodes: list[Node], stored: AbstractSet[s
     taken = dict.fromkeys(name for node in nodes for name in node.inputs if name not in made)
     # What others make and the catalog does not declare is gone when `kedro run` has ended, so they must run too.
     chosen = "--nodes" if stored >= set(group.inputs) else "--to-nodes"
+    last = group.nodes[-1]
     lines = [
         *_about(nodes),
         _listed("Inputs", taken),
         _listed("Outputs", made),
         *_machine(plan, group),
+        f"- As in a run of Airflow: `{shlex.join(['kedro', 'vertex', 'replay', 'DAG_ID/RUN_ID', '--node', last])}`",
         f"- At home: `{kedro_run(plan.pipeline, plan.env, chosen, ','.join(group.nodes))}`",
     ]
     return "\n".join(lines)

@@ -31,6 +31,7 @@ _MODULES = {
     "manifest": "manifest",
     "plan": "plan",
     "push-data": "push_data",
+    "replay": "replay",
     "run-once": "run_once",
     "schedule": "schedule",
     "status": "status",

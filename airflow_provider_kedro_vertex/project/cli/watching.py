@@ -80,7 +80,8 @@ def _ended(client: VertexClient, job: Job, page: str) -> int:
     if succeeded(state):
         click.echo("Succeeded.")
         return 0
-    click.echo(explain_job(job, page, failed_logs(client, job)), err=True)
+    logs, variables = failed_logs(client, job), client.endpoints.variables
+    click.echo(explain_job(job, page, logs, environment=variables), err=True)
     return exit_code(state)
 
 

@@ -28,7 +28,10 @@ def test_a_text_has_the_docstring_the_data_the_machine_and_the_line_for_home() -
 
     assert lines[:4] == ["Load the rows.", "", "- Inputs: `raw`, `params:rows`", "- Outputs: `table`"]
     assert lines[4].startswith("- Machine: `n1-standard-4`, about $0.")
-    assert lines[5:] == ["- At home: `kedro run --nodes load`"]
+    assert lines[5:] == [
+        "- As in a run of Airflow: `kedro vertex replay DAG_ID/RUN_ID --node load`",
+        "- At home: `kedro run --nodes load`",
+    ]
 
 
 def test_at_home_runs_too_what_others_make_in_memory() -> None:

@@ -12,6 +12,8 @@ import pytest
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.jobs.attempts import KEY_LABEL
 from airflow_provider_kedro_vertex.core.jobs.containers import containers
+from airflow_provider_kedro_vertex.core.jobs.failure import explain_job
+from airflow_provider_kedro_vertex.core.jobs.replay import arguments, final_status, variables
 from airflow_provider_kedro_vertex.core.jobs.request import JobRequest, Run
 from airflow_provider_kedro_vertex.core.jobs.run_status import choose, group_statuses, run_state
 from airflow_provider_kedro_vertex.core.plan.plan import Plan, build_plan
@@ -128,3 +130,48 @@ def test_a_group_is_found_by_its_name_and_by_its_nodes() -> None:
     assert choose(groups, "clean") is choose(groups, "cleaning-8f")
     with pytest.raises(ConfigError, match=r"^The run has no node 'claen'. Did you mean 'clean'\?$"):
         choose(groups, "claen")
+
+
+def test_the_error_has_the_line_that_replays_the_node() -> None:
+    plan = small_plan()
+    failed = task("clean", "FAILED", 9, "The replica workerpool0-0 exited with a non-zero status of 1.")
+    job = pipeline_job(plan, failed, state="FAILED")
+    told = json.dumps({"node": "clean", "error": "ValueError: no rows", "seconds": 2.5})
+    line = "    Run it here, in the project's folder: "
+    replay = "kedro vertex replay projects/p/locations/r/pipelineJobs/job-1 --node clean"
+    assert line + replay in explain_job(job, "", {"clean": [told]}).splitlines()
+    # Without a log, by the name of the group; and where the services are an emulator's, with their addresses.
+    elsewhere = {"KEDRO_VERTEX_API_ENDPOINT": "http://127.0.0.1:8080"}
+    prefix = "KEDRO_VERTEX_API_ENDPOINT=http://127.0.0.1:8080 "
+    assert line + prefix + replay in explain_job(job, "", environment=elsewhere).splitlines()
+
+    custom = {**custom_job(plan, 1, "FAILED", 7), "error": failed["error"]}
+    assert line + "kedro vertex replay projects/p/locations/r/customJobs/7" in explain_job(custom, "").splitlines()
+
+
+@pytest.mark.parametrize(("code", "message"), [(8, "Quota."), (13, "exited with a non-zero status of 4")])
+def test_what_a_replay_would_not_show_has_no_such_line(code: int, message: str) -> None:
+    job = pipeline_job(small_plan(), task("clean", "FAILED", code, message), state="FAILED")
+    assert "replay" not in explain_job(job, "")
+
+
+def test_the_replay_of_an_exit_pipeline_is_told_how_the_others_ended() -> None:
+    plan = small_plan(on_exit_pipeline="first")
+    failed = pipeline_job(plan, task("load"), task("clean", "FAILED", 9), task("on-exit"), state="FAILED")
+    groups = group_statuses([failed])
+    status = json.loads(final_status(choose(groups, "on-exit"), groups) or "")
+    assert status["state"] == "FAILED"
+    assert "failed tasks are: [clean]" in status["error"]["message"]
+    assert final_status(choose(groups, "clean"), groups) is None
+
+
+def test_a_replay_has_the_runs_arguments_and_not_the_paths_of_its_machine() -> None:
+    plan = small_plan(nodes={"clean": {"env": {"PYTHONPATH": "/app/src", "SIZE": "7"}}})
+    container = containers(pipeline_job(plan))["clean"]
+    given = arguments(container, "clean", None, "pdb")
+    assert given[:3] == ["-m", "airflow_provider_kedro_vertex.runtime", "replay"]
+    assert tuple(given[3:-4]) == container.arguments
+    assert given[-4:] == ["--up-to", "clean", "--debugger", "pdb"]
+    told = variables(container)
+    assert told["SIZE"] == "7"
+    assert "PYTHONPATH" not in told

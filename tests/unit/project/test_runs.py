@@ -1,4 +1,4 @@
-"""The commands that look at runs: `status` and `logs`, with real containers on the emulator."""
+"""The commands that look at runs, `status`, `logs` and `replay`, with real containers on the emulator."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,20 @@ from typing import Any
 import pytest
 
 from airflow_provider_kedro_vertex.core.jobs.attempts import KEY_LABEL
+from airflow_provider_kedro_vertex.core.jobs.failure import explain_job
 from airflow_provider_kedro_vertex.core.jobs.identity import run_key
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_spec
 from airflow_provider_kedro_vertex.core.jobs.request import JobRequest, Run
 from airflow_provider_kedro_vertex.core.plan.plan import Plan, build_plan
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
+from airflow_provider_kedro_vertex.emulator.executors.images import Noop
 from airflow_provider_kedro_vertex.project.cli import logs
 from airflow_provider_kedro_vertex.project.cli.connection import connect
 from airflow_provider_kedro_vertex.project.cli.submission import submit
 from airflow_provider_kedro_vertex.project.inspect import inspect_project
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
+from airflow_provider_kedro_vertex.vertex.job_logs import failed_logs
 from tests.storage import storage_emulator, storage_variables
 from tests.unit.project.conftest import write_project
 
@@ -35,7 +39,7 @@ Vertex = Callable[..., Any]
 
 REGISTRY = """
 from pathlib import Path
-import sys, time
+import os, sys, time
 from kedro.pipeline import node, pipeline
 
 def load(rows):
@@ -44,7 +48,9 @@ def load(rows):
     return rows
 
 def clean(rows):
+    day = rows * 2
     print("cleaning", rows)
+    print("as", os.environ.get("KEDRO_CONFIG_RUN_ID"), os.environ.get("SHOP_SIZE"))
     raise ValueError(f"no rows on day {rows}")
 
 def wait(rows):
@@ -65,7 +71,7 @@ FILES = {
     "conf/base/catalog.yml": "{}\n",
     "conf/base/parameters.yml": "rows: 3\n",
     "conf/base/vertexai.yml": "project_id: shop-project\nregion: europe-west1\n"
-    "run_config: {image: 'r.test/runs:1', root: shop}\n",
+    "run_config: {image: 'r.test/runs:1', root: shop, nodes: {clean_up: {env: {SHOP_SIZE: '$(large)'}}}}\n",
 }
 #: The environment of a command that is a process of its own.
 QUIET = {**os.environ, "TERM": "xterm", "DO_NOT_TRACK": "1"}
@@ -87,7 +93,8 @@ def storage() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def emulator(project: Path, storage: str) -> Iterator[VertexEmulator]:
-    with VertexEmulator({"r.test/runs:1": project}, env=storage_variables(storage)) as running:
+    images = {"r.test/runs:1": project, "r.test/runs:idle": Noop(0)}
+    with VertexEmulator(images, env=storage_variables(storage)) as running:
         yield running
 
 
@@ -103,8 +110,9 @@ def plan(project: Path) -> Plan:
 
 
 @pytest.fixture(scope="module")
-def client(emulator: VertexEmulator) -> VertexClient:
-    return connect(RunConfig.from_dict({"project_id": "shop-project", "region": "europe-west1"}), emulator.url)
+def client(emulator: VertexEmulator, storage: str) -> VertexClient:
+    place = {"project_id": "shop-project", "region": "europe-west1"}
+    return connect(RunConfig.from_dict(place), emulator.url, storage)
 
 
 @pytest.fixture(scope="module")
@@ -172,9 +180,8 @@ def test_logs_of_all_nodes_of_one_and_as_json(
     one = vertex(project, "logs", failed, "--node", "clean_up", "--api-endpoint", emulator.url)
     assert "cleaning 3" in one.stdout.splitlines()
     assert "loading 3" not in one.stdout
-    assert [
-        line.removeprefix("clean-up | ") for line in lines if line.startswith("clean-up")
-    ] == one.stdout.splitlines()
+    of_clean_up = [line.removeprefix("clean-up | ") for line in lines if line.startswith("clean-up")]
+    assert of_clean_up == one.stdout.splitlines()
 
     told = vertex(project, "logs", failed, "--format", "json", "--api-endpoint", emulator.url).stdout
     entries = [json.loads(line) for line in told.splitlines()]
@@ -203,10 +210,8 @@ def test_the_custom_jobs_of_a_dag_run_are_one_run(
     run = "shop/manual__2013-06-01T00:00:00+00:00"
     done = vertex(project, "logs", run, "-f", *WHERE, emulator.url)
     assert done.exit_code == 1, "the run has failed"
-    assert [line for line in done.stdout.splitlines() if line.endswith(("loading 3", "cleaning 3"))] == [
-        "load     | loading 3",
-        "clean-up | cleaning 3",
-    ]
+    own = re.findall(r"^(?:load    |clean-up) \| (?:loading|cleaning) 3", done.stdout, re.MULTILINE)
+    assert own == ["load     | loading 3", "clean-up | cleaning 3"]
     one = vertex(project, "logs", names[0].rpartition("/")[2], *WHERE, emulator.url)
     assert "load | loading 3" in one.stdout.splitlines()
 
@@ -225,18 +230,18 @@ def test_following_prints_each_line_once_while_the_node_runs(
     waiting = vertex(project, "status", name, "--api-endpoint", emulator.url)
     assert waiting.exit_code == 4
     command = [sys.executable, "-m", "kedro", "vertex", "logs", name, "-f", "--api-endpoint", emulator.url]
-    process = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True, env=QUIET)
-    assert process.stdout is not None
-    try:
-        own = []
-        for line in process.stdout:
-            own += [line.rstrip()] if "waiting" in line else []
-            if "waiting begins" in line:
-                assert process.poll() is None
-                (project / "go").touch()  # the node, which waits for this, was seen before it ended
-    finally:
-        (project / "go").touch()
-    assert process.wait(timeout=120) == 0
+    own = []
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True, env=QUIET) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                own += [line.rstrip()] if "waiting" in line else []
+                if "waiting begins" in line:
+                    assert process.poll() is None
+                    (project / "go").touch()  # the node, which waits for this, was seen before it ended
+        finally:
+            (project / "go").touch()
+    assert process.returncode == 0
     assert own == ["wait | waiting begins", "wait | waiting ends"]
 
 
@@ -266,3 +271,67 @@ def test_colours_are_for_terminals_alone(project: Path, emulator: VertexEmulator
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1, errors
     assert b"\x1b[31mFAILED\x1b[0m" in shown
+
+
+def stored(client: VertexClient) -> list[tuple[str, str]]:
+    return sorted((each["name"], each["generation"]) for each in client.list_objects("gs://shop/"))
+
+
+def pasted(line: str, project: Path, answers: str = "") -> subprocess.CompletedProcess[str]:
+    """Paste a line into a shell in the project's folder."""
+    shell = {**QUIET, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "KEDRO_ENV": "no-such-env"}
+    return subprocess.run(
+        ["/bin/sh", "-c", line], cwd=project, env=shell, input=answers, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_the_line_of_the_error_replays_the_node_with_the_same_error(
+    project: Path, client: VertexClient, failed: str
+) -> None:
+    job = client.get_job(failed)
+    told = explain_job(job, "", failed_logs(client, job), environment=client.endpoints.variables)
+    (line,) = re.findall(r"Run it here, in the project's folder: (.*)", told)
+    assert line.endswith(f" kedro vertex replay {failed} --node clean_up")
+    before = stored(client)
+
+    done = pasted(line, project)
+    assert done.returncode == 1, done.stderr
+    last = json.loads(done.stderr.splitlines()[-1])
+    assert (last["node"], last["error"]) == ("clean_up", "ValueError: no rows on day 3")
+    # Its inputs, run key and variables are those of the run, and the node before it has not run again.
+    assert f"as {job['labels']['airflow-run-key']} $(large)" in done.stdout.splitlines()
+    assert "loading" not in done.stdout
+    assert stored(client) == before
+
+
+def test_a_replay_opens_the_debugger_where_the_node_failed(
+    project: Path, client: VertexClient, emulator: VertexEmulator, storage: str, failed: str
+) -> None:
+    variables = f"STORAGE_EMULATOR_HOST={storage} KEDRO_VERTEX_API_ENDPOINT={emulator.url}"
+    done = pasted(f"{variables} kedro vertex replay {failed} --pdb", project, "print('rows twice are', day)\nq\n")
+    assert "rows twice are 6" in done.stdout
+    assert done.returncode == 1
+
+
+def test_a_node_that_did_not_fail_is_replayed_by_its_name(
+    project: Path, client: VertexClient, emulator: VertexEmulator, storage: str, plan: Plan
+) -> None:
+    submit_custom_jobs(plan, client, "replayed")
+    before = stored(client)
+    variables = f"STORAGE_EMULATOR_HOST={storage} KEDRO_VERTEX_API_ENDPOINT={emulator.url}"
+    done = pasted(f"{variables} kedro vertex replay shop/replayed --node load {' '.join(WHERE[:-1])}", project)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "load succeeded."), done.stderr
+    assert "loading 3" in done.stdout.splitlines()
+    assert stored(client) == before
+
+
+def test_a_replay_asks_for_a_node_where_none_has_failed(
+    project: Path, vertex: Vertex, emulator: VertexEmulator, plan: Plan, client: VertexClient
+) -> None:
+    idle = replace(plan, groups=tuple(replace(group, image="r.test/runs:idle") for group in plan.groups))
+    name = ended(client, submit(client, idle, pipeline_spec(idle), "{}")["name"])
+    done = vertex(project, "replay", name, "--api-endpoint", emulator.url)
+    assert done.exit_code == 1
+    assert done.stderr == "Error: No node of the run has failed. Name one with --node: 'load', 'clean_up'.\n"
+    done = vertex(project, "replay", name, "--node", "clean-upp", "--api-endpoint", emulator.url)
+    assert (done.exit_code, done.stderr) == (1, "Error: The run has no node 'clean-upp'. Did you mean 'clean-up'?\n")

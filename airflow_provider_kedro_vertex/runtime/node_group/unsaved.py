@@ -1,4 +1,4 @@
-"""A machine that runs a node together with others, and is not the one that saves."""
+"""A process that runs nodes and saves nothing: a machine that is not the first of several, or a replay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 
-class WorkerReplica:
+class Unsaved:
     """Keeps what the node makes in memory, and out of MLflow.
 
     :param nodes: the names of the nodes that run.
@@ -35,7 +35,7 @@ class WorkerReplica:
 
     @hook_impl(trylast=True)
     def before_node_run(self, node: Node, catalog: CatalogProtocol[Any, Any]) -> None:
-        """Leave confirming to the first machine, and let what the node itself logs to MLflow go nowhere.
+        """Leave confirming to the run's own first machine, and let what the node itself logs to MLflow go nowhere.
 
         Its inputs are loaded by now: they may be incremental, or come from MLflow.
         """
@@ -43,7 +43,7 @@ class WorkerReplica:
             catalog[name] = _NothingToConfirm()
         if importlib.util.find_spec("mlflow") is None:
             return
-        nowhere = Path(mkdtemp(prefix="mlflow-of-a-worker-")).as_uri()
+        nowhere = Path(mkdtemp(prefix="mlflow-unsaved-")).as_uri()
         os.environ.pop("MLFLOW_RUN_ID", None)
         os.environ |= {"MLFLOW_TRACKING_URI": nowhere, "MLFLOW_ALLOW_FILE_STORE": "true"}
         if "mlflow" in sys.modules:
