@@ -8,12 +8,12 @@ from collections.abc import Set as AbstractSet
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan
+from airflow_provider_kedro_vertex.core.plan.plan_table import row
 from airflow_provider_kedro_vertex.core.project.graph import dataset
 from airflow_provider_kedro_vertex.core.project.kedro_run import kedro_run
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node
 from airflow_provider_kedro_vertex.core.project.selection import registered
 from airflow_provider_kedro_vertex.core.settings.machine_prices import PRICED_REGION
-from airflow_provider_kedro_vertex.core.settings.machines import choose
 
 #: The most names in one line of a text, and the most nodes that are described.
 MOST_NAMES = 12
@@ -59,10 +59,9 @@ def _listed(title: str, names: Iterable[str]) -> str:
 
 def _machine(plan: Plan, group: NodeGroup) -> list[str]:
     try:
-        machine = choose(group.resources, plan.config.region, group.name)
+        found = row(plan, group)
     except ConfigError:  # `kedro vertex check` says it, and so does a run; a text does not
         return []
-    replicas = group.settings.replica_count or 1
-    price = machine.dollars_an_hour
-    cost = "" if price is None else f", about ${price * replicas:.2f} an hour in {PRICED_REGION}"
-    return [f"- Machine: {f'{replicas} x ' if replicas > 1 else ''}`{machine}`{cost}"]
+    price = found.dollars_an_hour
+    cost = "" if price is None else f", about ${price:.2f} an hour in {PRICED_REGION}"
+    return [f"- Machine: `{found.machines_text}`{cost}"]

@@ -151,21 +151,23 @@ def plan_table(plan: Plan, alone: Plan | None = None) -> PlanTable:
     groups = [*plan.groups, *([plan.exit_group] if plan.exit_group else [])]
     grouped = alone is not None and len(alone.groups) != len(plan.groups)
     return PlanTable(
-        rows=tuple(
-            Row(
-                group,
-                choose(group.resources, plan.config.region, f"Group {group.name!r}"),
-                (choose(group.worker_resources, plan.config.region, f"Group {group.name!r}"),) * (group.replicas - 1),
-                group is plan.exit_group,
-            )
-            for group in groups
-        ),
+        rows=tuple(row(plan, group) for group in groups),
         edges=sum(len(group.upstream) for group in plan.groups),
         nodes=sum(len(group.nodes) for group in groups),
         longest=_longest(plan.groups) + bool(plan.exit_group),
         alone=plan_table(alone) if alone is not None and grouped else None,
         data_root=plan.config.data_root and shown(plan.config.data_root),
     )
+
+
+def row(plan: Plan, group: NodeGroup) -> Row:
+    """Work out the row of one group.
+
+    :raises ConfigError: see :func:`plan_table`.
+    """
+    region, who = plan.config.region, f"Group {group.name!r}"
+    workers = (choose(group.worker_resources, region, who),) * (group.replicas - 1)
+    return Row(group, choose(group.resources, region, who), workers, group is plan.exit_group)
 
 
 def _longest(groups: Sequence[NodeGroup]) -> int:

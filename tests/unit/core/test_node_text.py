@@ -67,7 +67,7 @@ def test_replicas_cost_as_much_as_all_of_them() -> None:
     ]
 
     price, doubled = (float(text.partition("$")[2].partition(" ")[0]) for text in (one, two))
-    assert "- Machine: 2 x `n1-standard-4`" in two
+    assert "- Machine: `2 x (n1-standard-4)`" in two
     assert abs(doubled - 2 * price) < 0.011
 
 
