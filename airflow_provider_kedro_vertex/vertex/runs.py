@@ -6,7 +6,7 @@ from itertools import chain, islice
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, NotFoundError
 from airflow_provider_kedro_vertex.core.jobs.api import Job
-from airflow_provider_kedro_vertex.core.jobs.attempts import DAG_RUN_LABEL
+from airflow_provider_kedro_vertex.core.jobs.attempts import DAG_RUN_LABEL, KEY_LABEL, LAUNCHED
 from airflow_provider_kedro_vertex.core.jobs.identity import run_key
 from airflow_provider_kedro_vertex.core.jobs.run_reference import AirflowRun, JobReference
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
@@ -29,7 +29,9 @@ def find_jobs(client: VertexClient, run: JobReference | AirflowRun) -> list[Job]
     # What is listed of a PipelineJob does not have its node groups.
     names = (job["name"] for job in client.list_jobs("pipelineJobs", label, "name"))
     pipeline_jobs = (client.get_job(name) for name in names)
-    found = [*islice(chain(pipeline_jobs, client.list_jobs("customJobs", label)), MAX_JOBS)]
+    # Those that a PipelineJob launched are told of as its tasks.
+    custom_jobs = (job for job in client.list_jobs("customJobs", label) if job["labels"].get(KEY_LABEL) != LAUNCHED)
+    found = [*islice(chain(pipeline_jobs, custom_jobs), MAX_JOBS)]
     if not found:
         raise ConfigError(
             f"{client.parent} has no job of DAG run {run.run_id!r} of DAG {run.dag_id!r}.",

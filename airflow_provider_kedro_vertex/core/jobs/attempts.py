@@ -18,6 +18,9 @@ from airflow_provider_kedro_vertex.core.text import digest
 
 #: The label by which all CustomJobs of one task instance are found.
 KEY_LABEL = "kedro-submission"
+#: Its value in a CustomJob that a PipelineJob launches: no task of Airflow submitted it. The labels of its PipelineJob
+#: that it does not have itself are added to it, so that it must have this one.
+LAUNCHED = "pipeline-job"
 #: The label by which all jobs of one run key are found.
 RUN_LABEL = "airflow-run-key"
 #: The label by which all jobs of one DAG run are found, whatever their data scope: the run key of the whole DAG.

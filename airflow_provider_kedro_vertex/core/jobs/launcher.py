@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_kedro_vertex.core.jobs.attempts import KEY_LABEL, LAUNCHED
 from airflow_provider_kedro_vertex.core.jobs.custom_job import job_spec
 from airflow_provider_kedro_vertex.core.jobs.identity import DISPLAY_NAME_LENGTH, GROUP_LABEL
 from airflow_provider_kedro_vertex.core.jobs.job_body import encryption
@@ -94,7 +95,7 @@ def _payload(plan: Plan, group: NodeGroup) -> str:
     job = {
         "display_name": f"{plan.name}-{group.task_id}"[:DISPLAY_NAME_LENGTH],
         "job_spec": _snake_case({**spec, "serviceAccount": _input("service_account")}),
-        "labels": {**plan.config.labels, GROUP_LABEL: group.task_id[:63].strip("-")},
+        "labels": {**plan.config.labels, GROUP_LABEL: group.task_id[:63].strip("-"), KEY_LABEL: LAUNCHED},
         **_snake_case(encryption(plan.config)),
     }
     # The sign is written in JSON's own other way, so that no value reads as a placeholder, or as a reference to a

@@ -88,7 +88,7 @@ def node(run_context: str, runtime_params: str = "{}"):
         nfs_mounts=[{"server": "10.0.0.1", "path": "/data", "mount_point": "data"}],
         persistent_resource_id="machines",
         base_output_directory="gs://shop/runs/{{$.pipeline_job_name}}/write-table",
-        labels={"team": "shop", "kedro-group": "write-table"},
+        labels={"team": "shop", "kedro-group": "write-table", "kedro-submission": "pipeline-job"},
         env=[
             {"name": "MALLOC_MMAP_THRESHOLD_", "value": "33554432"},
             {"name": "MALLOC_TRIM_THRESHOLD_", "value": "67108864"},

@@ -194,6 +194,34 @@ def test_logs_of_all_nodes_of_one_and_as_json(
     assert wrong.stderr == "Error: The run has no node 'clean-upp'. Did you mean 'clean-up'?\n"
 
 
+def test_a_custom_job_inside_of_a_pipeline_job_is_a_node_of_it(
+    project: Path, vertex: Vertex, emulator: VertexEmulator, client: VertexClient
+) -> None:
+    spot = {"nodes": {"load": {"scheduling": {"strategy": "spot"}}}}
+    manifest = inspect_project(project)
+    plan = build_plan(manifest, config=manifest.config.overridden(spot))
+    key = run_key("shop", "manual__spot")
+    run = Run(key, "shop", "manual__spot", datetime(2013, 6, 1, tzinfo=timezone.utc), dag_run_key=key)
+    body = JobRequest(plan, run, "shop-project", "europe-west1", "{}", "spot", {}).body(key)
+    body["labels"][KEY_LABEL] = "submit"
+    name = ended(client, client.create_pipeline_job(key, body)["name"])
+    link = "https://airflow.test/dags/shop/runs/manual__spot"
+    told = json.loads(vertex(project, "status", link, "--format", "json", *WHERE, emulator.url).stdout)
+    assert told["state"] == "FAILED"
+    assert [job["name"] for job in told["jobs"]] == [name]
+    assert [(group["group"], group["nodes"], group["state"]) for group in told["groups"]] == [
+        ("load", ["load"], "SUCCEEDED"),
+        ("clean-up", ["clean_up"], "FAILED"),
+    ]
+    logged = vertex(project, "logs", link, "--node", "load", *WHERE, emulator.url).stdout
+    assert "loading 3" in logged.splitlines()
+    (launched,) = client.list_jobs("customJobs", f'labels.airflow-dag-run-key="{key}"')
+    assert (launched["labels"][KEY_LABEL], launched["jobSpec"]["scheduling"]["strategy"]) == ("pipeline-job", "SPOT")
+    # Named by itself, it is a run of one node.
+    alone = json.loads(vertex(project, "status", launched["name"], "--format", "json", *WHERE, emulator.url).stdout)
+    assert [(group["group"], group["nodes"]) for group in alone["groups"]] == [("load", ["load"])]
+
+
 def test_the_custom_jobs_of_a_dag_run_are_one_run(
     project: Path, vertex: Vertex, emulator: VertexEmulator, plan: Plan, client: VertexClient
 ) -> None:
