@@ -90,6 +90,7 @@ __all__ = [
     "keep_in_xcom",
     "make_asset",
     "map_indexes",
+    "object_storage_path",
     "pause_trigger",
     "success_event",
     "xcom_value",
@@ -144,6 +145,16 @@ def pause_trigger(seconds: float) -> BaseTrigger:
         from airflow.triggers.temporal import TimeDeltaTrigger
 
     return TimeDeltaTrigger(timedelta(seconds=seconds))
+
+
+def object_storage_path(url: str) -> Any:
+    """Make Airflow's path of an object in any storage that its providers know."""
+    if TYPE_CHECKING or AIRFLOW >= (3, 0):
+        from airflow.sdk import ObjectStoragePath
+    else:
+        from airflow.io.path import ObjectStoragePath
+
+    return ObjectStoragePath(url)
 
 
 def xcom_value(ti_key: TaskInstanceKey, key: str) -> Any:

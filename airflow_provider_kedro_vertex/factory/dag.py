@@ -56,7 +56,8 @@ def kedro_vertex_dag(
     :param dag_id: by default the project's package name, and for another pipeline than ``__default__`` an underscore
         and its name.
     :param pipeline: the registered pipeline's name.
-    :param manifest: a file that ``kedro vertex manifest`` wrote; a relative path starts at the DAG file's folder.
+    :param manifest: a file that ``kedro vertex manifest`` wrote; a relative path starts at the DAG file's folder. Or
+        its URL in object storage, ``gs://bucket/name``: a parse uses a copy, which is read anew every five minutes.
     :param project: instead of ``manifest``: a Kedro project's folder, inspected in a subprocess when its files changed.
     :param python: with ``project``: the Python of the project's own environment.
     :param kedro_env: with ``project``: the Kedro environment.

@@ -48,7 +48,8 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
 
     :param pipeline: the registered pipeline's name (templated).
     :param manifest: path of the project's manifest, made by ``kedro vertex manifest``; a relative one starts at the DAG
-        file's folder (templated).
+        file's folder. Or its URL in object storage, ``gs://bucket/name``, which is read at most once a minute
+        (templated).
     :param project: instead of ``manifest``: a Kedro project's folder, inspected in a subprocess (templated).
     :param python: with ``project``: the Python of the project's own environment (templated).
     :param kedro_env: with ``project``: the Kedro environment (templated).

@@ -29,7 +29,7 @@ class KedroVertexCleanupOperator(BaseOperator):
     XCom gets ``{"deleted": .., "runs": .., "objects": .., "bytes": .., "kept": {reason: number}}``.
 
     :param manifest: path of the project's manifest, made by ``kedro vertex manifest``; a relative one starts at the DAG
-        file's folder (templated).
+        file's folder. Or its URL in object storage, ``gs://bucket/name`` (templated).
     :param run_config: settings of ``vertexai.yml``'s ``run_config`` to use instead, such as ``{"ttl": 86400}``
         (templated). ``ttl`` is a week if nobody sets it.
     :param delete: False, the default, only tells in the task's log what would be deleted: look there first. A template
@@ -84,12 +84,12 @@ class KedroVertexCleanupOperator(BaseOperator):
         from airflow_provider_kedro_vertex.core.settings.sections import read_at
         from airflow_provider_kedro_vertex.hooks.vertex_ai import KedroVertexHook
         from airflow_provider_kedro_vertex.task.errors import to_airflow_exception
-        from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
+        from airflow_provider_kedro_vertex.task.manifest_source import TASK_AGE, ManifestSource
         from airflow_provider_kedro_vertex.vertex.retention import Cleaned, clean
 
         try:
             delete = read_at("delete", boolean, self.delete)
-            manifest = ManifestSource(self.manifest).read(Path(self.dag.fileloc).parent)
+            manifest = ManifestSource(self.manifest).read(Path(self.dag.fileloc).parent, TASK_AGE)
             config = manifest.config.overridden(self.run_config or {})
             if config.root is None:
                 raise ConfigError(

@@ -33,7 +33,7 @@ from airflow_provider_kedro_vertex.operators.data_scope import data_scope, title
 from airflow_provider_kedro_vertex.task import run
 from airflow_provider_kedro_vertex.task.job_monitor import Log
 from airflow_provider_kedro_vertex.task.lineage import TaskNodes
-from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
+from airflow_provider_kedro_vertex.task.manifest_source import TASK_AGE, ManifestSource
 from airflow_provider_kedro_vertex.task.submission import Submission
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
 from airflow_provider_kedro_vertex.vertex.run_manifests import manifest_of_run
@@ -144,7 +144,7 @@ def read_manifest(operator: VertexJobOperator) -> Manifest:
     :raises KedroVertexError: it is missing or damaged, or the project cannot be inspected.
     """
     source = ManifestSource(operator.manifest, operator.project, operator.python, operator.kedro_env)
-    return source.read(Path(operator.dag.fileloc).parent)
+    return source.read(Path(operator.dag.fileloc).parent, TASK_AGE)
 
 
 def read_config(operator: VertexJobOperator) -> RunConfig:

@@ -1,4 +1,4 @@
-"""Where a manifest comes from: a file, or a Kedro project that is inspected in its own environment.
+"""Where a manifest comes from: a file, an object in a storage, or a Kedro project, inspected in its own environment.
 
 Standard library alone, since this runs at every parse of a DAG file.
 """
@@ -20,6 +20,9 @@ from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest
 from airflow_provider_kedro_vertex.version import __version__
 
+#: Seconds for which the copy of an object is used without a look at the storage: by a parse of a DAG file, by a task.
+PARSE_AGE, TASK_AGE = 300.0, 60.0
+
 #: Seconds that inspecting a project may take. Airflow's own limit for a DAG file is shorter by default.
 INSPECT_TIMEOUT = 120
 
@@ -32,7 +35,8 @@ _IGNORED = frozenset({"__pycache__", "build", "data", "dist", "docs", "logs", "n
 class ManifestSource:
     """Either a manifest file or a Kedro project's folder; relative paths start at the DAG file's folder.
 
-    :param manifest: path of a file that ``kedro vertex manifest`` wrote.
+    :param manifest: path of a file that ``kedro vertex manifest`` wrote, or its URL in a storage that Airflow's
+        ``ObjectStoragePath`` knows: ``gs://bucket/name``, ``s3://conn_id@bucket/name``.
     :param project: a Kedro project's folder, inspected when its files have changed.
     :param python: the Python of the project's own environment, which has ``airflow-provider-kedro-vertex[kedro]``;
         this process's Python by default. Goes with ``project``.
@@ -54,13 +58,19 @@ class ManifestSource:
                 "with: kedro vertex manifest --env ENV"
             )
 
-    def read(self, folder: Path) -> Manifest:
+    def read(self, folder: Path, max_age: float = PARSE_AGE) -> Manifest:
         """Read the manifest, inspecting the project first when its files changed since the last time.
 
         :param folder: where relative paths start.
+        :param max_age: of an object: seconds for which its copy is used without a look at the storage.
         :raises ManifestError: the file is missing or damaged.
+        :raises UnavailableError: the storage does not answer, and there is no copy of the object.
         :raises ProjectError: the project cannot be inspected; the message has what its Python said.
         """
+        if self.manifest is not None and "://" in self.manifest:
+            from airflow_provider_kedro_vertex.task import manifest_object
+
+            return manifest_object.read(self.manifest, _cache_folder, max_age)
         if self.manifest is not None:
             return _read(folder / os.path.expanduser(self.manifest))
         return self._inspected((folder / os.path.expanduser(self.project or "")).resolve())
