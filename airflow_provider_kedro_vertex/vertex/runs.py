@@ -1,13 +1,15 @@
-"""Finding the jobs of a run that a person names."""
+"""Finding the jobs of a run that a person names, and of a project."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain, islice
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError, NotFoundError
 from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.attempts import DAG_RUN_LABEL, KEY_LABEL, LAUNCHED
-from airflow_provider_kedro_vertex.core.jobs.identity import run_key
+from airflow_provider_kedro_vertex.core.jobs.identity import GROUP_LABEL, run_key
 from airflow_provider_kedro_vertex.core.jobs.run_reference import AirflowRun, JobReference
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
 
@@ -48,3 +50,19 @@ def _job(client: VertexClient, name: str) -> Job:
             f"There is no job {name}.",
             "Look whether it is of another project or region: see --project-id and --region.",
         ) from None
+
+
+def jobs_since(client: VertexClient, project: str, start: datetime) -> Iterator[Job]:
+    """Read the jobs of a Kedro project that were made since a time, whole: its PipelineJobs, then its CustomJobs.
+
+    A CustomJob that a PipelineJob makes for a container of its own is none of them, and one that it launches is.
+
+    :param project: the project's name, in the form of a label.
+    :raises VertexApiError: they could not be read.
+    """
+    wanted = f'labels.kedro-project="{project}" AND create_time>="{start:%Y-%m-%dT%H:%M:%SZ}"'
+    for job in [*client.list_jobs("pipelineJobs", wanted, "name")]:
+        yield client.get_job(job["name"])
+    for job in client.list_jobs("customJobs", wanted):
+        if GROUP_LABEL in job.get("labels", {}):  # Vertex AI gives a PipelineJob's labels to all that it makes
+            yield job

@@ -20,6 +20,7 @@ _MODULES = {
     "build": "build",
     "check": "check",
     "compile": "compile",
+    "costs": "costs",
     "deploy": "deploy",
     "diff": "diff",
     "doctor": "doctor",
