@@ -51,7 +51,8 @@ def test_the_operators_wait_for_their_jobs(tmp_path: Path) -> None:
         }
         airflow_command(environment, "db", "migrate")
         output = airflow_command(environment, "dags", "test", "google_operators", "2013-06-02", check=False)
-        pipeline_jobs, custom_jobs = (_states(emulator, name) for name in ("pipelineJobs", "customJobs"))
+        kinds_of_jobs = ("pipelineJobs", "customJobs", "trainingPipelines")
+        pipeline_jobs, custom_jobs, left = (_states(emulator, name) for name in kinds_of_jobs)
     with closing(sqlite3.connect(tmp_path / "airflow.db")) as database:
         tasks = dict(database.execute("SELECT task_id, state FROM task_instance").fetchall())
         values = {(task, key): value for task, key, value in database.execute("SELECT task_id, key, value FROM xcom")}
@@ -61,7 +62,15 @@ def test_the_operators_wait_for_their_jobs(tmp_path: Path) -> None:
         for kind in kinds
         for image in images
         for deferred in DEFERRED
-    }, output
+    } | dict.fromkeys(("training", "listed", "deleted"), "success"), output
+    (listed,) = json.loads(values["listed", "return_value"])
+    assert (listed["display_name"], listed["name"]) == (
+        "trained",
+        f"{PARENT}/trainingPipelines/{json.loads(values['training', 'training_id'])}",
+    )
+    # A training pipeline and its CustomJob.
+    assert left == {}
+    assert "trained-custom-job" not in custom_jobs
     for deferred in DEFERRED:
         assert pipeline_jobs[f"quick{deferred}"] == "PIPELINE_STATE_SUCCEEDED"
         assert pipeline_jobs[f"failing{deferred}"] == "PIPELINE_STATE_FAILED"
@@ -76,4 +85,4 @@ def test_the_operators_wait_for_their_jobs(tmp_path: Path) -> None:
 
 def _states(emulator: VertexEmulator, collection: str) -> dict[str, str]:
     found = requests.get(f"{emulator.url}/v1/{PARENT}/{collection}", verify=str(emulator.ca), timeout=120).json()
-    return {job["displayName"]: job["state"] for job in found[collection]}
+    return {job["displayName"]: job["state"] for job in found.get(collection, ())}

@@ -7,6 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.google.cloud.operators.vertex_ai.custom_job import (
+    CreateCustomContainerTrainingJobOperator,
+    DeleteCustomTrainingJobOperator,
+    ListCustomTrainingJobOperator,
+)
 from airflow.providers.google.cloud.operators.vertex_ai.pipeline_job import RunPipelineJobOperator
 
 try:
@@ -46,3 +51,24 @@ with DAG("google_operators", schedule=None, start_date=datetime(2013, 6, 1)):
                     custom_job={"display_name": name, "job_spec": {"worker_pool_specs": [pool]}},
                     **common,
                 )
+
+    place = {"project_id": "demo-project", "region": "europe-west1", "retries": 0}
+    training = CreateCustomContainerTrainingJobOperator(
+        task_id="training",
+        display_name="trained",
+        container_uri="quick",
+        staging_bucket="gs://staging",
+        base_output_dir="gs://staging/out",
+        machine_type="n2-standard-4",
+        replica_count=1,
+        labels={"team": "airflow"},
+        **place,
+    )
+    listed = ListCustomTrainingJobOperator(task_id="listed", filter="labels.team=airflow", **place)
+    deleted = DeleteCustomTrainingJobOperator(
+        task_id="deleted",
+        training_pipeline_id="{{ ti.xcom_pull('training', key='training_id') }}",
+        custom_job_id="{{ ti.xcom_pull('training', key='custom_job_id') }}",
+        **place,
+    )
+    training >> listed >> deleted
