@@ -271,18 +271,22 @@ print(json.dumps({name: least[name] / least["bare"] for name in made}))
 """
 
 
-def test_400_datasets_and_a_form_of_40_fields_cost_little_more_than_bare_tasks_with_as_many(tmp_path: Path) -> None:
-    value = many_nodes(400)
+def many_assets(count: int) -> Manifest:
+    """As :func:`many_nodes`, each with a dataset of its own in shared storage, and with 40 parameters."""
+    value = many_nodes(count)
     parameters = {f"model.p{number:02}": Parameter("integer", number) for number in range(40)}
     datasets = {
         f"data_{number}": Dataset(f"data_{number}", "pandas.ParquetDataset", f"gs://data/rows/{number}", "remote")
-        for number in range(400)
+        for number in range(count)
     }
     first, *others = value.pipelines["__default__"].nodes
     nodes = (replace(first, inputs=(*first.inputs, "params:model")), *others)
     pipelines = {"__default__": Pipeline("__default__", nodes)}
-    value = replace(value, parameters=parameters, datasets=datasets, pipelines=pipelines)
-    manifests.write(value, tmp_path / "many.manifest.json")
+    return replace(value, parameters=parameters, datasets=datasets, pipelines=pipelines)
+
+
+def test_400_datasets_and_a_form_of_40_fields_cost_little_more_than_bare_tasks_with_as_many(tmp_path: Path) -> None:
+    manifests.write(many_assets(400), tmp_path / "many.manifest.json")
     (tmp_path / "measure.py").write_text(MANY_ASSETS)
     command = [
         sys.executable,

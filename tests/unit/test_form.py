@@ -70,7 +70,7 @@ def test_the_form_has_the_types_and_values_of_the_project(tmp_path: Path) -> Non
     ]
     assert (params["model.depth"], params.get_param("model.depth").schema) == (
         3,
-        {"type": "integer", "section": "model"},
+        {"title": "depth", "type": "integer", "section": "model"},
     )
     assert params.get_param("secret").schema == {"type": ["null", "string"]}
     assert params.get_param("secret").description == "Left empty, it is what the project says."
@@ -106,7 +106,11 @@ def test_what_the_dags_author_gives_goes_before_the_form(tmp_path: Path) -> None
     own = {"title": "{{ ds }}", "model.depth": 3, "shops": Param(["z"], type="array"), "model.rate": "{{ 2 }}"}
     dag = made(tmp_path, params=own)
     assert dag.params.get_param("title").schema == {"type": ["null", "string"]}
-    assert dag.params.get_param("model.depth").schema == {"type": ["null", "integer"], "section": "model"}
+    assert dag.params.get_param("model.depth").schema == {
+        "title": "depth",
+        "type": ["null", "integer"],
+        "section": "model",
+    }
     assert dag.params.get_param("model.rate").schema == {}
     assert dag.params.get_param("shops").schema == {"type": "array"}
     # It is given though the project has the same; its templates are rendered though the form sends them back.

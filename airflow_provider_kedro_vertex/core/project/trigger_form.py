@@ -89,7 +89,8 @@ def schema_of(manifest: Manifest, name: str, parameter: Parameter) -> dict[str, 
     schema = {"type": _field_type(parameter), **_items(parameter.default), **parameter.schema}
     schema |= told.to_dict() if told else {}
     if "." in name:
-        schema["section"] = name.partition(".")[0]
+        section, _, title = name.partition(".")
+        schema = {"title": title, **schema, "section": section}
     if parameter.default is not None and (problem := misfit(parameter.default, schema)):
         value = f"{parameter.default!r:.80}"
         raise ConfigError(

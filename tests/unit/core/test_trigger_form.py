@@ -98,13 +98,15 @@ def test_fields_have_the_projects_types_and_values() -> None:
     empty = {"description": "Left empty, it is what the project says."}
     assert found["title"] == Field("x", {"type": "string"})
     assert found["subtitle"] == Field("", {"type": ["null", "string"]})
-    assert found["model.depth"] == Field(3, {"type": "integer", "section": "model"})
-    assert found["model.strict"] == Field(False, {"type": "boolean", "section": "model"})
-    assert found["model.layers"] == Field([8, 4], {"type": "array", "items": {"type": "integer"}, "section": "model"})
+    assert found["model.depth"] == Field(3, {"title": "depth", "type": "integer", "section": "model"})
+    assert found["model.strict"] == Field(False, {"title": "strict", "type": "boolean", "section": "model"})
+    assert found["model.layers"] == Field(
+        [8, 4], {"title": "layers", "type": "array", "items": {"type": "integer"}, "section": "model"}
+    )
     assert found["model.names"].schema["items"] == {"type": "string"}
     assert found["secret"] == Field(None, {**empty, "type": ["null", "string"]})
     assert found["day"] == Field(None, {**empty, "type": ["null", "string"]})
-    assert found["model.open"] == Field({}, {"type": "object", "section": "model"})
+    assert found["model.open"] == Field({}, {"title": "open", "type": "object", "section": "model"})
 
 
 def test_the_settings_tell_more_of_a_field() -> None:
