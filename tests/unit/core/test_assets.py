@@ -95,4 +95,5 @@ def test_tables() -> None:
 def test_an_asset_is_the_one_that_airflow_makes_of_its_uri(text: str) -> None:
     assert make_asset(text) == Asset(text)
     assert make_asset(text).uri == Asset(text).uri == text
-    assert hash(make_asset(text)) == hash(Asset(text))
+    if AIRFLOW != (3, 1):  # whose assets have no hash
+        assert hash(make_asset(text)) == hash(Asset(text))
