@@ -100,12 +100,14 @@ def test_the_asset_of_a_dataset_is_that_of_the_task(file: str) -> None:
         asset("resutl", manifest=file)
 
 
-class Events(dict[Any, Any]):
-    """As Airflow's: what is asked for is there."""
+class Events:
+    """As Airflow's: what is asked for is there, also of an asset that has no hash, as Airflow 3.1's."""
 
-    def __missing__(self, key: Asset) -> Any:
-        self[key] = SimpleNamespace(extra={})
-        return self[key]
+    def __init__(self) -> None:
+        self.by_uri: dict[str, Any] = {}
+
+    def __getitem__(self, asset: Asset) -> Any:
+        return self.by_uri.setdefault(asset.uri, SimpleNamespace(extra={}))
 
 
 def told(dag: DAG, task_id: str, job: dict[str, Any], **more: Any) -> tuple[list[str], dict[str, Any]]:
@@ -114,7 +116,7 @@ def told(dag: DAG, task_id: str, job: dict[str, Any], **more: Any) -> tuple[list
     events = Events()
     context: Any = {"ti": SimpleNamespace(task=task), "outlet_events": events}
     report(task, context, job, **more)
-    return [each.uri for each in task.outlets], {each.uri: event.extra for each, event in events.items()}
+    return [each.uri for each in task.outlets], {uri: event.extra for uri, event in events.by_uri.items()}
 
 
 JOB = {
