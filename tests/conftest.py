@@ -18,6 +18,9 @@ os.environ |= {
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     "DO_NOT_TRACK": "1",
     "KEDRO_DISABLE_TELEMETRY": "1",
+    # gcsfs reads it once, when the first test imports it. Else it asks Google for the bucket's kind, and waits for ever
+    # where Google does not answer.
+    "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
 }
 
 # An example's time says nothing on a busy machine; the first one also pays for imports.
