@@ -49,7 +49,13 @@ _NEEDS_AIRFLOW = re.compile(
     r"(\.(compat|hooks|lineage|links|operators|sensors|task|triggers)[.\w]*)? import(?! __version__)",
     re.MULTILINE,
 )
-_MORE_WITH_AIRFLOW = ("project/test_composer", "project/test_dag_file", "project/test_doctor", "test_schedules")
+_MORE_WITH_AIRFLOW = (
+    "project/test_composer",
+    "project/test_dag_file",
+    "project/test_doctor",
+    "project/test_workflows",
+    "test_schedules",
+)
 _UNIT_TESTS = {str(file.relative_to(ROOT)): file.read_text() for file in (ROOT / "tests" / "unit").rglob("test_*.py")}
 _WITH_AIRFLOW = sorted(
     {file for file, text in _UNIT_TESTS.items() if _NEEDS_AIRFLOW.search(text)}

@@ -205,5 +205,7 @@ def _reason(error: Exception) -> str:
     while (inner := getattr(cause, "reason", None) or cause.__cause__ or cause.__context__) is not None:
         if not isinstance(inner, BaseException):
             return str(inner)
+        if isinstance(inner, TypeError):  # urllib3 1 first gives an argument that this Python's http.client lacks
+            break
         cause = inner
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

@@ -514,6 +514,7 @@ RIGHT["run_config"]["grouping"] = {
     "tag_prefix": ["group."],
 }
 RIGHT["run_config"] |= {"data_root": "gs://shop/${airflow:run_id,x}", "local_datasets": ["lookup_*"]}
+RIGHT["run_config"]["kedro_viz_url"] = "https://viz.test/shop"
 RIGHT["run_config"]["form"] = {
     "rate": {"title": "Rate", "description": "d", "type": "number", "enum": [1, 2], "minimum": 0, "maximum": 1.5},
     "day": {"format": "date"},

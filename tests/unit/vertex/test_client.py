@@ -27,7 +27,7 @@ from airflow_provider_kedro_vertex.core.errors import (
 from airflow_provider_kedro_vertex.core.jobs.states import is_over
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.vertex.client import Endpoints, VertexClient
-from airflow_provider_kedro_vertex.vertex.rest import _seconds
+from airflow_provider_kedro_vertex.vertex.rest import _reason, _seconds
 from tests.unit.jobs import IMAGE, body
 
 LONG = "import time; time.sleep(600)"
@@ -290,3 +290,19 @@ def test_a_private_endpoint_may_be_a_bare_host() -> None:
     client = VertexClient("p", "r", AnonymousCredentials(), Endpoints("aiplatform-team.p.googleapis.com/"))
 
     assert client.endpoint == "https://aiplatform-team.p.googleapis.com"
+
+
+def test_the_reason_of_a_network_error_is_not_how_it_was_asked() -> None:
+    def raised() -> Exception:
+        try:
+            try:
+                raise TypeError("getresponse() got an unexpected keyword argument 'buffering'")
+            except TypeError:
+                raise ConnectionResetError(104, "Connection reset by peer")  # noqa: B904 - as urllib3 1 does
+        except ConnectionResetError as reset:
+            try:
+                raise requests.ConnectionError("aborted") from reset
+            except requests.ConnectionError as error:
+                return error
+
+    assert _reason(raised()) == "Connection reset by peer"
