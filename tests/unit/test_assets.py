@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -27,12 +26,7 @@ NODES = (
 PLACES = {"raw": "gs://data/raw", "table@pandas": "gs://data/t", "table@spark": "gs://data/t", "result": "gs://data/x"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def uri_handlers() -> None:
-    """For the first URI, Airflow 2.10 imports hooks of its own, whose requirements warn of each other."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        Asset("gs://bucket/object")
+pytestmark = pytest.mark.usefixtures("uri_handlers")
 
 
 @pytest.fixture

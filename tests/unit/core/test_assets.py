@@ -10,6 +10,8 @@ from airflow_provider_kedro_vertex.compat import AIRFLOW, Asset, make_asset
 from airflow_provider_kedro_vertex.core.project.assets import asset_uri
 from airflow_provider_kedro_vertex.core.project.manifest import Dataset, Scope
 
+pytestmark = pytest.mark.usefixtures("uri_handlers")
+
 DAY = "<storage>/<day>/rows.parquet"
 
 
