@@ -14,7 +14,7 @@ from tools.demo.stack import Stack
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(tmp_path_factory.mktemp("stack"), dags_folder=EXAMPLES, project=FLIGHTS) as running:
-        for dag_id in (*(mode.dag_id for mode in MODES), "flights_on_demand", "flights_maintenance"):
+        for dag_id in (*(mode.dag_id for mode in MODES), "flights_on_demand", "flights_maintenance", "flights_notices"):
             running.wait_for_dag(dag_id)
         yield running
 

@@ -110,7 +110,7 @@ def test_the_form_shows_the_projects_parameters(stack: Stack, page: Chromium, pi
         "min_samples_leaf",
         "random_state",
     )
-    page.wait_for_texts("features", "training", *(f"model.regressor.{name}" for name in names))
+    page.wait_for_texts("features", "training", *(f"regressor.{name}" for name in names))
     page.picture(pictures / "airflow-form.png")
     assert page.value("document.querySelector('[name=\"element_model.regressor.early_stopping\"]').type") == "checkbox"
     page.click('[id="element_model.regressor.loss"] [role=combobox], [id="element_model.regressor.loss"] input')

@@ -12,7 +12,8 @@ pytestmark = [pytest.mark.airflow]
 def test_airflow_finds_the_example_dags_and_nothing_else(stack: Stack) -> None:
     pipelines = {"flights", "flights_features", "flights_training", "flights_reporting"}
     modes = {"flights_nodes", "flights_custom_jobs"}
-    assert stack.airflow.dag_ids() == pipelines | modes | {"flights_on_demand", "flights_maintenance"}
+    others = {"flights_on_demand", "flights_maintenance", "flights_notices"}
+    assert stack.airflow.dag_ids() == pipelines | modes | others
 
 
 def test_operators_in_a_dag_of_ones_own(stack: Stack) -> None:

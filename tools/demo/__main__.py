@@ -84,7 +84,7 @@ def _demo(folder: Path, host: str, *, stay: bool) -> int:
     with Stack(folder, dags_folder=EXAMPLES, project=FLIGHTS, host=host) as stack:
         seconds = time.monotonic() - started
         say(f"Airflow {stack.airflow.version} is up after {seconds:.0f} s. Pages: {_pages(stack)}")
-        for dag_id in (*(mode.dag_id for mode in MODES), "flights_on_demand", "flights_maintenance"):
+        for dag_id in (*(mode.dag_id for mode in MODES), "flights_on_demand", "flights_maintenance", "flights_notices"):
             # While Airflow stores DAGs, its backfill command may find SQLite locked.
             stack.wait_for_dag(dag_id)
         rows: list[tuple[str, ...]] = []
