@@ -39,6 +39,7 @@ def test_a_wait_ends_with_a_small_summary(vertex: VertexEmulator, run: DagRun, t
     job_id = result["id"]
     assert re.fullmatch(r"operator-runs-manual-[-0-9a-z]{1,100}-1", job_id)
     seconds = result["groups"]["make-rows"].pop("seconds")
+    origin = {key: result.pop(key) for key in ("data_scope", "images", "manifest", "run_key", "version")}
     assert result == {
         "name": f"{PARENT}/{job_id}",
         "id": job_id,
@@ -48,6 +49,15 @@ def test_a_wait_ends_with_a_small_summary(vertex: VertexEmulator, run: DagRun, t
     }
     assert 0 <= seconds < 60
     assert run.xcom(task_id, key="vertex_ai_job") == result["url"]
+    body = job(vertex, run, task_id)
+    _, context = values(body)
+    assert origin == {
+        "data_scope": context["data_scope"],
+        "images": ["example/image:1"],
+        "manifest": body["labels"]["kedro-manifest"],
+        "run_key": context["run_key"],
+        "version": context["save_version"],
+    }
 
 
 def test_one_node_group_is_one_custom_job(vertex: VertexEmulator, run: DagRun) -> None:
