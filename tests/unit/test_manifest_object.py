@@ -26,6 +26,8 @@ from airflow_provider_kedro_vertex.task.manifest_source import ManifestSource
 from tests.storage import storage_emulator, storage_variables
 from tests.unit.conftest import small_manifest
 
+pytestmark = pytest.mark.usefixtures("uri_handlers")
+
 URL = "gs://bucket/manifests/shop.manifest.json"
 
 
