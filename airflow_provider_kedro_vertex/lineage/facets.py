@@ -23,7 +23,7 @@ from airflow_provider_kedro_vertex.core.jobs.saved import Saved
 from airflow_provider_kedro_vertex.core.jobs.states import short
 from airflow_provider_kedro_vertex.core.jobs.written import run_of
 from airflow_provider_kedro_vertex.core.project.lineage import DatasetName
-from airflow_provider_kedro_vertex.lineage.openlineage import Noted
+from airflow_provider_kedro_vertex.lineage.noted import Noted
 from airflow_provider_kedro_vertex.version import DOCUMENTATION, __version__
 
 PRODUCER = f"{DOCUMENTATION}/openlineage/#v{__version__}"

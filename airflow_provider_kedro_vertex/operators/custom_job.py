@@ -53,7 +53,9 @@ class KedroVertexCustomJobOperator(VertexJobOperator):
 
     def task_nodes(self, group: str | None = None) -> TaskNodes:
         """Find the Kedro nodes of the job."""
-        return super().task_nodes(group or self.group)
+        from airflow_provider_kedro_vertex.operators.job_request import task_nodes
+
+        return task_nodes(self, group or self.group, exit_handler=False)
 
     def submission(self, context: Context) -> Submission:
         """Describe the job of the node group."""

@@ -21,7 +21,7 @@ from airflow_provider_kedro_vertex.core.project.lineage import Flow, flow
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node
 from airflow_provider_kedro_vertex.core.settings.run_config import Lineage
 from airflow_provider_kedro_vertex.hooks.vertex_ai import KedroVertexHook
-from airflow_provider_kedro_vertex.lineage.openlineage import Noted
+from airflow_provider_kedro_vertex.lineage.noted import Noted
 from airflow_provider_kedro_vertex.task.job_monitor import Log
 from airflow_provider_kedro_vertex.vertex.job_logs import marked_lines
 
