@@ -39,22 +39,38 @@ class Proxy:
         self.grpc_port = 0
         """Where gRPC is served, with TLS; known later than the rest."""
         self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
 
     async def start(self) -> str:
         """Serve on a free port.
 
         :return: the address, as in ``http://127.0.0.1:3128``.
         """
-        self._server = await asyncio.start_server(self._serve, self._host, 0)
+        self._server = await asyncio.start_server(self._accept, self._host, 0)
         name, port = self._server.sockets[0].getsockname()[:2]
         return f"http://{f'[{name}]' if ':' in name else name}:{port}"
 
     async def close(self) -> None:
-        """Take no more connections."""
+        """Take no more connections, and end those that are open."""
         if self._server is not None:
             self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Not left to asyncio, which would not tell whose connections are still open at the end.
+        connection = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._lead(reader, writer)
+        finally:
+            writer.close()
+
+    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             head = await reader.readuntil(b"\r\n\r\n")
             method, target, *_ = head.decode("latin-1").split(" ", 2)
@@ -70,7 +86,6 @@ class Proxy:
             else:
                 host, _, port = target.rpartition(":")
                 await _tunnel(reader, writer, (host.strip("[]"), int(port)), b"", greet=True)
-        writer.close()
 
 
 async def _answer(writer: asyncio.StreamWriter, status: str) -> None:

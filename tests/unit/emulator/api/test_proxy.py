@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shlex
 import signal
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -67,6 +69,22 @@ print(len(list(jobs.list_custom_jobs(parent="{PARENT}"))))
     command = [sys.executable, "-W", "ignore", "-c", program]
     done = subprocess.run(command, env={**found, "PATH": ""}, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout.strip().isdecimal()) == (0, True), done.stderr
+
+
+def test_the_emulators_end_closes_the_connections_that_it_leads(tmp_path: Path) -> None:
+    opened = []
+    with VertexEmulator({"noop": Noop(0)}, data=tmp_path, tls=True) as ending:
+        host, _, port = ending.client_environment()["https_proxy"].removeprefix("http://").rpartition(":")
+        far = urlsplit(ending.url)
+        for target in (f"{HOST}:443", f"{far.hostname}:{far.port}"):
+            opened.append(socket.create_connection((host, int(port)), timeout=60))
+            opened[-1].sendall(f"CONNECT {target} HTTP/1.1\r\n\r\n".encode())
+            assert opened[-1].recv(100).startswith(b"HTTP/1.1 200 ")
+    # A connection or task that its end left open would fail the test as a warning of its own.
+    gc.collect()
+    for client in opened:
+        with client:
+            assert client.recv(100) == b""
 
 
 def test_other_hosts_of_google_are_refused_and_all_others_connected(emulator: VertexEmulator) -> None:
