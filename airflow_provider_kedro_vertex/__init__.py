@@ -63,10 +63,9 @@ def get_provider_info() -> dict[str, Any]:
             kind: [{"integration-name": _INTEGRATION, "python-modules": [f"airflow_provider_kedro_vertex.{kind}"]}]
             for kind in ("operators", "sensors", "triggers", "hooks")
         },
+        # By the modules that define them: so Airflow 2 writes them into a DAG, and it reads no other ones back.
         "extra-links": [
-            "airflow_provider_kedro_vertex.links.MlflowLink",
-            "airflow_provider_kedro_vertex.links.VertexJobLink",
-            "airflow_provider_kedro_vertex.links.VertexLogsLink",
-            "airflow_provider_kedro_vertex.links.WebShellLink",
+            f"airflow_provider_kedro_vertex.links.task_links.{name}"
+            for name in ("MlflowLink", "VertexJobLink", "VertexLogsLink", "WebShellLink")
         ],
     }

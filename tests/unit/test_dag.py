@@ -32,6 +32,8 @@ kedro_vertex_dags(globals(), manifest="small.manifest.json", schedule="@daily", 
                   default_args={"retries": 2}, gcp_conn_id="other", region="us-central1", poll_interval=7)
 """
 
+NODE_MODES = ('mode="custom_job"', 'watch="nodes"')
+
 
 def load(folder: Path, body: str) -> dict[str, Any]:
     """Run a DAG file as Airflow's loader does."""
@@ -348,6 +350,30 @@ for name, value in sorted(runpy.run_path(sys.argv[1]).items()):
 """
 
 
+READ_BACK = f"""{SERIALIZE}
+        read = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(value))))
+        names = {{task.task_id: [link.name for link in task.operator_extra_links] for task in read.tasks}}
+        print("links", json.dumps(names))
+"""
+
+
+@pytest.mark.parametrize("mode", ['mode="pipeline_job"', *NODE_MODES])
+def test_the_links_of_a_stored_dag_are_those_of_its_tasks(manifest_file: Path, mode: str) -> None:
+    file = manifest_file.name
+    dag = load(manifest_file.parent, f'small = kedro_vertex_dag(manifest="{file}", schedule=None, {mode})')["small"]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", READ_BACK, str(manifest_file.parent / "dags.py")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    (read,) = (json.loads(line[len("links ") :]) for line in done.stdout.splitlines() if line.startswith("links "))
+
+    for task in dag.tasks:
+        assert sorted(read[task.task_id]) == sorted(link.name for link in task.operator_extra_links), task.task_id
+    assert any("Vertex AI job" in names for names in read.values())
+
+
 def test_the_serialized_dag_is_the_same_in_every_process(manifest_file: Path) -> None:
     load(manifest_file.parent, FACTORY)
     outputs = [
@@ -368,9 +394,6 @@ def test_the_serialized_dag_is_the_same_in_every_process(manifest_file: Path) ->
     assert len(lines) == 2
     assert str(manifest_file.parent / "small.manifest.json") not in lines[0]
     assert json.loads(lines[0])["dag"]["doc_md"].startswith("Pipeline `__default__` of the Kedro project Small Project")
-
-
-NODE_MODES = ('mode="custom_job"', 'watch="nodes"')
 
 
 @pytest.mark.parametrize("mode", NODE_MODES)
