@@ -21,7 +21,8 @@ import requests
 from tools.demo.airflow import settings
 from tools.demo.airflow2 import Airflow2
 from tools.demo.airflow3 import Airflow3
-from tools.demo.processes import Processes, _members
+from tools.demo.errors import StackError
+from tools.demo.processes import Processes, _members, tail
 from tools.demo.stack import environment
 
 #: Airflow 2 is run without a web server, and its command line cannot mark a task.
@@ -229,7 +230,25 @@ class RunningAirflow:
         return "\n".join(file.read_text(errors="replace") for file in sorted(folder.glob("*.log*")))
 
     def until(self, ready: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
-        self._processes.until(ready, what, seconds, interval=0.5)
+        """Poll until it is so; the error tells what each task instance is doing and what the failed ones logged."""
+        try:
+            self._processes.until(ready, what, seconds, interval=0.5)
+        except StackError as error:
+            raise StackError(f"{error}\n{self._standing()}") from None
+
+    def _standing(self) -> str:
+        query = """SELECT dag_id, run_id, task_id, map_index, try_number, state, trigger_id FROM task_instance
+            WHERE state IS NULL OR state NOT IN ('success', 'skipped') ORDER BY dag_id, run_id, task_id"""
+        rows = self._read(query)
+        logs = {
+            f"{dag_id}.{task_id}": self.log(dag_id, run_id, task_id)
+            for dag_id, run_id, task_id, _, _, state, _ in rows
+            if state in ("failed", "up_for_retry", "queued", "running")
+        }
+        lines = [" ".join(map(str, row)) for row in rows]
+        lines += [f"{name} logged:\n{tail(log)}" for name, log in logs.items()]
+        lines += [f"The end of {log.name}:\n{tail(log.read_text())}" for log in sorted(self._processes.logs.iterdir())]
+        return "\n".join(lines)
 
     def _read(self, query: str, *values: str) -> list[Any]:
         with contextlib.closing(sqlite3.connect(self._home / "airflow.db", timeout=60)) as connection:
