@@ -199,7 +199,7 @@ class RunningAirflow:
         """Whether the triggerer has taken up this try."""
         if self.is_2:  # its triggers say nothing of their start, and its commands take longer than that
             query = """SELECT try_number FROM task_instance JOIN "trigger" ON "trigger".id = trigger_id
-                WHERE dag_id = ? AND run_id = ? AND task_id = ? AND triggerer_id IS NOT NULL"""
+                WHERE dag_id = ? AND run_id = ? AND task_id = ? AND state = 'deferred' AND triggerer_id IS NOT NULL"""
             return self._read(query, dag_id, run_id, task_id) == [(try_number,)]
         folder = self._home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
         return any(folder.glob(f"attempt={try_number}.log.trigger.*"))
