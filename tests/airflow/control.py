@@ -195,14 +195,14 @@ class RunningAirflow:
         rows = self._read(query, dag_id, run_id, task_id)
         return json.loads(rows[0][0]) if rows else None
 
-    def has_trigger(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> bool:
-        """Whether the triggerer has taken up this try."""
+    def has_trigger(self, dag_id: str, run_id: str, task_id: str) -> bool:
+        """Whether the triggerer has taken up the task's current try."""
         if self.is_2:  # its triggers say nothing of their start, and its commands take longer than that
-            query = """SELECT try_number FROM task_instance JOIN "trigger" ON "trigger".id = trigger_id
+            query = """SELECT 1 FROM task_instance JOIN "trigger" ON "trigger".id = trigger_id
                 WHERE dag_id = ? AND run_id = ? AND task_id = ? AND state = 'deferred' AND triggerer_id IS NOT NULL"""
-            return self._read(query, dag_id, run_id, task_id) == [(try_number,)]
+            return bool(self._read(query, dag_id, run_id, task_id))
         folder = self._home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
-        return any(folder.glob(f"attempt={try_number}.log.trigger.*"))
+        return any(folder.glob(f"attempt={self.try_number(dag_id, run_id, task_id)}.log.trigger.*"))
 
     def run_states(self, dag_id: str) -> list[str]:
         """The states of all runs of a DAG."""

@@ -226,7 +226,7 @@ def test_a_run_that_is_marked_failed_ends_its_job_and_still_runs_the_exit_pipeli
     airflow: RunningAirflow, vertex: Vertex
 ) -> None:
     # Before its trigger has begun, nobody hears of a kill.
-    airflow.until(lambda: airflow.has_trigger("stopped", RUN, "model.fit", 1), "wait")
+    airflow.until(lambda: airflow.has_trigger("stopped", RUN, "model.fit"), "wait")
     airflow.fail_run("stopped", RUN)
 
     airflow.until(lambda: vertex.states("stopped") == ["CANCELLED"], "end of the job")

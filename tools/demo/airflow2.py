@@ -42,6 +42,9 @@ class Airflow2:
             # Airflow 2 grants SQLite only the SequentialExecutor, whose one task at a time holds the scheduler up.
             # Its own tests lift that with this variable; three short tasks at once do no harm to a file in WAL mode.
             "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
+            # A task that has ended would schedule those after it, and so does the scheduler, under a lock
+            # that SQLite does not have: now and then a task was queued twice, and its first try was told as its second.
+            "AIRFLOW__SCHEDULER__SCHEDULE_AFTER_TASK_EXECUTION": "False",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "True",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "127.0.0.1",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(port),
