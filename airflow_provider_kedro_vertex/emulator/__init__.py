@@ -1,8 +1,8 @@
 """A local Vertex AI for development and tests. Shares no code with the rest of the package: it is its judge.
 
-``python -m airflow_provider_kedro_vertex.emulator`` serves it; ``with VertexEmulator(...) as emulator:`` runs it
-inside a test. :mod:`.spec.reader` tells what it runs and what it refuses; where it differs from Vertex AI, the module
-that differs says so. It is for one person on one machine: it has no users and no permissions.
+``vertex-emulator`` serves it; ``with VertexEmulator(...) as emulator:`` runs it inside a test. :mod:`.spec.reader`
+tells what it runs and what it refuses; where it differs from Vertex AI, the module that differs says so. It is for one
+person on one machine: it has no users and no permissions.
 """
 
 from __future__ import annotations

@@ -86,6 +86,7 @@ class VertexEmulator:
     :param port: by default a free one; see ``url``.
     :param max_parallel: containers that run at the same time; by default as many as there are cores.
     :param grace: seconds from SIGTERM to SIGKILL when a container is cancelled.
+    :param speed: by how much faster the waits between the tries of a task pass, and the seconds of noop containers.
     :param faults: what is to go wrong, in the form of :mod:`.faults`; more can be sent to ``/_emulator/faults``.
     :param grpc_port: the port for gRPC; by default a free one; see ``grpc_target``.
     :param tls: serve both protocols with TLS only; ``ca`` is then the authority that clients must trust, also for
@@ -107,6 +108,7 @@ class VertexEmulator:
         port: int = 0,
         max_parallel: int | None = None,
         grace: float = GRACE_SECONDS,
+        speed: float = 1.0,
         faults: Mapping[str, Any] | None = None,
         grpc_port: int = 0,
         tls: bool = False,
@@ -123,6 +125,7 @@ class VertexEmulator:
         self._address = host
         self._max_parallel = max_parallel or os.cpu_count() or 1
         self._grace = grace
+        self._speed = speed
         self._faults = Faults()
         self._faults.add(parse_faults(faults, METHOD_NAMES) if faults is not None else ())
         self._thread: threading.Thread | None = None
@@ -223,14 +226,14 @@ class VertexEmulator:
             executor = ContainerExecutor(
                 runtime, self._images, self._containers, self.data, env, places, self._grace, executor
             )
-        executor = NoopExecutor(self._images, self._noop, executor)
+        executor = NoopExecutor(self._images, self._noop, executor, self._speed)
         buckets = Buckets(self.data / "gcs")
         custom_jobs = CustomJobs(store, executor, self._faults, buckets)
 
         def is_mounted(name: str) -> bool:
             return image_of(name, self._images, self._containers) is not None
 
-        engine = Engine(store, custom_jobs, buckets, is_mounted)
+        engine = Engine(store, custom_jobs, buckets, is_mounted, self._speed)
         service = Service(store, engine, custom_jobs)
         keys = None if tls is None else (tls.key.read_bytes(), tls.certificate.read_bytes())
 

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -71,8 +72,10 @@ class Console:
         )
 
     async def health(self, request: Request) -> Response:
-        """Answer that it serves, and with which images."""
-        return answer({"status": "ok", "images": {name: str(image) for name, image in self._images.items()}})
+        """Answer that it serves, with which images, and how many pipeline jobs are in each state."""
+        states = Counter(row["state"] for row in self._store.rows(None, names.PIPELINE_JOBS, labels=False))
+        images = {name: str(image) for name, image in self._images.items()}
+        return answer({"status": "ok", "images": images, "pipelineJobs": dict(sorted(states.items()))})
 
     async def jobs(self, request: Request) -> Response:
         """The newest jobs of all projects and locations, at most 500."""

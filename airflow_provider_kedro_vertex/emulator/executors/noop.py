@@ -17,12 +17,16 @@ class NoopExecutor:
 
     :param images: the images that are known.
     :param unknown: what stands for every other image; None leaves them to ``others``, which refuses them.
+    :param speed: by how much faster than the clock their seconds pass.
     """
 
-    def __init__(self, images: Mapping[str, StandIn], unknown: Noop | None, others: Executor) -> None:
+    def __init__(
+        self, images: Mapping[str, StandIn], unknown: Noop | None, others: Executor, speed: float = 1.0
+    ) -> None:
         self._images = images
         self._unknown = unknown
         self._others = others
+        self._speed = speed
 
     async def run(self, work: Work, started: Callable[[], None]) -> Outcome:
         """Run one container to its end; see :class:`.Executor`."""
@@ -30,5 +34,5 @@ class NoopExecutor:
         if not isinstance(image, Noop):
             return await self._others.run(work, started)
         started()
-        await asyncio.sleep(image.seconds)
+        await asyncio.sleep(image.seconds / self._speed)
         return outcome_of_exit(work, image.exit_status)

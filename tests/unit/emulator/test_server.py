@@ -180,7 +180,14 @@ def test_an_unknown_image_fails_the_job_and_says_what_to_do(emulator: VertexEmul
 
 
 def test_health(emulator: VertexEmulator, project: Path) -> None:
-    assert call(emulator, "GET", "/_emulator/health").json() == {"status": "ok", "images": {"image": str(project)}}
+    health = call(emulator, "GET", "/_emulator/health").json()
+    assert (health["status"], health["images"]) == ("ok", {"image": str(project)})
+    before = health["pipelineJobs"].get("PIPELINE_STATE_FAILED", 0)
+    spec = container_spec({"a": []}, image="other:1")
+    call(emulator, "POST", JOBS, params={"pipelineJobId": "one-more"}, json=body(spec))
+    finished(emulator, "one-more")
+    health = call(emulator, "GET", "/_emulator/health").json()
+    assert health["pipelineJobs"]["PIPELINE_STATE_FAILED"] == before + 1
 
 
 def test_the_page_allows_no_script_but_its_own(emulator: VertexEmulator) -> None:
