@@ -26,7 +26,13 @@ from typing import Any
 from airflow_provider_kedro_vertex.emulator.api.filters import Kind, Predicate, Row, compile_filter
 from airflow_provider_kedro_vertex.emulator.api.paging import read_token, token_key, write_token
 from airflow_provider_kedro_vertex.emulator.executors.base import PRIMARY
-from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, invalid_argument, unimplemented
+from airflow_provider_kedro_vertex.emulator.resources.errors import (
+    Violation,
+    invalid_argument,
+    invalid_value,
+    unimplemented,
+    unknown_name,
+)
 from airflow_provider_kedro_vertex.emulator.resources.names import json_name, proto_name
 from airflow_provider_kedro_vertex.emulator.storage.logs import Entry, log_path, other_logs, read_log
 from airflow_provider_kedro_vertex.emulator.storage.store import Store
@@ -62,6 +68,7 @@ _OTHER_RESOURCE = re.compile(
 _TYPES: Mapping[str, type] = {
     "resourceNames": list, "projectIds": list, "filter": str, "orderBy": str, "pageSize": int, "pageToken": str,
 }  # fmt: skip
+_TYPE_NAMES = {list: "TYPE_STRING", str: "TYPE_STRING", int: "TYPE_INT32"}
 _ORDERS = {"": False, "timestamp asc": False, "timestamp desc": True}
 _SEVERITY = {"stdout": "INFO", "stderr": "ERROR", "emulator": "ERROR"}
 
@@ -225,9 +232,9 @@ def _fields(data: Any) -> dict[str, Any]:
     for name, value in data.items():
         key = json_name(name)
         if key not in _TYPES:
-            faults.append(Violation("", f'Unknown name "{name[:100]}": Cannot find field.'))
+            faults.append(unknown_name(name, ""))
         elif type(value) is not _TYPES[key] or (isinstance(value, list) and any(type(v) is not str for v in value)):
-            faults.append(Violation(proto_name(key), f"Invalid value, {str(value)[:100]}"))
+            faults.append(invalid_value(proto_name(key), _TYPE_NAMES[_TYPES[key]], str(value)[:100]))
         else:
             given[key] = value
     if faults:

@@ -23,6 +23,7 @@ from airflow_provider_kedro_vertex.emulator.resources.protos import (
     now,
     without,
 )
+from airflow_provider_kedro_vertex.emulator.spec.job_spec import machine_faults
 from airflow_provider_kedro_vertex.emulator.storage.store import Store
 
 _OUTPUT_ONLY = ("name", "state", "error", "create_time", "start_time", "update_time", "resource_runtime")
@@ -48,11 +49,8 @@ class PersistentResources:
         ]
         if not made.resource_pools:
             faults.append(Violation(f"{field}.resource_pools", "at least one is required."))
-        faults += [
-            Violation(f"{field}.resource_pools[{at}].machine_spec.machine_type", "is required.")
-            for at, pool in enumerate(made.resource_pools)
-            if not pool.machine_spec.machine_type
-        ]
+        for at, pool in enumerate(made.resource_pools):
+            faults += machine_faults(pool.machine_spec, f"{field}.resource_pools[{at}].machine_spec")
         if faults:
             raise invalid_argument(*faults)
         made.name = f"{request.parent}/{names.PERSISTENT_RESOURCES}/{request.persistent_resource_id}"

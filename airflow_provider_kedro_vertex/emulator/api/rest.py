@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -70,6 +71,8 @@ _SYSTEM_PARAMETERS = frozenset(
         "$prettyPrint",
     }
 )
+_ENDPOINT = re.compile(r"([a-z0-9-]+)-aiplatform\.googleapis\.com")
+_LOCATION = re.compile(r"/projects/[^/]+/locations/([a-z0-9-]+)")
 _VERBS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 # A part of a path may hold a colon, so `things/*` is tried after `things/*:read`.
 _ROUTES = [(method, method.pattern()) for method in sorted(METHODS, key=lambda one: "}:" not in one.template)]
@@ -171,6 +174,7 @@ def _is_own_host(host: str) -> bool:
 async def _call(service: Service, faults: Faults, request: Request) -> Response:
     # What is served of v1 is served of v1beta1 too, which has the same messages and some fields more.
     path = request.scope["path"].replace("/v1beta1/", "/v1/", 1)
+    _check_endpoint(request.headers.get("host", ""), path)
     for method, pattern in _ROUTES:
         match = pattern.fullmatch(path) if method.verb == request.method else None
         if match is None:
@@ -183,6 +187,17 @@ async def _call(service: Service, faults: Faults, request: Request) -> Response:
     if name := method_name(request.method, request.scope["path"]):
         raise unimplemented(name)
     raise unknown_route(request.method, path[:200])
+
+
+def _check_endpoint(host: str, path: str) -> None:
+    """Refuse a regional endpoint of Google's that is asked for another region, as a service of one region does.
+
+    gRPC does not tell its servers for which host a client asked.
+    """
+    endpoint, location = _ENDPOINT.match(host), _LOCATION.search(path)
+    if endpoint and location and endpoint[1] != location[1]:
+        said = f"{host[:100]} serves {endpoint[1]}; for {location[1]} ask {location[1]}-aiplatform.googleapis.com."
+        raise invalid_argument(Violation("", said))
 
 
 def _fill(message: Message, method: Method, body: bytes, query: list[tuple[str, str]], path: Mapping[str, str]) -> None:

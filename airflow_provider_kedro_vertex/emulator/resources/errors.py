@@ -49,10 +49,14 @@ MOST_VIOLATIONS = 20
 
 @dataclass(frozen=True)
 class Violation:
-    """One field that is wrong: its path in the request's proto names, and why."""
+    """One field that is wrong: its path in the request's proto names, and why.
+
+    :param names_field: the description names the field itself.
+    """
 
     field: str
     description: str
+    names_field: bool = False
 
 
 class ApiError(Exception):
@@ -87,8 +91,27 @@ def invalid_argument(*violations: Violation) -> ApiError:
     return ApiError(Code.INVALID_ARGUMENT, _text(violations), violations)
 
 
+def unknown_name(name: str, path: str) -> Violation:
+    """A field that is not there, in Google's words.
+
+    :param path: of the message that was to have it; empty for the request itself.
+    """
+    where = f" at '{path}'" if path else ""
+    said = f'Invalid JSON payload received. Unknown name "{name[:100]}"{where}: Cannot find field.'
+    return Violation(path, said, names_field=True)
+
+
+def invalid_value(path: str, kind: str, value: str) -> Violation:
+    """A value that a field's type does not take, in Google's words."""
+    path = path.removeprefix(".")
+    return Violation(path, f"Invalid value at '{path}' ({kind}), {value}", names_field=True)
+
+
 def _text(violations: Sequence[Violation]) -> str:
-    shown = [f"{v.field}: {v.description}" if v.field else v.description for v in violations[:MOST_VIOLATIONS]]
+    shown = [
+        f"{v.field}: {v.description}" if v.field and not v.names_field else v.description
+        for v in violations[:MOST_VIOLATIONS]
+    ]
     if len(violations) > MOST_VIOLATIONS:
         shown.append(f"... and {len(violations) - MOST_VIOLATIONS} more")
     return "\n".join(shown)
@@ -97,6 +120,11 @@ def _text(violations: Sequence[Violation]) -> str:
 def not_found(kind: str, name: str) -> ApiError:
     """No such resource."""
     return ApiError(Code.NOT_FOUND, f'The {kind} "{name}" does not exist.')
+
+
+def unknown_region(region: str) -> ApiError:
+    """A location that does not exist, which Google tells like one that the caller may not use."""
+    return ApiError(Code.PERMISSION_DENIED, f"Permission denied on 'locations/{region}' (or it may not exist).")
 
 
 def already_exists(kind: str, name: str) -> ApiError:

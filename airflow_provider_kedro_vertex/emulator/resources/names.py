@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, invalid_argument
+from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, invalid_argument, unknown_region
+from airflow_provider_kedro_vertex.emulator.resources.regions import REGIONS
 
 # CreatePipelineJobRequest.pipeline_job_id: "less than 128 characters, and valid characters are /[a-z][0-9]-/".
 _JOB_ID = re.compile(r"[a-z][-a-z0-9]{0,126}")
@@ -69,13 +70,15 @@ class ResourceName:
 def location(parent: str) -> tuple[str, str]:
     """Split a parent into project and location.
 
-    :raises ApiError: INVALID_ARGUMENT if it is no location's name.
+    :raises ApiError: INVALID_ARGUMENT if it is no location's name; PERMISSION_DENIED if Vertex AI has no such region.
     """
     match = _PARENT.fullmatch(parent)
     if match is None:
         raise invalid_argument(
             Violation("parent", f'"{_cut(parent)}" is not of the form projects/{{project}}/locations/{{location}}.')
         )
+    if match["location"] not in REGIONS:
+        raise unknown_region(match["location"])
     return match["project"], match["location"]
 
 

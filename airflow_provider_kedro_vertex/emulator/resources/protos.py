@@ -19,7 +19,12 @@ from google.cloud.aiplatform_v1 import types
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, field_mask_pb2, json_format, message_factory, struct_pb2, timestamp_pb2
 
-from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, invalid_argument
+from airflow_provider_kedro_vertex.emulator.resources.errors import (
+    Violation,
+    invalid_argument,
+    invalid_value,
+    unknown_name,
+)
 from airflow_provider_kedro_vertex.emulator.resources.names import json_name, proto_name
 
 Message = Any
@@ -305,7 +310,7 @@ def _faults(data: Any, descriptor: Any, path: str) -> list[Violation]:
     for name, value in data.items():
         field = descriptor.fields_by_camelcase_name.get(name) or descriptor.fields_by_name.get(name)
         if field is None:
-            faults.append(Violation(path, f'Unknown name "{str(name)[:100]}": Cannot find field.'))
+            faults.append(unknown_name(str(name), path))
         elif not _fits(name, value, descriptor):
             faults.extend(_field_faults(field, value, f"{path}.{field.name}"))
     return faults
@@ -330,7 +335,7 @@ def _field_faults(field: Any, value: Any, path: str) -> list[Violation]:
         faults = [fault for at, item in enumerate(value) for fault in _faults(item, inner, f"{path}[{at}]")]
     elif _is_own(inner) and isinstance(value, Mapping):
         faults = _faults(value, inner, path)
-    return faults or [Violation(path, f"Invalid value ({_type_name(field)}), {_shown(value)}")]
+    return faults or [invalid_value(path, _type_name(field), _shown(value))]
 
 
 def _is_own(descriptor: Any) -> bool:
@@ -342,7 +347,7 @@ def _type_name(field: Any) -> str:
     kind = field.message_type or field.enum_type
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         return "map"
-    return kind.full_name if kind is not None else _TYPE_NAMES.get(field.type, "number")
+    return f"type.googleapis.com/{kind.full_name}" if kind is not None else _TYPE_NAMES.get(field.type, "number")
 
 
 def _shown(value: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from airflow_provider_kedro_vertex.emulator.resources import quantities
+from airflow_provider_kedro_vertex.emulator.resources.protos import AcceleratorType
 from airflow_provider_kedro_vertex.emulator.spec import placeholders
 from airflow_provider_kedro_vertex.emulator.spec.findings import SPEC_PATH, Findings
 from airflow_provider_kedro_vertex.emulator.spec.graph import Component, Container, Importer, Resources
@@ -13,6 +14,8 @@ from airflow_provider_kedro_vertex.emulator.spec.placeholders import Placeholder
 
 CHANNEL = "pipelinechannel--"
 """The prefix of arguments that kfp adds to a task for its f-strings and machines; no component declares them."""
+
+_COUNTS = ("1", "2", "4", "8", "16")
 
 _NO_PARTS: tuple[Any, ...] = ()
 
@@ -83,6 +86,7 @@ def _resources(data: Mapping[str, Any], interface: Component, path: str, finding
     for kind in ("Limit", "Request"):
         for what, read in (("cpu", quantities.cpus), ("memory", quantities.memory)):
             _check_quantity(data, f"{what}{kind}", f"resource{what.capitalize()}{kind}", read, path, findings)
+    _check_accelerator(data.get("accelerator", {}), f"{path}.accelerator", findings)
     memory = text(data, "resourceMemoryLimit") or ((f"{data['memoryLimit']:g}G",) if data.get("memoryLimit") else ())
     return Resources(
         text(data, "resourceCpuLimit", "cpuLimit"),
@@ -103,6 +107,17 @@ def _check_quantity(
             read(given)
         except ValueError as error:
             findings.wrong(f"{path}.{text}", f"{error}.")
+
+
+def _check_accelerator(data: Mapping[str, Any], path: str, findings: Findings) -> None:
+    """Check an accelerator that stands in the spec: Vertex AI's own names are known, and come in these numbers."""
+    kind, count = data.get("resourceType") or data.get("type", ""), data.get("resourceCount") or data.get("count", "")
+    if not kind.startswith("NVIDIA_"):
+        return
+    if kind not in AcceleratorType.values_by_name:
+        findings.wrong(path, f'"{kind[:100]}" is no accelerator of Vertex AI.')
+    if str(count) not in ("", *_COUNTS) and "{{$" not in str(count):
+        findings.wrong(path, f'"{str(count)[:100]}" accelerators; a machine has {", ".join(_COUNTS)} of them.')
 
 
 def _importer(data: Mapping[str, Any], interface: Component, path: str, findings: Findings) -> Importer:

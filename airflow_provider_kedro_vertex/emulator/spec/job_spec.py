@@ -7,9 +7,9 @@ nothing here.
 
 from __future__ import annotations
 
-from airflow_provider_kedro_vertex.emulator.resources import names
+from airflow_provider_kedro_vertex.emulator.resources import machines, names
 from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, invalid_argument, unimplemented
-from airflow_provider_kedro_vertex.emulator.resources.protos import Message
+from airflow_provider_kedro_vertex.emulator.resources.protos import AcceleratorType, Message
 
 _SPEC = "custom_job.job_spec"
 
@@ -81,11 +81,8 @@ def _replica_faults(pool: Message, index: int, path: str) -> list[Violation]:
 
 def _pool_faults(pool: Message, persistent: bool, path: str) -> list[Violation]:
     faults = []
-    machine = pool.machine_spec
-    if not machine.machine_type and not persistent:
-        faults.append(Violation(f"{path}.machine_spec.machine_type", "is required."))
-    if bool(machine.accelerator_type) != (machine.accelerator_count > 0):
-        faults.append(Violation(f"{path}.machine_spec", "accelerator_type and accelerator_count go together."))
+    if pool.machine_spec.machine_type or not persistent:
+        faults += machine_faults(pool.machine_spec, f"{path}.machine_spec")
     disk = pool.disk_spec
     if disk.boot_disk_type and disk.boot_disk_type not in BOOT_DISK_TYPES:
         allowed = ", ".join(BOOT_DISK_TYPES)
@@ -99,6 +96,23 @@ def _pool_faults(pool: Message, persistent: bool, path: str) -> list[Violation]:
     else:
         faults.append(Violation(path, "a container_spec or a python_package_spec is required."))
     return faults
+
+
+def machine_faults(machine: Message, path: str) -> list[Violation]:
+    """Check the machine of a worker pool, or of a pool of a persistent resource."""
+    if not machine.machine_type:
+        return [Violation(f"{path}.machine_type", "is required.")]
+    if not machines.is_machine_type(machine.machine_type):
+        return [Violation(f"{path}.machine_type", f'"{machine.machine_type[:100]}" is no machine type of Vertex AI.')]
+    if bool(machine.accelerator_type) != (machine.accelerator_count > 0):
+        return [Violation(path, "accelerator_type and accelerator_count go together.")]
+    if not machine.accelerator_type:
+        return []
+    accelerator = AcceleratorType.values_by_number.get(machine.accelerator_type)
+    if accelerator is None:
+        return [Violation(f"{path}.accelerator_type", f"{machine.accelerator_type} is none.")]
+    fault = machines.accelerator_fault(machine.machine_type, accelerator.name, machine.accelerator_count)
+    return [Violation(f"{path}.accelerator_count", fault)] if fault else []
 
 
 def _container_faults(container: Message, path: str) -> list[Violation]:

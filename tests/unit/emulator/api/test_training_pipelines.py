@@ -92,7 +92,7 @@ def test_one_whose_job_was_deleted_unseen_has_failed(emulator: VertexEmulator) -
     ("fields", "status", "said"),
     [
         ({"displayName": ""}, "INVALID_ARGUMENT", "training_pipeline.display_name"),
-        ({"trainingTaskInputs": {"x": 1}}, "INVALID_ARGUMENT", 'training_task_inputs: Unknown name "x"'),
+        ({"trainingTaskInputs": {"x": 1}}, "INVALID_ARGUMENT", 'Unknown name "x" at'),
         ({"trainingTaskInputs": {}}, "INVALID_ARGUMENT", "worker_pool_specs"),
         ({"labels": {"A": "b"}}, "INVALID_ARGUMENT", "training_pipeline.labels"),
         ({"trainingTaskDefinition": CUSTOM_TASK.replace("custom_task", "automl_tables")}, "UNIMPLEMENTED", "automl"),

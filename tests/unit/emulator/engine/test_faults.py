@@ -146,7 +146,7 @@ def test_a_preempted_task_is_tried_again_by_its_policy(emulator: VertexEmulator,
 
 def test_a_preempted_custom_job_may_say_that_it_is_not_started_again(emulator: VertexEmulator) -> None:
     container = {"imageUri": "image", "command": ["python", *SLEEP]}
-    pool = {"replicaCount": 1, "machineSpec": {"machineType": "x"}, "containerSpec": container}
+    pool = {"replicaCount": 1, "machineSpec": {"machineType": "n1-standard-4"}, "containerSpec": container}
     data = {
         "displayName": "spot",
         "jobSpec": {"workerPoolSpecs": [pool], "scheduling": {"strategy": "SPOT", "disableRetries": True}},

@@ -233,7 +233,7 @@ def with_too_many_replicas(pool: dict[str, Any]) -> None:
     ("change", "code", "message"),
     [
         (without_machine, Code.INVALID_ARGUMENT, "worker_pool_specs[0].machine_spec.machine_type: is required."),
-        (with_unknown_field, Code.INVALID_ARGUMENT, 'Unknown name "machine_specs": Cannot find field.'),
+        (with_unknown_field, Code.INVALID_ARGUMENT, 'Unknown name "machine_specs" at'),
         (with_wrong_package, Code.INVALID_ARGUMENT, "python_package_spec.package_uris[0]"),
         (with_too_many_replicas, Code.INVALID_ARGUMENT, "[0].replica_count: is 1000"),
     ],

@@ -122,7 +122,7 @@ def test_a_job_with_one_replica_has_a_cluster_of_its_own(emulator: Emulator) -> 
 
 def python(**fields: Any) -> dict[str, Any]:
     package = {"executorImageUri": "image", "packageUris": ["gs://bucket/p.whl"], "pythonModule": "m", **fields}
-    return {"machineSpec": {"machineType": "n"}, "replicaCount": 1, "pythonPackageSpec": package}
+    return {"machineSpec": {"machineType": "n1-standard-4"}, "replicaCount": 1, "pythonPackageSpec": package}
 
 
 @pytest.mark.parametrize(
