@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -28,10 +29,28 @@ from airflow_provider_kedro_vertex.emulator.resources import names
 from airflow_provider_kedro_vertex.emulator.resources.errors import Violation, invalid_argument, not_found
 from airflow_provider_kedro_vertex.emulator.resources.protos import Message, microseconds, to_json
 from airflow_provider_kedro_vertex.emulator.resources.states import JOB_FINAL, JobState, PipelineState, TaskState
-from airflow_provider_kedro_vertex.emulator.storage.logs import log_path, read_log
+from airflow_provider_kedro_vertex.emulator.storage.logs import log_path, other_logs, read_log
 from airflow_provider_kedro_vertex.emulator.storage.store import TIMES, Store
 
 _MOST_JOBS = 500
+_REPLICA = re.compile(r"workerpool[0-3]-[0-9]{1,3}")
+_PAGES = (
+    "/",
+    "/vertex-ai/pipelines/runs",
+    "/vertex-ai/locations/{location}/pipelines/runs/{job_id}",
+    "/vertex-ai/training/custom-jobs",
+    "/vertex-ai/locations/{location}/training/{job_id}",
+    "/logs/{query:lines}",
+)
+
+
+class _Lines(PathConvertor):
+    """The rest of a path, in which a query has line breaks."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("lines", _Lines())
 
 
 class Console:
@@ -48,13 +67,14 @@ class Console:
         self._policy = _content_security_policy(self._page.decode())
 
     def routes(self) -> list[Route]:
-        """The page at ``/`` and at the path that Google's console gives a run, and the data behind it."""
+        """The page, at the paths that Google's console gives lists, jobs and logs too, and the data behind it."""
         return [
-            Route("/", self.page),
-            Route("/vertex-ai/locations/{location}/pipelines/runs/{job_id}", self.page),
+            *(Route(path, self.page) for path in _PAGES),
             Route("/_emulator/health", self.health),
             Route("/_emulator/jobs", self.jobs),
             Route("/_emulator/job", self.job),
+            Route("/_emulator/custom_jobs", self.custom_jobs),
+            Route("/_emulator/custom_job", self.custom_job),
             Route("/_emulator/log", self.log),
         ]
 
@@ -106,17 +126,52 @@ class Console:
             }
         )
 
+    async def custom_jobs(self, request: Request) -> Response:
+        """The newest CustomJobs of all projects and locations, or those with certain numbers; at most 500."""
+        numbers = {number for number in request.query_params.get("numbers", "").split(",") if number}
+        rows = [row for row in self._store.rows(None, names.CUSTOM_JOBS) if not numbers or _number(row) in numbers]
+        rows.sort(key=lambda row: (row["create_time"], row["name"]), reverse=True)
+        shown = ("name", "state", "display_name", "labels", *TIMES)
+        return answer(
+            {"now": _now(), "count": len(rows), "jobs": [{key: row[key] for key in shown} for row in rows[:_MOST_JOBS]]}
+        )
+
+    async def custom_job(self, request: Request) -> Response:
+        """One CustomJob: its state, what it runs, and which replicas beside the primary one have a log."""
+        name = names.resource(request.query_params.get("name", ""), names.CUSTOM_JOBS)
+        job = self._custom_job(name)
+        return answer(
+            {
+                "now": _now(),
+                "name": job.name,
+                "state": JobState(job.state).name,
+                "display_name": job.display_name,
+                "labels": dict(job.labels),
+                "error": job.error.message,
+                "worker_pools": [to_json(pool) for pool in job.job_spec.worker_pool_specs],
+                "replicas": other_logs(self._data).get(name.id, []),
+                **{field: microseconds(job, field) for field in TIMES},
+            }
+        )
+
+    def _custom_job(self, name: names.ResourceName) -> Message:
+        job = self._store.custom_job(str(name))
+        if job is None:
+            raise not_found("CustomJob", str(name))
+        return job
+
     async def log(self, request: Request) -> Response:
         """A container's log from a byte offset on: entries of time, stream and text, and whether more may come."""
         name = names.resource(request.query_params.get("job", ""), names.CUSTOM_JOBS, "job")
         offset = request.query_params.get("offset", "0")
         if not offset.isdecimal() or len(offset) > 18:
             raise invalid_argument(Violation("offset", "must be a number of bytes."))
-        job = self._store.custom_job(str(name))
-        if job is None:
-            raise not_found("CustomJob", str(name))
+        replica = request.query_params.get("replica", "")
+        if replica and not _REPLICA.fullmatch(replica):
+            raise invalid_argument(Violation("replica", "must be of the form workerpool1-0."))
+        job = self._custom_job(name)
         # The state is read first: what is written before the end is then surely in the file.
-        entries, following = read_log(log_path(self._data, name.id), int(offset))
+        entries, following = read_log(log_path(self._data, "-".join(filter(None, (name.id, replica)))), int(offset))
         return answer(
             {
                 "entries": [[entry.time, entry.stream, entry.text] for entry in entries],
@@ -125,6 +180,10 @@ class Console:
                 "state": JobState(job.state).name,
             }
         )
+
+
+def _number(row: Mapping[str, Any]) -> str:
+    return str(row["name"]).rpartition("/")[2]
 
 
 def _task(detail: Message) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from airflow_provider_kedro_vertex.core.jobs.console import job_page, jobs_page, logs_page
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from tests.chromium import CHROMIUM, Chromium
 from tests.unit.emulator.command import JOBS
@@ -239,6 +240,81 @@ def test_a_job_that_is_not_there_says_so(emulator: VertexEmulator, browser: Chro
     assert "does not exist" in browser.text(".alarm")
     # The browser itself notes the 404.
     browser.events.clear()
+
+
+COLOURS = (
+    "print('\\x1b[1;31mred\\x1b[0m plain \\x1b[32mgreen\\x1b[39m \\x1b[38;5;200mpalette\\x1b[0m"
+    " \\x1b[2K\\x1b]0;a title\\x07clean', flush=True)"
+)
+REPLICA = "import json, os; print(json.loads(os.environ['CLUSTER_SPEC'])['task']['type'], 'speaks', flush=True)"
+
+
+def custom_job(emulator: VertexEmulator, name: str, *programs: str) -> str:
+    pools = [
+        {
+            "machineSpec": {"machineType": "n1-standard-4"},
+            "replicaCount": 1,
+            "containerSpec": {"imageUri": "image", "command": ["python", "-c", program]},
+        }
+        for program in programs
+    ]
+    job = {"displayName": name, "labels": {"owner": "tests"}, "jobSpec": {"workerPoolSpecs": pools}}
+    response = requests.post(f"{emulator.url}{JOBS.replace('pipelineJobs', 'customJobs')}", json=job, timeout=120)
+    assert response.status_code == 200, response.text
+    return str(response.json()["name"])
+
+
+def test_custom_jobs_are_listed_and_lead_to_their_pages(emulator: VertexEmulator, browser: Chromium) -> None:
+    name = custom_job(emulator, EVIL, "raise SystemExit('no model today')")
+    browser.open(f"{emulator.url}/vertex-ai/training/custom-jobs")
+    browser.wait_for(f"document.querySelector('tbody a[href*=\"{name.rpartition('/')[2]}\"]')")
+    assert browser.text(".lists [aria-current]") == "Custom jobs"
+    browser.click(f"tbody a[href*='{name.rpartition('/')[2]}']")
+    browser.wait_for(f"location.href === {job_page(name, emulator.url)!r} && document.querySelector('.pill.bad')")
+    assert browser.text("h1") == EVIL
+    assert "exited with a non-zero status of 1" in browser.text(".alarm")
+    browser.wait_for("document.querySelector('#log').innerText.includes('no model today')")
+    assert "owner=tests" in browser.text(".facts")
+    assert "n1-standard-4" in browser.text(".words")
+    assert browser.faults() == []
+
+
+def test_each_replica_has_its_log(emulator: VertexEmulator, browser: Chromium) -> None:
+    browser.open(job_page(custom_job(emulator, "two pools", REPLICA, REPLICA), emulator.url))
+    browser.wait_for("document.querySelectorAll('.tries button').length === 2")
+    browser.wait_for("document.querySelector('#log').innerText.includes('workerpool0 speaks')")
+    browser.click(".tries button:nth-child(2)")
+    browser.wait_for("document.querySelector('#log').innerText.includes('workerpool1 speaks')")
+    assert "workerpool0 speaks" not in browser.text("#log")
+    assert browser.faults() == []
+
+
+def test_a_link_to_logs_shows_them_in_their_colours(emulator: VertexEmulator, browser: Chromium) -> None:
+    numbers = [custom_job(emulator, name, COLOURS).rpartition("/")[2] for name in ("one", "two")]
+    browser.open(logs_page("demo-project", numbers, emulator.url))
+    browser.wait_for("document.querySelectorAll('.log .red').length === 2")
+    assert browser.value("[...document.querySelectorAll('h2')].map((title) => title.innerText)") == ["one", "two"]
+    line = browser.value(
+        "[...document.querySelector('.log div').childNodes].slice(1).map((n) => [n.className, n.textContent])"
+    )
+    assert line == [
+        ["red bold", "red"],
+        [None, " plain "],
+        ["green", "green"],
+        [None, " "],
+        [None, "palette"],
+        [None, " clean"],
+    ]
+    browser.open(logs_page("demo-project", ["1"], emulator.url))
+    browser.wait_for("document.querySelector('.empty')")
+    assert browser.faults() == []
+
+
+def test_the_list_is_where_the_console_has_it(emulator: VertexEmulator, browser: Chromium, failed: str) -> None:
+    browser.open(jobs_page("demo-project", emulator.url))
+    browser.wait_for("document.querySelector('tbody .pill')")
+    assert browser.text("h1") == "Pipeline jobs"
+    assert browser.text(".lists [aria-current]") == "Pipeline jobs"
 
 
 CONTRAST = """(() => {
