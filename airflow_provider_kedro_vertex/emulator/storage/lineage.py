@@ -46,7 +46,7 @@ class Lineage:
     def events(self, name: str) -> list[Message]:
         """The events of an artifact or an execution."""
         found = self._db.execute(
-            "SELECT event FROM events WHERE execution = ?1 OR artifact = ?1 ORDER BY rowid", (name,)
+            "SELECT event FROM events WHERE execution = :name OR artifact = :name ORDER BY rowid", {"name": name}
         )
         return [Event.FromString(row["event"]) for row in found]
 
@@ -59,6 +59,7 @@ class Lineage:
             ("events", "artifact"),
         ):
             self._db.execute(
-                f"DELETE FROM {table} WHERE {column} = ?1 OR substr({column}, 1, length(?1) + 1) = ?1 || '/'",  # noqa: S608
-                (name,),
+                f"DELETE FROM {table} "  # noqa: S608
+                f"WHERE {column} = :name OR substr({column}, 1, length(:name) + 1) = :name || '/'",
+                {"name": name},
             )

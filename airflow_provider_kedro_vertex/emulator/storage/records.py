@@ -43,6 +43,6 @@ class Records:
     def delete(self, names: Iterable[str]) -> None:
         """Remove records, and all that is below them."""
         self._db.executemany(
-            "DELETE FROM records WHERE name = ?1 OR substr(name, 1, length(?1) + 1) = ?1 || '/'",
-            ((name,) for name in names),
+            "DELETE FROM records WHERE name = :name OR substr(name, 1, length(:name) + 1) = :name || '/'",
+            ({"name": name} for name in names),
         )

@@ -273,8 +273,9 @@ class Store:
     def operations(self, parent: str) -> list[Message]:
         """The long-running operations of a resource, and of all that is below it; the newest first."""
         found = self._db.execute(
-            "SELECT operation FROM operations WHERE substr(name, 1, length(?1) + 1) = ?1 || '/' ORDER BY rowid DESC",
-            (parent,),
+            "SELECT operation FROM operations "
+            "WHERE substr(name, 1, length(:parent) + 1) = :parent || '/' ORDER BY rowid DESC",
+            {"parent": parent},
         )
         return [Operation.FromString(row["operation"]) for row in found]
 
