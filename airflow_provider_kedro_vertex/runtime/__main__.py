@@ -12,7 +12,9 @@
 
 The current folder is the Kedro project's root. :class:`.core.exit_codes.ExitCode` has the exit codes. After a failure
 the last line of the log is one JSON object: ``{"node": ..., "error": ..., "seconds": ...}``, with the node that ran (or
-null) and the seconds since the process began. ``process/sigterm.py`` has what happens on SIGTERM.
+null) and the seconds since the process began. Before it, and at the end of a success, a line that begins with
+``kedro-vertex used:`` tells memory, processor time and the time of each node: :mod:`.core.jobs.usage`.
+``process/sigterm.py`` has what happens on SIGTERM.
 
 Environment, read: ``KEDRO_VERTEX_COMPRESSION``, how undeclared datasets are stored: zstd's level, or ``none``. What is
 set for the nodes is in :mod:`.process.environment`.
@@ -33,6 +35,7 @@ from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
 from airflow_provider_kedro_vertex.core.settings.runtime_settings import RuntimeSettings
 from airflow_provider_kedro_vertex.runtime import arguments
 from airflow_provider_kedro_vertex.runtime.process import cluster, environment, hosts
+from airflow_provider_kedro_vertex.runtime.process.meter import Meter
 from airflow_provider_kedro_vertex.runtime.process.sigterm import Terminated, end_process, raise_on_sigterm
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 
@@ -44,7 +47,7 @@ _MESSAGE_LENGTH = 4000
 
 def main() -> ExitCode:
     """Run the command that the process was started with."""
-    progress = Progress()
+    progress, meter = Progress(), Meter()
 
     def report_sigterm() -> None:
         _report(
@@ -56,7 +59,7 @@ def main() -> ExitCode:
 
     try:
         raise_on_sigterm(report_sigterm)
-        return _run(progress)
+        return _run(progress, meter)
     except ConfigError as error:
         _report(progress, str(error))
         return ExitCode.MISCONFIGURED
@@ -64,7 +67,7 @@ def main() -> ExitCode:
         end_process(report_sigterm)
 
 
-def _run(progress: Progress) -> ExitCode:
+def _run(progress: Progress, meter: Meter) -> ExitCode:
     given = arguments.parse(sys.argv[1:])
     is_replay = given.command == "replay"
     context = RunContext.from_json(given.context)
@@ -104,6 +107,7 @@ def _run(progress: Progress) -> ExitCode:
                 up_to=given.up_to if is_replay else None,
             ),
             progress,
+            meter,
         )
     except SystemExit as error:
         # A node that ends the process has not saved its outputs, whatever code it gave.

@@ -24,6 +24,7 @@ from kedro.utils import is_kedro_project
 from airflow_provider_kedro_vertex.configuration import templates
 from airflow_provider_kedro_vertex.configuration.reader import VERTEXAI, load, open_loader, with_own_keys
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
+from airflow_provider_kedro_vertex.core.jobs import usage
 from airflow_provider_kedro_vertex.core.jobs.identity import RunContext
 from airflow_provider_kedro_vertex.core.settings.container import THREAD
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
@@ -41,7 +42,9 @@ from airflow_provider_kedro_vertex.runtime.mlflow.plugin import (
 from airflow_provider_kedro_vertex.runtime.mlflow.status import last_nodes
 from airflow_provider_kedro_vertex.runtime.node_group.boundary import node_group
 from airflow_provider_kedro_vertex.runtime.node_group.hooks import GroupHooks
+from airflow_provider_kedro_vertex.runtime.node_group.node_times import NodeTimes
 from airflow_provider_kedro_vertex.runtime.node_group.unsaved import Unsaved
+from airflow_provider_kedro_vertex.runtime.process.meter import Meter
 from airflow_provider_kedro_vertex.runtime.progress import Progress
 from airflow_provider_kedro_vertex.runtime.session import create_session
 
@@ -82,13 +85,15 @@ class Request:
     up_to: str | None = None
 
 
-def run(request: Request, progress: Progress) -> None:
+def run(request: Request, progress: Progress, meter: Meter) -> None:
     """Run the nodes with all of the project's hooks, in the order that their datasets ask for.
 
     The project is the current folder. ``KedroSession.run`` does the work; its ``save_version`` and run id are those of
-    the request's context, so that all containers of an Airflow run share them.
+    the request's context, so that all containers of an Airflow run share them. When the nodes have run, or one has
+    failed, a line of the log tells what they used.
 
     :param progress: is kept up to date while the nodes run.
+    :param meter: of the container.
     :raises ConfigError: the folder is no Kedro project, or not a whole one, or a name is unknown.
     :raises MissingInputError: an earlier node group did not store what this one needs, or nobody brought an input to
         where it lies.
@@ -106,6 +111,7 @@ def run(request: Request, progress: Progress) -> None:
         shared_outputs=request.shared_outputs,
     )
     group_hooks = GroupHooks(group, request.context, progress, request.compression_level)
+    times = NodeTimes(meter)
     unsaved = () if request.saves else (Unsaved(group.nodes),)
     data_root = _data_root(request.settings, pipeline)
     project_conf, env = project / settings.CONF_SOURCE, request.env or os.environ.get("KEDRO_ENV")
@@ -116,6 +122,7 @@ def run(request: Request, progress: Progress) -> None:
             mlflow_used = request.saves and uses_mlflow(partial(loader, conf_source))
             with shared_mlflow_run(mlflow_used, lambda: _mlflow_run(request, pipeline, progress)) as mlflow_hooks:
                 hooks = [*unsaved, group_hooks, _GarbageCollection(), *mlflow_hooks, *data_root, *_saved_data(request)]
+                hooks.append(times)
                 session = create_session(
                     project,
                     conf_source,
@@ -132,6 +139,10 @@ def run(request: Request, progress: Progress) -> None:
         for hook in data_root:
             hook.explain(progress.place.dataset)
         raise
+    finally:
+        used = times.usage()
+        if used.nodes and request.saves:
+            print(usage.to_line(used), flush=True)
 
 
 def _bootstrap() -> Path:

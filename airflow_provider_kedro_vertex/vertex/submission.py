@@ -167,7 +167,8 @@ def _cancel_duplicates(client: VertexClient, task: TaskTry, created: Job) -> Sub
 
 
 def _custom_jobs(client: VertexClient, task: TaskTry) -> list[Job]:
-    return list(client.list_jobs("customJobs", f'labels.{KEY_LABEL}="{task.key}"', _FIELDS))
+    # With what each asks for: the next attempt of a node that was killed for its memory depends on it.
+    return list(client.list_jobs("customJobs", f'labels.{KEY_LABEL}="{task.key}"', f"{_FIELDS},jobSpec"))
 
 
 def _list_until_visible(

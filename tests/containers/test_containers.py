@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -140,6 +141,30 @@ def test_a_container_over_its_memory_limit_is_killed(emulator: VertexEmulator) -
     assert "ran out-of-memory and exited with a non-zero status of 137" in task["error"]["message"]
     assert "100000000 bytes" in task["error"]["message"]
     assert run_task(emulator, program, {"resourceMemoryLimit": "1G"})["state"] == "SUCCEEDED"
+
+
+MEASURED = """
+import json, pathlib, subprocess, sys
+from airflow_provider_kedro_vertex.runtime.process.meter import Meter
+meter = Meter()
+held = bytearray(b"x") * 100_000_000
+subprocess.run([sys.executable, "-c", "held = bytearray(b'x') * 100_000_000"], check=True)
+del held
+told = [meter.memory, meter.limit, meter.cpu_seconds]
+old, new = pathlib.Path("/sys/fs/cgroup/memory/memory.max_usage_in_bytes"), pathlib.Path("/sys/fs/cgroup/memory.peak")
+print(json.dumps([*told, int((new if new.exists() else old).read_text())]))
+"""
+
+
+def test_a_container_knows_its_peak_as_the_kernel_does() -> None:
+    run = ["podman", "run", "--rm", "--network=host", "--memory=600m", "--memory-swap=600m", "--env=PYTHONPATH=/src"]
+    mount = f"{Path(__file__).parents[2] / 'airflow_provider_kedro_vertex'}:/src/airflow_provider_kedro_vertex:ro"
+    done = subprocess.run([*run, "--volume", mount, IMAGE, MEASURED], check=True, capture_output=True, text=True)
+    memory, limit, cpu_seconds, kernel = json.loads(done.stdout)
+    assert limit == 600 << 20
+    assert 200_000_000 < kernel < 300_000_000, "the child's memory counts"
+    assert 0.9 * kernel <= memory <= kernel
+    assert cpu_seconds > 0
 
 
 def test_a_container_has_its_cpus(emulator: VertexEmulator) -> None:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_kedro_vertex.core.jobs import outcome
+from airflow_provider_kedro_vertex.core.jobs.identity import run_key
+from airflow_provider_kedro_vertex.core.jobs.memory import explain_kill, limit_of
+from airflow_provider_kedro_vertex.core.jobs.parameters import to_json
+from airflow_provider_kedro_vertex.core.jobs.request import JobRequest, Run
+from airflow_provider_kedro_vertex.core.jobs.states import is_over
+from airflow_provider_kedro_vertex.core.jobs.usage import from_lines
+from airflow_provider_kedro_vertex.core.plan.plan import build_plan
+from airflow_provider_kedro_vertex.core.project import manifest as manifests
+from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.emulator.executors.images import ContainerImage
+from airflow_provider_kedro_vertex.project.cli.connection import connect
+from airflow_provider_kedro_vertex.vertex.job_logs import last_lines
 from tests.containers import base_image
 from tests.containers.conftest import ROOT
 from tests.fresh_project import run
@@ -47,3 +61,53 @@ def test_a_node_runs_in_it_as_on_vertex_ai(vertex: dict[str, str]) -> None:
     nodes = ("--nodes", "features.select_flights,features.schedule_features", "--param", "run_date=2013-06-02")
     said = run(FLIGHTS, "kedro", "vertex", "run-once", "--pipeline", "features", *nodes, "--wait", env=vertex)
     assert "Succeeded." in said
+
+
+def test_a_node_that_was_killed_for_its_memory_has_more_in_its_next_attempt(
+    vertex: dict[str, str], tmp_path: Path
+) -> None:
+    run(FLIGHTS, "kedro", "vertex", "manifest", "--output", str(tmp_path / "manifest.json"), env=vertex)
+    manifest = manifests.read(tmp_path / "manifest.json")
+    client = connect(manifest.config, vertex["KEDRO_VERTEX_API_ENDPOINT"])
+    now, node = datetime.now(timezone.utc), "features.select_flights"
+
+    def attempt(number: int, memory: str, *earlier: outcome.Job) -> tuple[outcome.Job, outcome.Task]:
+        policy = {node: {"on_out_of_memory": {"factor": 4, "max": "8Gi"}}}
+        config = manifest.config.overridden({"resources": {node: {"memory": memory}}, "retry_policy": policy})
+        plan = build_plan(manifest, "features", config, Selection(node_names=(node,)))
+        key = run_key("killed", f"{memory}")
+        request = JobRequest(
+            plan=plan,
+            run=Run(key, "killed", memory, now),
+            project_id=client.project_id,
+            region=client.region,
+            params=to_json({"run_date": "2013-06-02"}),
+            display_name="killed",
+            caller={},
+        )
+        job = client.create_pipeline_job(f"{key}-{number}", request.body(f"{key}-{number}", earlier))
+        deadline = time.monotonic() + 300
+        while not is_over(job["state"]):
+            assert time.monotonic() < deadline, job
+            time.sleep(0.5)
+            job = client.get_job(job["name"])
+        (task,) = outcome.tasks(job)
+        return job, task
+
+    job, task = attempt(1, "4Gi")
+    assert outcome.is_success(job), last_lines(client, task)
+    used = from_lines(last_lines(client, task))
+    assert used is not None
+    assert used.limit == 4 << 30
+    assert used.nodes.keys() == {node}
+
+    too_little = f"{int(0.4 * used.memory)}"
+    killed, task = attempt(1, too_little)
+    assert (task.failed, task.failure_class) == (True, "memory"), last_lines(client, task)
+    assert "its limit, and had asked for more" in str(explain_kill(killed, task))
+    assert from_lines(last_lines(client, task)) is None
+    again, task = attempt(2, too_little, killed)
+    assert outcome.is_success(again), last_lines(client, task)
+    before, after = limit_of(killed, task.name), limit_of(again, task.name)
+    assert before is not None
+    assert after == pytest.approx(4 * before, rel=0.01)

@@ -10,6 +10,7 @@ from airflow_provider_kedro_vertex.core.checks.findings import Finding
 from airflow_provider_kedro_vertex.core.jobs.job_body import MAX_VARIABLES
 from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup
 from airflow_provider_kedro_vertex.core.settings.container import FRAMEWORKS
+from airflow_provider_kedro_vertex.core.settings.machines import memory_of
 
 Mode = Literal["pipeline_job", "custom_job"]
 
@@ -153,8 +154,41 @@ def _only_in_pipeline_jobs(group: NodeGroup) -> Iterator[Finding]:
             )
 
 
-_COMMON = (_image, _variables, _secrets, _replicas, _telemetry)
+def _out_of_memory(group: NodeGroup) -> Iterator[Finding]:
+    policy = group.retry.on_out_of_memory if group.retry else None
+    if policy is None:
+        return
+    if group.resources.machine_type is not None:
+        yield Finding(
+            "KV033",
+            "warning",
+            f"on_out_of_memory of {{node}} has no effect: its machine is named, {group.resources.machine_type}.",
+            "Set resources.<node>.memory in the place of machine_type, or remove on_out_of_memory.",
+        )
+    elif policy.most <= (memory_of(group.resources) or 0.0):
+        yield Finding(
+            "KV033",
+            "warning",
+            f"on_out_of_memory of {{node}} has no effect: it asks for {group.resources.memory} from the start, and "
+            f"max is {policy.max}.",
+            "Raise max, or remove on_out_of_memory.",
+        )
+
+
+def _tried_again_by_vertex_ai(group: NodeGroup) -> Iterator[Finding]:
+    retry = group.retry
+    if retry and retry.on_out_of_memory and retry.num_retries:
+        yield Finding(
+            "KV033",
+            "warning",
+            f"num_retries of {{node}} is {retry.num_retries}: when it is killed for its memory, Vertex AI first tries "
+            "it that often with the same memory. Airflow alone makes an attempt that asks for more.",
+            "Set num_retries to 0, and retries of the Airflow task.",
+        )
+
+
+_COMMON = (_image, _variables, _secrets, _replicas, _telemetry, _out_of_memory)
 _CHECKS: Mapping[Mode, tuple[Callable[[NodeGroup], Iterator[Finding]], ...]] = {
-    "pipeline_job": _COMMON,
+    "pipeline_job": (*_COMMON, _tried_again_by_vertex_ai),
     "custom_job": (*_COMMON, _only_in_pipeline_jobs),
 }

@@ -52,6 +52,7 @@ CODES: Mapping[str, str] = {
     "KV030": "A dataset does not fit its class",
     "KV031": "Schedules on Vertex AI may go on",
     "KV032": "Several machines would each run the whole node",
+    "KV033": "A node that runs out of memory would get no more",
 }
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.identity import GROUP_LABEL, RUN_CONTEXT, RUNTIME_PARAMS
-from airflow_provider_kedro_vertex.core.jobs.launcher import EXECUTOR_INPUT_OPTION, launched_container
+from airflow_provider_kedro_vertex.core.jobs.launcher import EXECUTOR_INPUT_OPTION, launched_container, launched_machine
+from airflow_provider_kedro_vertex.core.settings.nodes import Resources
 
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}")
 
@@ -56,6 +57,35 @@ def containers(job: Job) -> dict[str, Container]:
         for name, container in asked_for.items()
         if _is_ours(container)
     }
+
+
+def asked_resources(job: Job, group: str) -> Resources:
+    """What the container of a node group asks for; of a CustomJob its first machine.
+
+    :param job: as Vertex AI tells it, whole.
+    :param group: its task id; of a CustomJob any name.
+    """
+    if "/customJobs/" in job["name"]:
+        spec: Any = job.get("jobSpec", {})
+        machine = (spec.get("workerPoolSpecs") or [{}])[0].get("machineSpec", {})
+        cards = machine.get("acceleratorCount")
+        return Resources(
+            machine_type=machine.get("machineType"),
+            accelerator_type=machine.get("acceleratorType"),
+            gpu=str(cards) if cards else None,
+        )
+    executors = job.get("pipelineSpec", {}).get("deploymentSpec", {}).get("executors", {})
+    container = executors.get(f"exec-{group}", {}).get("container", {})
+    if machine_type := launched_machine(container):
+        return Resources(machine_type=machine_type)
+    limits = container.get("resources", {})
+    accelerator = limits.get("accelerator", {})
+    return Resources(
+        cpu=limits.get("resourceCpuLimit"),
+        memory=limits.get("resourceMemoryLimit"),
+        accelerator_type=accelerator.get("resourceType"),
+        gpu=accelerator.get("resourceCount"),
+    )
 
 
 def values(arguments: Sequence[str], option: str) -> tuple[str, ...]:

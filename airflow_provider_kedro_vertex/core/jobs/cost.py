@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.jobs.api import Job
+from airflow_provider_kedro_vertex.core.jobs.containers import asked_resources
 from airflow_provider_kedro_vertex.core.jobs.launcher import launched_container
 from airflow_provider_kedro_vertex.core.jobs.run_status import GroupStatus, group_statuses
 from airflow_provider_kedro_vertex.core.settings.machine_prices import AS_OF, PRICED_REGION
@@ -102,28 +103,10 @@ def _machines(job: Job, name: str) -> tuple[Resources, int] | None:
     if "/customJobs/" in job["name"]:
         spec: Any = job.get("jobSpec", {})
         pools: list[dict[str, Any]] = spec.get("workerPoolSpecs") or [{}]
-        machine, cards = pools[0].get("machineSpec", {}), pools[0].get("machineSpec", {}).get("acceleratorCount")
-        asked_for = Resources(
-            machine_type=machine.get("machineType"),
-            accelerator_type=machine.get("acceleratorType"),
-            gpu=str(cards) if cards else None,
-        )
-        return asked_for, sum(int(pool.get("replicaCount", 1)) for pool in pools)
+        return asked_resources(job, name), sum(int(pool.get("replicaCount", 1)) for pool in pools)
     executors = job.get("pipelineSpec", {}).get("deploymentSpec", {}).get("executors", {})
     container = executors.get(f"exec-{name}", {}).get("container", {})
-    if launched_container(container) is not container:
-        return None
-    limits = container.get("resources", {})
-    accelerator = limits.get("accelerator", {})
-    return (
-        Resources(
-            cpu=limits.get("resourceCpuLimit"),
-            memory=limits.get("resourceMemoryLimit"),
-            accelerator_type=accelerator.get("resourceType"),
-            gpu=accelerator.get("resourceCount"),
-        ),
-        1,
-    )
+    return (asked_resources(job, name), 1) if launched_container(container) is container else None
 
 
 def _dollars_an_hour(resources: Resources, replicas: int) -> float | None:

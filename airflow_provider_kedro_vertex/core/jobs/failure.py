@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import FailedNode
 from airflow_provider_kedro_vertex.core.jobs.api import Job
+from airflow_provider_kedro_vertex.core.jobs.memory import explain_kill
 from airflow_provider_kedro_vertex.core.jobs.outcome import FailureClass, Task, failure_class, message, tasks
 from airflow_provider_kedro_vertex.core.jobs.replay import command_line
 from airflow_provider_kedro_vertex.core.jobs.states import short
@@ -15,6 +16,7 @@ from airflow_provider_kedro_vertex.core.jobs.states import short
 #: Why a job failed, after "failed:".
 _CAUSES: Mapping[FailureClass, str] = {
     "user code": "the code of a node raised an error",
+    "memory": "a node was killed for its memory",
     "permission": "a permission is missing",
     "request": "what it was asked to do is wrong",
     "quota": "a quota of the project is exhausted",
@@ -24,6 +26,8 @@ _CAUSES: Mapping[FailureClass, str] = {
 #: What to do about it.
 FIXES: Mapping[FailureClass, str] = {
     "user code": "Mend the node, build its image and clear this task; what has succeeded is not run again.",
+    "memory": "Ask for more memory, or let retry_policy.<node>.on_out_of_memory do so for the next attempt, and "
+    "clear this task; what has succeeded is not run again.",
     "permission": "Give the account that the message names the role it lacks, then clear this task.",
     "request": "Another try would fail in the same way: mend the setting, parameter or input that the message names, "
     "then clear this task.",
@@ -33,7 +37,7 @@ FIXES: Mapping[FailureClass, str] = {
     "cancelled": "Clear this task to run what is left.",
 }
 #: The failures that come again where the node runs once more with the same data.
-_REPLAYED: frozenset[FailureClass] = frozenset({"user code", "missing input"})
+_REPLAYED: frozenset[FailureClass] = frozenset({"user code", "memory", "missing input"})
 _ENDS = {"FAILED": "failed", "CANCELLED": "was cancelled", "EXPIRED": "ran out of time"}
 
 
@@ -93,7 +97,7 @@ def failed_node(job: Job, task: Task, url: str, log: Sequence[str], log_url: str
     return FailedNode(
         group=task.name,
         node=error.get("node"),
-        error=error.get("error"),
+        error=error.get("error") or explain_kill(job, task),
         message=task.message,
         log=tuple(log),
         log_url=log_url,
@@ -116,6 +120,8 @@ def _task_failure(
     job: Job, task: Task, log: Sequence[str], log_url: str | None, environment: Mapping[str, str]
 ) -> list[str]:
     lines = [f"{task.name}: {task.message or 'no message from Vertex AI'}"]
+    if (killed := explain_kill(job, task)) is not None:
+        lines.append(f"  {killed}")
     if (error := container_error(log)) is not None:
         lines.append(f"  Error of node {error['node']} after {error['seconds']} s: {error['error']}")
     if log:

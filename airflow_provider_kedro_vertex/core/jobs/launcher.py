@@ -78,15 +78,31 @@ def launched_container(container: Mapping[str, Any]) -> Mapping[str, Any]:
 
     :param container: of a PipelineSpec, perhaps one of another package.
     """
+    try:
+        found = _launched_pool(container)["container_spec"]
+        return {"image": found["image_uri"], "args": found.get("args", []), "env": found.get("env", [])}
+    except (ValueError, LookupError, TypeError):  # no launcher, or a payload with other placeholders in it
+        return container
+
+
+def launched_machine(container: Mapping[str, Any]) -> str | None:
+    """The machine type of the CustomJob that a launcher makes; None for any other container."""
+    try:
+        return str(_launched_pool(container)["machine_spec"]["machine_type"])
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+def _launched_pool(container: Mapping[str, Any]) -> Any:
+    """The first worker pool of the CustomJob that a launcher makes.
+
+    :raises ValueError, LookupError, TypeError: the container is no launcher, or its payload is none of this package.
+    """
     arguments = list(container.get("args", ()))
     if list(container.get("command", ())) != list(_COMMAND) or _PAYLOAD not in arguments[:-1]:
-        return container
-    try:
-        payload = json.loads(arguments[arguments.index(_PAYLOAD) + 1])
-        found = payload["job_spec"]["worker_pool_specs"][0]["container_spec"]
-        return {"image": found["image_uri"], "args": found.get("args", []), "env": found.get("env", [])}
-    except (ValueError, LookupError, TypeError):  # a payload with other placeholders in it
-        return container
+        raise LookupError(_PAYLOAD)
+    payload = json.loads(arguments[arguments.index(_PAYLOAD) + 1])
+    return payload["job_spec"]["worker_pool_specs"][0]
 
 
 def _payload(plan: Plan, group: NodeGroup) -> str:

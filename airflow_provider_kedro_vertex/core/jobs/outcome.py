@@ -19,10 +19,13 @@ from airflow_provider_kedro_vertex.core.jobs.states import ENDED_NODE_STATES, sh
 from airflow_provider_kedro_vertex.core.times import moment
 
 #: Who has to act on a failure.
-FailureClass = Literal["user code", "missing input", "permission", "request", "quota", "infrastructure", "cancelled"]
+FailureClass = Literal[
+    "user code", "memory", "missing input", "permission", "request", "quota", "infrastructure", "cancelled"
+]
 #: The class of a job with failures of several classes: the one to look at first.
 _ORDER: tuple[FailureClass, ...] = (
     "user code",
+    "memory",
     "missing input",
     "permission",
     "request",
@@ -41,6 +44,7 @@ _BY_CODE: Mapping[int, FailureClass] = {
 _EXIT_STATUS = re.compile(r"exited with a non-zero status of (\d+)")
 #: By the container's exit code; every other code is the user code's. A preemption sends SIGTERM.
 _BY_EXIT_CODE: Mapping[int, FailureClass] = {
+    137: "memory",  # 128 and the number of SIGKILL, which nobody but the kernel sends to it
     ExitCode.MISCONFIGURED: "request",
     ExitCode.INPUT_MISSING: "missing input",
     ExitCode.SERVICE_UNREACHABLE: "infrastructure",

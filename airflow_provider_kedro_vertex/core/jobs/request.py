@@ -15,6 +15,7 @@ from airflow_provider_kedro_vertex.core.jobs.api import Job, JobBody
 from airflow_provider_kedro_vertex.core.jobs.attempts import DAG_RUN_LABEL, RUN_LABEL, TaskTry
 from airflow_provider_kedro_vertex.core.jobs.custom_job import custom_job
 from airflow_provider_kedro_vertex.core.jobs.identity import GROUP_LABEL, RunContext, save_version
+from airflow_provider_kedro_vertex.core.jobs.memory import more_memory, with_more_memory
 from airflow_provider_kedro_vertex.core.jobs.origin import COMMIT_LABEL, DIGEST_LENGTH, MANIFEST_LABEL
 from airflow_provider_kedro_vertex.core.jobs.overrides import with_overrides
 from airflow_provider_kedro_vertex.core.jobs.pipeline_spec import pipeline_job
@@ -132,12 +133,14 @@ class JobRequest:
         context = self._context(job_id)
         left = self.remaining(earlier)
         if self.group is not None:
+            group = more_memory(self.group, earlier)
             made = custom_job(
-                self.plan, self.group, context, self.params, self.display_name, self._labels(), self.timeout_seconds
+                self.plan, group, context, self.params, self.display_name, self._labels(), self.timeout_seconds
             )
         else:
-            spec = None if left else self.spec
-            made = pipeline_job(left or self.plan, context, self.params, self.display_name, self._labels(), spec)
+            plan = with_more_memory(left or self.plan, earlier)
+            spec = self.spec if plan is self.plan else None
+            made = pipeline_job(plan, context, self.params, self.display_name, self._labels(), spec)
         changed = with_overrides(made, self.overrides, self.collection)
         # Whatever a user writes over the body, the job is found again by these.
         found_by = {**(self.task.labels if self.task else {}), **self.asked_by}

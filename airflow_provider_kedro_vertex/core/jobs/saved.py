@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: How the line begins. Without it a line that is JSON may be stored as an object in place of a text.
+from airflow_provider_kedro_vertex.core.jobs.marked import LENGTH, objects
+
+#: How the line begins.
 MARK = "kedro-vertex saved: "
-#: The most characters of the line; those that store logs cut longer ones. All are ASCII.
-LENGTH = 15_000
 #: The most signs of a column's name and of its type.
 NAME_LENGTH = 200
 
@@ -54,15 +54,8 @@ def from_lines(lines: Iterable[str]) -> dict[str, Saved]:
     Any program can write such a line, so what is not of its form is left out.
     """
     found: dict[str, Saved] = {}
-    for line in lines:
-        if not line.startswith(MARK) or len(line) > LENGTH:
-            continue
-        try:
-            told: Any = json.loads(line.removeprefix(MARK))
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(told, dict):
-            found |= {name: _saved(each) for name, each in told.items() if isinstance(each, dict)}
+    for told in objects(lines, MARK):
+        found |= {name: _saved(each) for name, each in told.items() if isinstance(each, dict)}
     return found
 
 

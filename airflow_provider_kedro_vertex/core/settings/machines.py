@@ -113,6 +113,17 @@ def _choose(resources: Resources, region: str | None) -> Machine:
     )
 
 
+def memory_of(resources: Resources) -> float | None:
+    """Bytes of memory that a container has: its machine's, where that is named, else what it asks for.
+
+    :return: None where neither is known.
+    """
+    if resources.machine_type is not None:
+        machine = TABLE.get(resources.machine_type)
+        return machine.memory_gib * 2**30 if machine and machine.memory_gib else None
+    return gigabytes(resources.memory) * 1e9 if resources.memory else None
+
+
 def _offered(kind: str | None, count: int) -> Iterator[Machine]:
     """The machines with just these accelerators."""
     if kind is None:

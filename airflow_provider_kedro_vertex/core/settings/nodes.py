@@ -29,7 +29,9 @@ from airflow_provider_kedro_vertex.core.settings.readers import (
 from airflow_provider_kedro_vertex.core.settings.sections import (
     REQUIRED,
     Mergeable,
+    Problem,
     Section,
+    SettingsError,
     field,
     invalid,
     mapping,
@@ -88,15 +90,44 @@ class Resources(Mergeable):
 
 
 @dataclass(frozen=True)
-class RetryPolicy(Section):
-    """How often Vertex AI tries a node again. kedro-kubeflow's keys. The most exact selector's entry counts alone."""
+class OutOfMemory(Section):
+    """The memory of the next attempt of a node that was killed for its memory."""
 
-    num_retries: int = field(integer(0), "Tries after the first one.", REQUIRED)
+    max: str = field(validated(gigabytes), "What it grows to at most: `32Gi`.", REQUIRED)
+    factor: float = field(number(1), "By what the limit at which it was killed is multiplied.", 2.0)
+
+    @property
+    def most(self) -> float:
+        """:attr:`max` in bytes."""
+        return gigabytes(self.max) * 1e9
+
+
+@dataclass(frozen=True)
+class RetryPolicy(Section):
+    """How a node is tried again. kedro-kubeflow's keys, and one more. The most exact selector's entry counts alone."""
+
+    num_retries: int = field(
+        integer(0), "Tries that Vertex AI makes after the first one. Obligatory without `on_out_of_memory`.", 0
+    )
     backoff_duration: str = field(converted(duration), "Pause before the first of them.", "60s")
     backoff_factor: float = field(number(1), "By what the pause grows from try to try.", 2.0)
     backoff_max_duration: str = field(
         converted(duration), "What it grows to at most; an hour is Vertex AI's own limit.", "3600s"
     )
+    on_out_of_memory: OutOfMemory | None = field(
+        OutOfMemory, "More memory for the next attempt that Airflow makes of a node which was killed for its memory."
+    )
+
+    @classmethod
+    def read(cls, value: Any) -> RetryPolicy:
+        """Read a policy.
+
+        :raises SettingsError: as any section, or it says nothing.
+        """
+        policy = super().read(value)
+        if not {"num_retries", "on_out_of_memory"} & value.keys():
+            raise SettingsError([Problem(("num_retries",), " is missing.")])
+        return policy
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ def command(context: click.Context, /, run: str, form: str, **where: Any) -> Non
 def _errors(found: FoundRun, groups: list[GroupStatus]) -> dict[str, str]:
     """What went wrong, by group: the node's own error where its log tells it, else Vertex AI's message."""
     from airflow_provider_kedro_vertex.core.jobs.failure import container_error
+    from airflow_provider_kedro_vertex.core.jobs.memory import explain_kill
     from airflow_provider_kedro_vertex.vertex.job_logs import MOST_LOGS, last_lines
 
     errors: dict[str, str] = {}
@@ -50,7 +51,7 @@ def _errors(found: FoundRun, groups: list[GroupStatus]) -> dict[str, str]:
             continue
         told = container_error(last_lines(found.client, group.task)) if len(errors) < MOST_LOGS else None
         of_node = f"Node {told['node']}: {told['error']}" if told and told["node"] else told and str(told["error"])
-        errors[group.name] = of_node or group.task.message
+        errors[group.name] = of_node or explain_kill(group.job, group.task) or group.task.message
     return errors
 
 

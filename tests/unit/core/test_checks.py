@@ -428,6 +428,21 @@ def test_settings_without_effect_in_a_mode() -> None:
     assert found(retry_policy={"take": {"num_retries": 2}}) == []
 
 
+def test_more_memory_that_would_not_be_had() -> None:
+    def lines(resources: dict[str, str], mode: Any = "pipeline_job", **policy: Any) -> list[str]:
+        asked, policies = {"make": resources}, {"make": {"on_out_of_memory": {"max": "32Gi"}, **policy}}
+        return [line.partition(":")[2] for line in found(resources=asked, retry_policy=policies, mode=mode)]
+
+    assert lines({"memory": "2Gi"}) == lines({}) == lines({"memory": "2Gi"}, "custom_job") == []
+    (said,) = lines({"memory": "2Gi"}, num_retries=1)
+    assert said.startswith(" num_retries of 'make' is 1: when it is killed")
+    for mode in ("pipeline_job", "custom_job"):
+        (said,) = lines({"machine_type": "n1-highmem-8"}, mode)
+        assert said.startswith(" on_out_of_memory of 'make' has no effect: its machine is named")
+        (said,) = lines({"memory": "32Gi"}, mode)
+        assert said.startswith(" on_out_of_memory of 'make' has no effect: it asks for 32Gi")
+
+
 def test_machines_that_do_not_work_together() -> None:
     def lines(**settings: Any) -> list[str]:
         grouping = settings.pop("grouping", "none")

@@ -84,7 +84,7 @@ def test_a_custom_job_is_one_group() -> None:
     ("code", "message", "expected"),
     [
         (3, EXIT.format(1), "user code"),
-        (9, EXIT.format(137), "user code"),
+        (9, EXIT.format(137), "memory"),
         (3, EXIT.format(2), "request"),
         (3, EXIT.format(3), "missing input"),
         (3, EXIT.format(4), "infrastructure"),

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from airflow_provider_kedro_vertex.core.jobs.saved import LENGTH, MARK, Saved, from_lines, to_line
+from airflow_provider_kedro_vertex.core.jobs.marked import LENGTH
+from airflow_provider_kedro_vertex.core.jobs.saved import MARK, Saved, from_lines, to_line
 
 SMALL = {"table": Saved(3, (("day", "int64"), ("ümlaut", "object"))), "result": Saved(None, (("x", "float"),))}
 

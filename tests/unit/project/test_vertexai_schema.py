@@ -522,6 +522,7 @@ RIGHT["run_config"]["form"] = {
 RIGHT["run_config"]["lineage"] = {"report_data": True, "repository": "https://github.com/org/shop"}
 RIGHT["run_config"]["network"] |= {"vpc": "v", "host_aliases": [{"ip": "10.0.0.1", "hostnames": ["a"]}]}
 RIGHT["run_config"]["retry_policy"]["train"] |= {"backoff_factor": 2, "backoff_max_duration": "1h"}
+RIGHT["run_config"]["retry_policy"]["train"]["on_out_of_memory"] = {"factor": 2, "max": "32Gi"}
 RIGHT["run_config"]["resources"]["train"] |= {"cpu": 1, "memory": "1Gi", "gpu": 1, "accelerator_type": "NVIDIA_L4"}
 RIGHT["run_config"]["nodes"]["train"]["scheduling"] |= {"restart_job_on_worker_restart": True}
 WRONG: tuple[Any, ...] = ([1], [[]], {"a": []}, True, -1, 0.5, "", "no such: thing")
