@@ -64,13 +64,34 @@ def marked_lines(client: VertexClient, tasks: Sequence[Task], mark: str) -> list
     read = [task for task in tasks if task.number][:_CONTAINERS]
     if not read:
         return []
-    numbers = " OR ".join(f'resource.labels.job_id="{task.number}"' for task in read)
+    entries = client.log_entries(_marked(read, mark), _MARKED_LINES, deadline=LOG_SECONDS)
+    return [text for entry in entries if (text := _text(entry)).startswith(mark)]
+
+
+def marked_lines_by_container(client: VertexClient, tasks: Sequence[Task], mark: str) -> dict[str, list[str]]:
+    """Read the lines of any number of tasks' logs that begin with a mark: the CustomJob's number to its lines.
+
+    :param tasks: those that have a log.
+    :raises VertexApiError: the logs could not be read.
+    """
+    found: dict[str, list[str]] = {}
+    remaining = (task for task in tasks if task.number)
+    while chunk := [*islice(remaining, _CONTAINERS)]:
+        for entry in client.all_log_entries(_marked(chunk, mark)):
+            number = entry.get("resource", {}).get("labels", {}).get("job_id", "")
+            if (text := _text(entry)).startswith(mark):
+                found.setdefault(number, []).append(text)
+    return found
+
+
+def _marked(tasks: Sequence[Task], mark: str) -> str:
+    """The filter of the lines of some tasks' logs that have a mark."""
+    numbers = " OR ".join(f'resource.labels.job_id="{task.number}"' for task in tasks)
     wanted = f'resource.type="ml_job" AND ({numbers})'
     wanted += f' AND (jsonPayload.message:"{mark.strip()}" OR textPayload:"{mark.strip()}")'
-    if created := min((task.created for task in read if task.created), default=None):
+    if created := min((task.created for task in tasks if task.created), default=None):
         wanted += f' AND timestamp>="{created}"'
-    entries = client.log_entries(wanted, _MARKED_LINES, deadline=LOG_SECONDS)
-    return [text for entry in entries if (text := _text(entry)).startswith(mark)]
+    return wanted
 
 
 def _text(entry: LogEntry) -> str:

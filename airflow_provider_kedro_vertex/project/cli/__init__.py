@@ -36,6 +36,7 @@ _MODULES = {
     "run-once": "run_once",
     "schedule": "schedule",
     "status": "status",
+    "tune": "tune",
     "ui": "ui",
     "upload-pipeline": "upload_pipeline",
 }

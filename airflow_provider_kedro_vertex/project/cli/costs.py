@@ -57,7 +57,7 @@ def command(
     from airflow_provider_kedro_vertex.vertex.runs import jobs_since
 
     with report_errors():
-        start = _start(since)
+        start = start_of(since)
         manifest = read_project(metadata.project_path, env)
         client = connect(manifest.config.overridden({"project_id": project_id, "region": region}), api_endpoint)
         costs = _costs(jobs_since(client, label_value(manifest.project.name), start))
@@ -76,7 +76,11 @@ def _costs(jobs: Any) -> list[ContainerCost]:
     return [cost for job in jobs for cost in container_costs(job)]
 
 
-def _start(since: str) -> datetime:
+def start_of(since: str) -> datetime:
+    """Read --since, how far back to look.
+
+    :raises ConfigError: it is no time.
+    """
     from airflow_provider_kedro_vertex.core.settings.quantities import seconds
 
     try:

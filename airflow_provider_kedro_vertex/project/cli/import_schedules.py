@@ -66,6 +66,7 @@ def _take_over(project: Path, env: str | None, manifest: Manifest, picked: Mappi
     """Write the schedules that vertexai.yml lacks; False where a person must do it."""
     from airflow_provider_kedro_vertex.core.settings.run_config import Schedule
     from airflow_provider_kedro_vertex.project.schedules_file import as_yaml, with_schedules
+    from airflow_provider_kedro_vertex.project.settings_file import settings_file
 
     lacking: dict[str, Mapping[str, Any]] = {}
     for pipeline, schedule in sorted(picked.items()):
@@ -82,7 +83,7 @@ def _take_over(project: Path, env: str | None, manifest: Manifest, picked: Mappi
     if not lacking:
         click.echo("vertexai.yml has all of them.")
         return True
-    file = _settings_file(project, env)
+    file = settings_file(project, env)
     text = file.read_bytes().decode("utf-8") if file else ""
     changed = with_schedules(text, lacking) if file else None
     if file is None or changed is None:
@@ -100,19 +101,6 @@ def _same(one: Schedule, other: Schedule) -> bool:
         return airflow_schedule(one, "") == airflow_schedule(other, "")
     except ConfigError:
         return one == other
-
-
-def _settings_file(project: Path, env: str | None) -> Path | None:
-    """The one file with ``run_config`` that counts; None if it is not clear which one that is."""
-    for folder in filter(None, (env, "base")):
-        files = [
-            file
-            for file in sorted((project / "conf" / folder).glob("**/vertexai*.y*ml"))
-            if any(line.startswith("run_config:") for line in file.read_text(encoding="utf-8").splitlines())
-        ]
-        if files:
-            return files[0] if len(files) == 1 else None
-    return None
 
 
 def _stop(client: VertexClient, found: list[OldSchedule], pause: bool, delete: bool) -> None:

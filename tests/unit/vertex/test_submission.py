@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
+from airflow_provider_kedro_vertex.core.jobs.api import JobBody
 from airflow_provider_kedro_vertex.core.jobs.attempts import Choice, TaskTry, Verdict
+from airflow_provider_kedro_vertex.core.jobs.memory import limit_of
+from airflow_provider_kedro_vertex.core.jobs.request import JobRequest, Run
 from airflow_provider_kedro_vertex.core.jobs.states import succeeded
+from airflow_provider_kedro_vertex.core.plan.plan import build_plan
 from airflow_provider_kedro_vertex.vertex.client import VertexClient
 from airflow_provider_kedro_vertex.vertex.submission import live_jobs, submit_job
-from tests.unit.jobs import body
+from tests.unit.conftest import small_manifest
+from tests.unit.jobs import IMAGE, body
 from tests.unit.vertex.test_client import LONG, wait
 
 OK, BAD = "print('fine')", "raise SystemExit(1)"
@@ -163,3 +170,29 @@ def test_custom_jobs_from_before_the_task_was_cleared_must_end_first() -> None:
     old, new = (job(number, "JOB_STATE_RUNNING", tries, **{"airflow-try": str(number)}) for number in (2, 3))
 
     assert tries.choose([old, new]) == Choice(take=new, cancel=(), leftovers=(old,))
+
+
+def test_the_custom_job_after_one_that_was_killed_for_its_memory_has_more(client: VertexClient) -> None:
+    manifest = small_manifest(retry_policy={"clean": {"on_out_of_memory": {"factor": 2, "max": "64Gi"}}})
+    plan = build_plan(manifest, "__default__", manifest.config)
+    group = next(group for group in plan.groups if group.name == "clean")
+    run = Run("key-killed", "shop", "one", datetime(2024, 1, 1, tzinfo=timezone.utc))
+
+    def memory_of_try(number: int) -> float:
+        tries = replace(attempts("killed", try_number=number), task_id="clean")
+        request = JobRequest(plan, run, "demo-project", "europe-west1", "{}", "t", {}, task=tries, group=group)
+
+        def killed(job_id: str, earlier: Sequence[Any]) -> JobBody:
+            made = request.body(job_id, earlier)
+            container = {"imageUri": IMAGE, "command": ["python", "-c", "raise SystemExit(137)"]}
+            made["jobSpec"]["workerPoolSpecs"][0]["containerSpec"] = container
+            return made
+
+        job = submit_job(client, "customJobs", tries, killed).job
+        wait(client, job["name"])
+        return limit_of(job, "clean") or 0
+
+    first, second, third = map(memory_of_try, (1, 2, 3))
+    assert first > 0
+    assert second >= 2 * first
+    assert third >= 2 * second or second >= 64 * 2**30
