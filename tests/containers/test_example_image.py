@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_kedro_vertex.core.jobs import outcome
+from airflow_provider_kedro_vertex.core.jobs.failure import container_error
 from airflow_provider_kedro_vertex.core.jobs.identity import run_key
 from airflow_provider_kedro_vertex.core.jobs.memory import explain_kill, limit_of
 from airflow_provider_kedro_vertex.core.jobs.parameters import to_json
@@ -111,3 +113,33 @@ def test_a_node_that_was_killed_for_its_memory_has_more_in_its_next_attempt(
     before, after = limit_of(killed, task.name), limit_of(again, task.name)
     assert before is not None
     assert after == pytest.approx(4 * before, rel=0.01)
+
+
+def test_a_failed_node_fails_in_the_same_way_in_a_replay_of_its_image(vertex: dict[str, str]) -> None:
+    node = ("--nodes", "features.select_flights", "--param", "run_date=no-date")
+    failed = kedro_vertex(vertex, "run-once", "--pipeline", "features", *node, "--wait")
+    (line,) = [line for line in failed.stdout.splitlines() if "kedro vertex replay " in line]
+    job = line.partition("kedro vertex replay ")[2].split()[0]
+    log = kedro_vertex(vertex, "logs", job, "--node", "features.select_flights")
+    error = container_error(log.stdout.splitlines())
+    assert error is not None
+    replayed = kedro_vertex(vertex, "replay", job, "--container")
+    assert replayed.returncode == failed.returncode == 1
+    again = container_error(replayed.stderr.splitlines())
+    assert again is not None
+    assert (again["node"], again["error"]) == (error["node"], error["error"])
+    # Its code is the image's: the traceback has the place there.
+    assert 'File "/home/kedro/flights/' in replayed.stderr
+
+
+def kedro_vertex(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["kedro", "vertex", *arguments],
+        cwd=FLIGHTS,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )

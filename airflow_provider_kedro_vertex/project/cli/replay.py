@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,8 +18,6 @@ from airflow_provider_kedro_vertex.project.cli.output import report_errors, warn
 from airflow_provider_kedro_vertex.project.cli.watching import INTERRUPTED
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from airflow_provider_kedro_vertex.core.jobs.containers import Container
     from airflow_provider_kedro_vertex.core.jobs.run_status import GroupStatus
     from airflow_provider_kedro_vertex.project.cli.runs import FoundRun
@@ -26,13 +27,17 @@ if TYPE_CHECKING:
 @runs.argument
 @click.option("--node", help="The node; by default the one that has failed.")
 @click.option("--pdb", "debugger", flag_value="pdb", help="Open Python's debugger where the node fails.")
+@click.option("--container", "in_container", is_flag=True, help="Run it in the run's image, by docker or podman.")
 @click.pass_context
-def command(context: click.Context, /, run: str, node: str | None, debugger: str | None, **where: Any) -> None:
+def command(
+    context: click.Context, /, run: str, node: str | None, debugger: str | None, in_container: bool, **where: Any
+) -> None:
     """Run a node of a run once more, here, and save nothing.
 
     The node gets what it got in the run: its inputs, parameters, configuration environment, variables, run key and
-    versions. Its code and configuration files are those of this folder. Of a container with several nodes those run
-    first that it takes data from. What the node itself writes, it writes again.
+    versions. Its code and configuration files are those of this folder, or, with --container, those of the run's
+    image. Of a container with several nodes those run first that it takes data from. What the node itself writes, it
+    writes again.
 
     RUN is a job's id, resource name or page, or DAG_ID/RUN_ID of an Airflow run or its page. The exit code is the one
     that the container would have: 0 where the node succeeds.
@@ -48,19 +53,63 @@ def command(context: click.Context, /, run: str, node: str | None, debugger: str
         if group.container is None:
             raise ConfigError(f"{group.job['name']} was not made by this package, so its nodes are not known.")
         last = _last_node(found, group, group.container, node)
-        _warn_of_another_commit(project, group)
+        if not in_container:
+            _warn_of_another_commit(project, group)
         arguments = replay.arguments(group.container, last, replay.final_status(group, groups), debugger)
     what = last or f"the nodes of {group.name}"
     click.echo(f"Replaying {what} of {group.job['name']}; nothing is saved.", err=True)
     try:
-        done = subprocess.run(
-            [sys.executable, *arguments], cwd=project, env=_environment(replay.variables(group.container)), check=False
-        )
+        with report_errors():
+            code = (
+                _run_container(group.container, arguments, terminal=debugger is not None)
+                if in_container
+                else _run_here(project, arguments, replay.variables(group.container))
+            )
     except KeyboardInterrupt:
         context.exit(INTERRUPTED)
-    if done.returncode == 0:
+    if code == 0:
         click.echo(f"{what} succeeded.", err=True)
-    context.exit(done.returncode)
+    context.exit(code)
+
+
+def _run_here(project: Path, arguments: list[str], variables: dict[str, str]) -> int:
+    # The run's command says which configuration environment it had; without a word it had the project's default.
+    own = {name: value for name, value in os.environ.items() if name != "KEDRO_ENV"}
+    env = {**_without_credentials(), **own, **variables}
+    return subprocess.run([sys.executable, *arguments], cwd=project, env=env, check=False).returncode
+
+
+def _run_container(container: Container, arguments: list[str], terminal: bool) -> int:
+    """Run the run's image, with Google's default credentials of this machine where there are some in a file.
+
+    :raises ConfigError: neither docker nor podman works.
+    """
+    from airflow_provider_kedro_vertex.project.cli.connection import storage_endpoint
+    from airflow_provider_kedro_vertex.project.image.docker import find_docker
+
+    docker = find_docker("No image can be run here")
+    anonymous = _without_credentials()
+    env, mounts = {**anonymous, **container.env}, {}
+    if anonymous:
+        env["STORAGE_EMULATOR_HOST"] = str(storage_endpoint())
+    with tempfile.TemporaryDirectory() as folder:  # which nobody else may look into
+        credentials = None if anonymous else _credentials_file()
+        if credentials is not None:
+            # The image's user is another one than the file's owner.
+            copy, place = Path(folder) / "credentials.json", "/var/run/google/credentials.json"
+            shutil.copyfile(credentials, copy)
+            copy.chmod(0o644)
+            mounts[copy], env["GOOGLE_APPLICATION_CREDENTIALS"] = place, place
+        command = ["python", *arguments]
+        return docker.run(container.image, command, env, mounts, on_this_network=bool(anonymous), terminal=terminal)
+
+
+def _credentials_file() -> Path | None:
+    """The file with Google's default credentials: the one that is named, or that gcloud has written; None without."""
+    named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    gcloud = Path(os.environ.get("CLOUDSDK_CONFIG") or Path.home() / ".config" / "gcloud")
+    file = Path(named) if named else gcloud / "application_default_credentials.json"
+    return file if file.is_file() else None
 
 
 def _chosen(groups: list[GroupStatus], node: str | None) -> GroupStatus:
@@ -108,12 +157,13 @@ def _warn_of_another_commit(project: Path, group: GroupStatus) -> None:
         warn(f"The run was of commit {of_the_run}, and this folder is at {here[:12]}.")
 
 
-def _environment(of_the_run: dict[str, str]) -> dict[str, str]:
+def _without_credentials() -> dict[str, str]:
+    """The variables of the containers of an emulator, where one is used: they have no credentials.
+
+    The last one keeps gcsfs from a question that a storage emulator cannot answer.
+    """
     from airflow_provider_kedro_vertex.project.cli.connection import is_on_this_machine, storage_endpoint
 
-    # The run's command says which configuration environment it had; without a word it had the project's default.
-    own = {name: value for name, value in os.environ.items() if name != "KEDRO_ENV"}
-    if is_on_this_machine(storage_endpoint()):
-        # As a container of an emulator has them: no credentials, and no question that a storage emulator cannot answer.
-        own = {"FSSPEC_GS_TOKEN": "anon", "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false", **own}
-    return {**own, **of_the_run}
+    if not is_on_this_machine(storage_endpoint()):
+        return {}
+    return {"FSSPEC_GS_TOKEN": "anon", "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}

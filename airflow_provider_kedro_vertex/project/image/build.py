@@ -41,7 +41,7 @@ def build_image(project: Path, image: str | None, push: bool) -> BuiltImage:
     :raises ConfigError: there is no image name or no ``Dockerfile``, neither program works, or one of them fails.
     """
     name = check_image(project, image)
-    docker = find_docker()
+    docker = find_docker("No image can be built here")
     built = docker.build(project, name)
     return BuiltImage(name, docker.push(name) if push else built, push)
 

@@ -1,4 +1,4 @@
-"""Building and pushing an image by docker or podman, which have the same command line."""
+"""Building, pushing and running an image by docker or podman, which have the same command line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ _STDERR = 2
 
 @dataclass(frozen=True)
 class Docker:
-    """A program that builds images. What it says while it works goes to stderr.
+    """A program that builds and runs images. What it says while it builds goes to stderr.
 
     :param program: the path of docker or podman.
     """
@@ -56,6 +57,35 @@ class Docker:
         name = re.sub(r":[^:/]*$", "", image)
         return next((each.partition("@")[2] for each in said.split() if each.partition("@")[0] == name), "")
 
+    def run(
+        self,
+        image: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        mounts: Mapping[Path, str],
+        *,
+        on_this_network: bool,
+        terminal: bool,
+    ) -> int:
+        """Run an image to its end, as its own user and in its own folder, and keep nothing of the container.
+
+        :param command: takes the place of the image's entrypoint and command.
+        :param env: variables beside the image's own.
+        :param mounts: files of this machine, which the container may read, to where it finds them.
+        :param on_this_network: whether it reaches what serves the loopback of this machine.
+        :param terminal: whether a person may type into it.
+        :return: its exit code; 125 where the program could not run it.
+        """
+        options = ["--rm", "--entrypoint", command[0]]
+        options += ["--interactive", "--tty"] if terminal else []
+        options += ["--network", "host"] if on_this_network else []
+        for name, value in env.items():
+            options += ["--env", f"{name}={value}"]
+        for file, place in mounts.items():
+            options += ["--volume", f"{file}:{place}:ro"]
+        stdin = None if terminal else subprocess.DEVNULL
+        return subprocess.run([self.program, "run", *options, image, *command[1:]], stdin=stdin, check=False).returncode
+
     def _run(self, *arguments: str, failed: str, advice: str = "", folder: Path | None = None) -> None:
         done = subprocess.run(
             [self.program, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=_STDERR, check=False
@@ -68,9 +98,10 @@ class Docker:
         return subprocess.run([self.program, *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def find_docker() -> Docker:
+def find_docker(lacking: str) -> Docker:
     """Find docker or podman, the first that works.
 
+    :param lacking: what cannot be done without one, for the message.
     :raises ConfigError: neither is installed and works.
     """
     failures = []
@@ -84,4 +115,4 @@ def find_docker() -> Docker:
             return Docker(program)
         said = (done.stderr or done.stdout).strip().splitlines()
         failures.append(f"{name} does not work ({said[-1] if said else done.returncode})")
-    raise ConfigError(f"No image can be built here: {', '.join(failures)}.", "Install docker or podman, and start it.")
+    raise ConfigError(f"{lacking}: {', '.join(failures)}.", "Install docker or podman, and start it.")
