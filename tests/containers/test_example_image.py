@@ -118,7 +118,8 @@ def test_a_node_that_was_killed_for_its_memory_has_more_in_its_next_attempt(
 def test_a_failed_node_fails_in_the_same_way_in_a_replay_of_its_image(vertex: dict[str, str]) -> None:
     node = ("--nodes", "features.select_flights", "--param", "run_date=no-date")
     failed = kedro_vertex(vertex, "run-once", "--pipeline", "features", *node, "--wait")
-    (line,) = [line for line in failed.stdout.splitlines() if "kedro vertex replay " in line]
+    said = failed.stdout + failed.stderr
+    (line,) = [line for line in said.splitlines() if "kedro vertex replay " in line] or [said]
     job = line.partition("kedro vertex replay ")[2].split()[0]
     log = kedro_vertex(vertex, "logs", job, "--node", "features.select_flights")
     error = container_error(log.stdout.splitlines())
