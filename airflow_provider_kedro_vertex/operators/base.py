@@ -33,7 +33,7 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
 
     A subclass describes the job, in :meth:`submission`; everything else is here.
 
-    XCom gets the small dict of :func:`airflow_provider_kedro_vertex.core.jobs.outcome.summary`, never the job.
+    XCom gets the small dict of :func:`airflow_provider_kedro_vertex.core.jobs.summary.summary`, never the job.
 
     Kedro's runtime parameters are this task's Airflow ``params``: the DAG's and the task's own, with the values of a
     trigger form or ``dag_run.conf`` over them. Strings in ``params`` are templates, so that
@@ -289,7 +289,7 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
             self._cancel()
 
     def _submit_once(self, context: Context, since: float) -> dict[str, Any] | None:
-        from airflow_provider_kedro_vertex.core.jobs.outcome import summary
+        from airflow_provider_kedro_vertex.core.jobs.summary import summary
         from airflow_provider_kedro_vertex.vertex.submission import submit_job
 
         self._submission = submission = self.submission(context)

@@ -232,7 +232,7 @@ class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
 
     def _end(self, context: Context, monitor: NodeMonitor, progress: GroupProgress) -> dict[str, Any]:
         """Give what the group left, or fail or skip as it did."""
-        from airflow_provider_kedro_vertex.core.jobs.outcome import node_summary
+        from airflow_provider_kedro_vertex.core.jobs.summary import node_summary
         from airflow_provider_kedro_vertex.task.errors import job_error, node_error
 
         monitor.keep_links(context, progress)

@@ -27,7 +27,7 @@ class KedroVertexPipelineSensor(OpenLineageTask, BaseSensorOperator):
     job; the triggerer looks at least every 8 seconds. A job that ended otherwise fails the task without another try,
     since a job that has ended never changes: clear the task that submitted it.
 
-    XCom gets the small dict of :func:`airflow_provider_kedro_vertex.core.jobs.outcome.summary`.
+    XCom gets the small dict of :func:`airflow_provider_kedro_vertex.core.jobs.summary.summary`.
 
     :param job: the job's resource name, ``projects/../locations/../pipelineJobs/..`` or ``../customJobs/..``
         (templated).

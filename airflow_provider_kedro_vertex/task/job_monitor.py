@@ -13,7 +13,9 @@ from airflow_provider_kedro_vertex.compat import Context
 from airflow_provider_kedro_vertex.core.errors import QuotaExceededError, UnavailableError
 from airflow_provider_kedro_vertex.core.jobs import outcome, written
 from airflow_provider_kedro_vertex.core.jobs.api import Job
+from airflow_provider_kedro_vertex.core.jobs.cost import cost_text
 from airflow_provider_kedro_vertex.core.jobs.states import is_over
+from airflow_provider_kedro_vertex.core.jobs.summary import summary
 from airflow_provider_kedro_vertex.links.task_links import MlflowLink, WebShellLink
 from airflow_provider_kedro_vertex.task.errors import job_error
 from airflow_provider_kedro_vertex.vertex.mlflow_runs import mlflow_page
@@ -151,9 +153,11 @@ class JobMonitor:
     def result(self, context: Context, job: Job) -> dict[str, Any]:
         """Summarise a job that has ended.
 
-        :return: see :func:`.outcome.summary`.
+        :return: see :func:`.summary.summary`.
         :raises JobError: it ended without success; see :mod:`.failing`.
         """
         if not outcome.is_success(job):
             raise job_error(self._hook, self._client, job, context)
-        return outcome.summary(job, self.url)
+        if (cost := cost_text(job)) is not None:
+            self._log.info("%s", cost)
+        return summary(job, self.url)

@@ -19,7 +19,9 @@ from airflow_provider_kedro_vertex.compat import (
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError, QuotaExceededError, UnavailableError
 from airflow_provider_kedro_vertex.core.jobs import outcome
 from airflow_provider_kedro_vertex.core.jobs.console import logs_page
+from airflow_provider_kedro_vertex.core.jobs.cost import cost_text
 from airflow_provider_kedro_vertex.core.jobs.states import succeeded
+from airflow_provider_kedro_vertex.core.jobs.summary import summary
 from airflow_provider_kedro_vertex.links.task_links import MlflowLink, WebShellLink
 from airflow_provider_kedro_vertex.task.cancel import cancel_jobs
 from airflow_provider_kedro_vertex.task.job_monitor import StateLog, log_outage
@@ -214,7 +216,9 @@ class KedroVertexJobTrigger(BaseTrigger):
         hook, client = await in_thread(self._connect)
         job = await in_thread(client.get_job, self.job)
         states.show(outcome.tasks(job))
-        return outcome.summary(job, hook.job_url(self.job))
+        if (cost := cost_text(job)) is not None:
+            self.log.info("%s", cost)
+        return summary(job, hook.job_url(self.job))
 
     def _connect(self) -> tuple[KedroVertexHook, VertexClient]:
         hook = self._hook()

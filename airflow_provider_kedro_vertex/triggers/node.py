@@ -10,6 +10,7 @@ from airflow_provider_kedro_vertex.compat import in_thread, success_event
 from airflow_provider_kedro_vertex.core.jobs import outcome
 from airflow_provider_kedro_vertex.core.jobs.console import job_page
 from airflow_provider_kedro_vertex.core.jobs.states import DONE_STATES
+from airflow_provider_kedro_vertex.core.jobs.summary import node_summary
 from airflow_provider_kedro_vertex.links.task_links import VertexJobLink, VertexLogsLink
 from airflow_provider_kedro_vertex.task.job_monitor import log_outage
 from airflow_provider_kedro_vertex.triggers.job import KedroVertexJobTrigger
@@ -54,7 +55,7 @@ class KedroVertexNodeTrigger(KedroVertexJobTrigger):
             await self._keep(self._links(task))
             await self._keep_mlflow_page()
             if self.end_task and task.state in DONE_STATES:
-                result = outcome.node_summary({"name": self.job}, task, job_page(self.job, self.console_url))
+                result = node_summary({"name": self.job}, task, job_page(self.job, self.console_url))
                 done = await success_event(self.task_instance, result)
                 if done is not None:
                     return done

@@ -39,6 +39,7 @@ def test_a_wait_ends_with_a_small_summary(vertex: VertexEmulator, run: DagRun, t
     job_id = result["id"]
     assert re.fullmatch(r"operator-runs-manual-[-0-9a-z]{1,100}-1", job_id)
     seconds = result["groups"]["make-rows"].pop("seconds")
+    cost = result.pop("cost")
     origin = {key: result.pop(key) for key in ("data_scope", "images", "manifest", "run_key", "version")}
     assert result == {
         "name": f"{PARENT}/{job_id}",
@@ -48,6 +49,8 @@ def test_a_wait_ends_with_a_small_summary(vertex: VertexEmulator, run: DagRun, t
         "groups": {"make-rows": {"state": "SUCCEEDED"}},
     }
     assert 0 <= seconds < 60
+    assert cost["groups"] == {"make-rows": cost["dollars"]}
+    assert (cost["dollars"] > 0, cost["unpriced"], cost["region"]) == (True, 0, "us-central1")
     assert run.xcom(task_id, key="vertex_ai_job") == result["url"]
     body = job(vertex, run, task_id)
     _, context = values(body)

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.jobs.api import Job
 from airflow_provider_kedro_vertex.core.jobs.identity import GROUP_LABEL, RUN_CONTEXT, RUNTIME_PARAMS
-from airflow_provider_kedro_vertex.core.jobs.launcher import EXECUTOR_INPUT_OPTION, launched_container, launched_machine
+from airflow_provider_kedro_vertex.core.jobs.launcher import EXECUTOR_INPUT_OPTION, launched_container, launched_pools
 from airflow_provider_kedro_vertex.core.settings.nodes import Resources
 
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}")
@@ -60,32 +60,55 @@ def containers(job: Job) -> dict[str, Container]:
 
 
 def asked_resources(job: Job, group: str) -> Resources:
-    """What the container of a node group asks for; of a CustomJob its first machine.
+    """What the container of a node group asks for; of a CustomJob, also one that is launched, its first machine.
+
+    :param job: as Vertex AI tells it, whole.
+    :param group: its task id; of a CustomJob any name.
+    """
+    return asked_machines(job, group)[0][0]
+
+
+def asked_machines(job: Job, group: str) -> list[tuple[Resources, int]]:
+    """What the machines of a node group ask for, and how many of each there are; at least one.
 
     :param job: as Vertex AI tells it, whole.
     :param group: its task id; of a CustomJob any name.
     """
     if "/customJobs/" in job["name"]:
         spec: Any = job.get("jobSpec", {})
-        machine = (spec.get("workerPoolSpecs") or [{}])[0].get("machineSpec", {})
-        cards = machine.get("acceleratorCount")
-        return Resources(
-            machine_type=machine.get("machineType"),
-            accelerator_type=machine.get("acceleratorType"),
-            gpu=str(cards) if cards else None,
-        )
+        pools = spec.get("workerPoolSpecs") or [{}]
+        return [(_machine(pool.get("machineSpec", {})), int(pool.get("replicaCount", 1))) for pool in pools]
     executors = job.get("pipelineSpec", {}).get("deploymentSpec", {}).get("executors", {})
     container = executors.get(f"exec-{group}", {}).get("container", {})
-    if machine_type := launched_machine(container):
-        return Resources(machine_type=machine_type)
+    if pools := launched_pools(container):
+        return [(_launched_machine(pool.get("machine_spec", {})), int(pool.get("replica_count", 1))) for pool in pools]
     limits = container.get("resources", {})
     accelerator = limits.get("accelerator", {})
-    return Resources(
+    asked_for = Resources(
         cpu=limits.get("resourceCpuLimit"),
         memory=limits.get("resourceMemoryLimit"),
         accelerator_type=accelerator.get("resourceType"),
         gpu=accelerator.get("resourceCount"),
     )
+    return [(asked_for, 1)]
+
+
+def _machine(spec: Mapping[str, Any]) -> Resources:
+    cards = spec.get("acceleratorCount")
+    return Resources(
+        machine_type=spec.get("machineType"),
+        accelerator_type=spec.get("acceleratorType"),
+        gpu=str(cards) if cards else None,
+    )
+
+
+def _launched_machine(spec: Mapping[str, Any]) -> Resources:
+    names = {
+        "machine_type": "machineType",
+        "accelerator_type": "acceleratorType",
+        "accelerator_count": "acceleratorCount",
+    }
+    return _machine({names[name]: value for name, value in spec.items() if name in names})
 
 
 def values(arguments: Sequence[str], option: str) -> tuple[str, ...]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.jobs.api import Job
-from airflow_provider_kedro_vertex.core.jobs.containers import asked_resources
-from airflow_provider_kedro_vertex.core.jobs.launcher import launched_container
+from airflow_provider_kedro_vertex.core.jobs.containers import asked_machines
+from airflow_provider_kedro_vertex.core.jobs.launcher import launched_pools
 from airflow_provider_kedro_vertex.core.jobs.run_status import GroupStatus, group_statuses
 from airflow_provider_kedro_vertex.core.settings.machine_prices import AS_OF, PRICED_REGION
 from airflow_provider_kedro_vertex.core.settings.machines import choose
 from airflow_provider_kedro_vertex.core.settings.nodes import Resources
+from airflow_provider_kedro_vertex.core.text import counted
 
 #: What every number here is, for people.
 PRICES = (
@@ -22,6 +23,8 @@ PRICES = (
 )
 #: The state of a container that did not run, since Vertex AI took its result from the cache.
 _CACHED = "SKIPPED"
+#: Of so many node groups a sentence tells the price.
+_DEAREST = 5
 
 
 @dataclass(frozen=True)
@@ -80,42 +83,78 @@ class Sum:
     unpriced: int
 
 
-def container_costs(job: Job) -> list[ContainerCost]:
+def container_costs(job: Job, launched: bool = False) -> list[ContainerCost]:
     """Price the containers of a job that have ended. One whose result came from the cache costs nothing.
 
-    The CustomJobs that a PipelineJob launches are jobs of their own, and priced as such.
-
     :param job: as Vertex AI tells it, whole.
+    :param launched: count the CustomJobs that a PipelineJob launches with it; as jobs of their own they are priced
+        otherwise.
     """
     found = []
     for group in group_statuses([job]):
-        machines = _machines(job, group.name)
-        if machines is None or group.seconds is None:
+        if group.seconds is None or (_is_launched(job, group.name) and not launched):
             continue
         seconds = 0.0 if group.state == _CACHED else group.seconds
-        hour = _dollars_an_hour(*machines)
+        hour = _dollars_an_hour(asked_machines(job, group.name))
         found.append(ContainerCost(group, job, seconds, None if hour is None else hour * seconds / 3600))
     return found
 
 
-def _machines(job: Job, name: str) -> tuple[Resources, int] | None:
-    """The machine that a node group asks for, and how many of them; None for a group that is launched."""
-    if "/customJobs/" in job["name"]:
-        spec: Any = job.get("jobSpec", {})
-        pools: list[dict[str, Any]] = spec.get("workerPoolSpecs") or [{}]
-        return asked_resources(job, name), sum(int(pool.get("replicaCount", 1)) for pool in pools)
-    executors = job.get("pipelineSpec", {}).get("deploymentSpec", {}).get("executors", {})
-    container = executors.get(f"exec-{name}", {}).get("container", {})
-    return (asked_resources(job, name), 1) if launched_container(container) is container else None
+def cost_summary(job: Job) -> dict[str, Any]:
+    """What a job has cost, as JSON; empty where none of its containers has ended, or it is not of this package.
+
+    :return: ``{"dollars", "unpriced", "groups", "region", "as_of"}``: the sum of the containers whose price is known,
+        how many have none, the dollars by node group, and where and when the prices were so.
+    """
+    costs = _own_costs(job)
+    if not costs:
+        return {}
+    whole = total(costs)
+    return {
+        "dollars": whole.dollars,
+        "unpriced": whole.unpriced,
+        "groups": {cost.group.name: None if cost.dollars is None else round(cost.dollars, 6) for cost in costs},
+        "region": PRICED_REGION,
+        "as_of": AS_OF,
+    }
 
 
-def _dollars_an_hour(resources: Resources, replicas: int) -> float | None:
-    """The price of machines for an hour; None where it is not known."""
-    try:
-        price = choose(resources, None, "A container").dollars_an_hour
-    except ConfigError:  # a machine, or an accelerator, that is newer than the table
+def cost_text(job: Job) -> str | None:
+    """Say what a job has cost, with its dearest node groups; None where :func:`cost_summary` is empty."""
+    costs = sorted(_own_costs(job), key=lambda cost: -(cost.dollars or 0.0))
+    if not costs:
         return None
-    return None if price is None else price * replicas
+    whole = total(costs)
+    dearest = [f"{cost.group.name} ${cost.dollars:.4f}" for cost in costs[:_DEAREST] if cost.dollars is not None]
+    by_group = f" ({', '.join(dearest)}{', ..' if len(costs) > _DEAREST else ''})" if len(costs) > 1 and dearest else ""
+    unknown = f", and {counted(whole.unpriced, 'container')} without a known price" if whole.unpriced else ""
+    return (
+        f"It has cost about ${whole.dollars:.4f}{by_group}{unknown}: an estimate at list prices for {PRICED_REGION}, "
+        f"written down on {AS_OF}."
+    )
+
+
+def _own_costs(job: Job) -> list[ContainerCost]:
+    return [cost for cost in container_costs(job, launched=True) if cost.group.container is not None]
+
+
+def _is_launched(job: Job, name: str) -> bool:
+    executors = job.get("pipelineSpec", {}).get("deploymentSpec", {}).get("executors", {})
+    return bool(launched_pools(executors.get(f"exec-{name}", {}).get("container", {})))
+
+
+def _dollars_an_hour(machines: Iterable[tuple[Resources, int]]) -> float | None:
+    """The price of machines for an hour; None where it is not known."""
+    dollars = 0.0
+    for resources, count in machines:
+        try:
+            price = choose(resources, None, "A container").dollars_an_hour
+        except ConfigError:  # a machine, or an accelerator, that is newer than the table
+            return None
+        if price is None:
+            return None
+        dollars += price * count
+    return dollars
 
 
 def total(costs: Iterable[ContainerCost], key: str = "") -> Sum:

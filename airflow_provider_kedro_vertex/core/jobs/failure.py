@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import FailedNode
 from airflow_provider_kedro_vertex.core.jobs.api import Job
+from airflow_provider_kedro_vertex.core.jobs.cost import cost_text
 from airflow_provider_kedro_vertex.core.jobs.memory import explain_kill
 from airflow_provider_kedro_vertex.core.jobs.outcome import FailureClass, Task, failure_class, message, tasks
 from airflow_provider_kedro_vertex.core.jobs.replay import command_line
@@ -62,6 +63,8 @@ def explain_job(
         lines += [f"  {line}" for line in about]
     if not failed and message(job):
         lines.append(f"  {message(job)}")
+    if (cost := cost_text(job)) is not None:
+        lines.append(f"  {cost}")
     lines.append(f"See {url}")
     return "\n".join(lines)
 

@@ -78,31 +78,24 @@ def launched_container(container: Mapping[str, Any]) -> Mapping[str, Any]:
 
     :param container: of a PipelineSpec, perhaps one of another package.
     """
+    pools = launched_pools(container)
     try:
-        found = _launched_pool(container)["container_spec"]
+        found = pools[0]["container_spec"]
         return {"image": found["image_uri"], "args": found.get("args", []), "env": found.get("env", [])}
-    except (ValueError, LookupError, TypeError):  # no launcher, or a payload with other placeholders in it
+    except (LookupError, TypeError):
         return container
 
 
-def launched_machine(container: Mapping[str, Any]) -> str | None:
-    """The machine type of the CustomJob that a launcher makes; None for any other container."""
-    try:
-        return str(_launched_pool(container)["machine_spec"]["machine_type"])
-    except (ValueError, LookupError, TypeError):
-        return None
-
-
-def _launched_pool(container: Mapping[str, Any]) -> Any:
-    """The first worker pool of the CustomJob that a launcher makes.
-
-    :raises ValueError, LookupError, TypeError: the container is no launcher, or its payload is none of this package.
-    """
+def launched_pools(container: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The worker pools of the CustomJob that a launcher makes, in the names of its payload; none for another one."""
     arguments = list(container.get("args", ()))
     if list(container.get("command", ())) != list(_COMMAND) or _PAYLOAD not in arguments[:-1]:
-        raise LookupError(_PAYLOAD)
-    payload = json.loads(arguments[arguments.index(_PAYLOAD) + 1])
-    return payload["job_spec"]["worker_pool_specs"][0]
+        return []
+    try:
+        pools = json.loads(arguments[arguments.index(_PAYLOAD) + 1])["job_spec"]["worker_pool_specs"]
+    except (ValueError, LookupError, TypeError):  # a payload with other placeholders in it
+        return []
+    return [pool for pool in pools if isinstance(pool, dict)] if isinstance(pools, list) else []
 
 
 def _payload(plan: Plan, group: NodeGroup) -> str:

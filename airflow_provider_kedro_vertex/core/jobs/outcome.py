@@ -1,4 +1,4 @@
-"""How a job came out: the small summary for XCom, the changes worth a log line, and who has to act on a failure.
+"""How a job came out: the changes worth a log line, and who has to act on a failure.
 
 A job is the JSON object of API v1. A PipelineJob's tasks are those of ``jobDetail.taskDetails`` that have a parent; a
 CustomJob is taken as one task of its own.
@@ -10,11 +10,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from airflow_provider_kedro_vertex.core.exit_codes import ExitCode
 from airflow_provider_kedro_vertex.core.jobs.api import Job, TaskDetail
-from airflow_provider_kedro_vertex.core.jobs.origin import origin
 from airflow_provider_kedro_vertex.core.jobs.states import ENDED_NODE_STATES, short, succeeded
 from airflow_provider_kedro_vertex.core.times import moment
 
@@ -104,22 +103,6 @@ def tasks(job: Job) -> list[Task]:
     return [_task(task, task["taskName"], _custom_job(task)) for task in _details(job)]
 
 
-def summary(job: Job, url: str) -> dict[str, Any]:
-    """The small dict that goes to XCom.
-
-    :return: ``{"name", "id", "state", "url", "groups": {task id: {"state", "seconds"}}}``, with what :func:`.origin`
-        tells; ``seconds`` is None until a task has ended. Never the job or its spec.
-    """
-    return {
-        "name": job["name"],
-        "id": job["name"].rpartition("/")[2],
-        "state": short(job.get("state", "")),
-        "url": url,
-        "groups": {task.name: {"state": task.state, "seconds": task.seconds} for task in tasks(job)},
-        **origin(job),
-    }
-
-
 def task_states(job: Job) -> dict[str, str]:
     """Task id to state, for the node groups that Vertex AI has begun."""
     return {task.name: task.state for task in tasks(job)}
@@ -141,18 +124,6 @@ def failure_class(job: Job) -> FailureClass:
     classes = {task.failure_class for task in tasks(job) if task.failed}
     classes = classes or {_task(job, "", None).failure_class}
     return next(one for one in _ORDER if one in classes)
-
-
-def node_summary(job: Job, task: Task, url: str) -> dict[str, Any]:
-    """Summarise one node group for XCom: the job's name, id and page, and the group's own state and seconds."""
-    return {
-        "name": job["name"],
-        "id": job["name"].rpartition("/")[2],
-        "url": url,
-        "group": task.name,
-        "state": task.state,
-        "seconds": task.seconds,
-    }
 
 
 def is_success(job: Job) -> bool:

@@ -12,6 +12,7 @@ import click
 
 from airflow_provider_kedro_vertex.core.errors import QuotaExceededError, UnavailableError
 from airflow_provider_kedro_vertex.core.jobs.api import Job
+from airflow_provider_kedro_vertex.core.jobs.cost import cost_text
 from airflow_provider_kedro_vertex.core.jobs.failure import explain_job
 from airflow_provider_kedro_vertex.core.jobs.outcome import task_states
 from airflow_provider_kedro_vertex.core.jobs.states import is_over, short, succeeded
@@ -78,6 +79,8 @@ def _ended(client: VertexClient, job: Job, page: str) -> int:
 
     state = job.get("state", "")
     if succeeded(state):
+        if (cost := cost_text(job)) is not None:
+            click.echo(cost)
         click.echo("Succeeded.")
         return 0
     logs, variables = failed_logs(client, job), client.endpoints.variables

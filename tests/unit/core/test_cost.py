@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex.core.jobs.cost import container_costs, sums, total
+from airflow_provider_kedro_vertex.core.jobs.cost import container_costs, cost_summary, cost_text, sums, total
+from airflow_provider_kedro_vertex.core.jobs.failure import explain_job
+from airflow_provider_kedro_vertex.core.jobs.summary import summary
 from airflow_provider_kedro_vertex.core.settings.machine_prices import (
     ACCELERATOR_DOLLARS,
+    AS_OF,
     GIB_DOLLARS,
     SURCHARGE,
     VCPU_DOLLARS,
@@ -69,6 +72,45 @@ def test_a_job_that_is_launched_is_priced_as_the_job_that_it_is() -> None:
     command = ["python3", "-u", "-m", "google_cloud_pipeline_components.container.v1.custom_job.launcher"]
     container |= {"command": command, "args": ["--type", "CustomJob", "--payload", payload]}
     assert container_costs(job) == []
+
+
+def test_a_job_tells_what_it_has_cost() -> None:
+    plan = small_plan(
+        resources={"__default__": {"cpu": "4", "memory": "15Gi"}, "clean": {"machine_type": "n1-standard-4"}},
+        nodes={"clean": {"replica_count": 3, "distributed": "torch"}},
+    )
+    job = pipeline_job(plan, task("load", **HOUR), task("clean", **HOUR), task("report", endTime=None))
+    # What is launched is a part of the job here.
+    by_node = {cost.node: cost.dollars for cost in container_costs(job, launched=True)}
+    assert by_node["clean"] == pytest.approx(3 * N1_STANDARD_4)
+    assert [cost.node for cost in container_costs(job)] == ["load"]
+    told = cost_summary(job)
+    assert told["groups"] == {name: pytest.approx(dollars, abs=1e-6) for name, dollars in by_node.items()}
+    assert told["dollars"] == pytest.approx(sum(by_node.values()), abs=1e-5)  # type: ignore[arg-type]
+    assert (told["unpriced"], told["region"], told["as_of"]) == (0, "us-central1", AS_OF)
+    assert cost_text(job) == (
+        f"It has cost about ${told['dollars']:.4f} (clean ${by_node['clean']:.4f}, load ${by_node['load']:.4f}): an "
+        f"estimate at list prices for us-central1, written down on {AS_OF}."
+    )
+    assert summary({**job, "state": "PIPELINE_STATE_SUCCEEDED"}, "url")["cost"] == told
+    assert "cost" not in summary({**job, "state": "PIPELINE_STATE_RUNNING"}, "url")
+    assert f"  {cost_text(job)}" in explain_job({**job, "state": "PIPELINE_STATE_FAILED"}, "url").splitlines()
+
+
+def test_a_job_of_another_package_and_one_that_has_not_begun_tell_no_cost() -> None:
+    other = pipeline_job(small_plan(), task("load", **HOUR))
+    other["pipelineSpec"]["deploymentSpec"]["executors"] = {"exec-load": {"container": {"image": "i"}}}
+    for job in (other, pipeline_job(small_plan(), task("load", "RUNNING", endTime=None))):
+        assert cost_summary(job) == {}
+        assert cost_text(job) is None
+
+
+def test_an_unknown_price_is_told_with_the_sum() -> None:
+    job = ended_custom_job()
+    job["jobSpec"]["workerPoolSpecs"][0]["machineSpec"] = {"machineType": "z9-standard-1"}
+    assert cost_summary(job)["unpriced"] == 1
+    assert cost_summary(job)["groups"] == {"load": None}
+    assert str(cost_text(job)).startswith("It has cost about $0.0000, and 1 container without a known price: ")
 
 
 def test_days_come_in_order_and_all_else_the_dearest_first() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_kedro_vertex.core.jobs import failure, outcome
+from airflow_provider_kedro_vertex.core.jobs.summary import summary
 
 URL = "https://console/job"
 EXIT = "The replica workerpool0-0 exited with a non-zero status of {}. To find out more about why your job exited .."
@@ -51,7 +52,7 @@ def custom(state: str = "FAILED", code: int = 3, message: str = EXIT.format(1)) 
 def test_the_summary_is_small() -> None:
     job = pipeline(task("load"), task("train", "RUNNING", endTime=None), state="RUNNING")
 
-    assert outcome.summary(job, URL) == {
+    assert summary(job, URL) == {
         "name": "projects/p/locations/r/pipelineJobs/job-1",
         "id": "job-1",
         "state": "RUNNING",
@@ -76,7 +77,7 @@ def test_the_log_of_a_launched_custom_job_is_its_own(detail: dict[str, Any], num
 
 
 def test_a_custom_job_is_one_group() -> None:
-    assert outcome.summary(custom("SUCCEEDED"), URL)["groups"] == {"train": {"state": "SUCCEEDED", "seconds": None}}
+    assert summary(custom("SUCCEEDED"), URL)["groups"] == {"train": {"state": "SUCCEEDED", "seconds": None}}
     assert outcome.task_states(custom("RUNNING")) == {"train": "RUNNING"}
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from airflow_provider_kedro_vertex.compat import DAG
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.jobs import outcome
 from airflow_provider_kedro_vertex.core.jobs.origin import MANIFEST_LABEL
+from airflow_provider_kedro_vertex.core.jobs.summary import summary
 from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.core.text import label_value
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
@@ -87,7 +87,7 @@ def test_a_cleared_task_runs_what_its_run_began_with(submit: Any, kind: type[Ver
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_job_tells_what_it_was_made_of(submit: Any, kind: type[VertexJobOperator]) -> None:
     job = submit(task(kind), f"origin-{kind.__name__}", 1, image="europe-docker.pkg.dev/p/r/shop:1.0")
-    told = outcome.summary(job, "url")
+    told = summary(job, "url")
 
     assert told["images"] == ["europe-docker.pkg.dev/p/r/shop:1.0"]
     assert told["version"].startswith("2013-06-01T00.00.00.000Z-")
