@@ -57,6 +57,9 @@ def test_the_sum_by_hand(make_project: Callable[..., Path], vertex: Callable[...
         none = costs("--project-id", "other-project").stdout
         wrong = costs("--since", "yesterday")
         too_long = costs("--since", "9999999d")
+        planned = vertex(project, "plan", "--since", "1d", "--api-endpoint", emulator.url, "--format", "json")
+        in_words = vertex(project, "plan", "--since", "1d", "--api-endpoint", emulator.url).stdout
+        no_time = vertex(project, "plan", "--since", "long", "--api-endpoint", emulator.url)
 
     (node,) = found["node"]
     assert (node["key"], node["jobs"], node["containers"], node["unpriced"]) == ("clean_up", 2, 2, 0)
@@ -67,6 +70,12 @@ def test_the_sum_by_hand(make_project: Callable[..., Path], vertex: Callable[...
     assert node["seconds"] == pytest.approx(sum(seconds), abs=0.1)
     assert node["dollars"] == pytest.approx(price * sum(seconds) / 3600, rel=0.01)
     assert "without discounts" in found["prices"]
+
+    run = json.loads(planned.stdout)["run"]
+    assert run["groups"]["clean-up"]["seconds"] == pytest.approx(sum(seconds) / 2, abs=0.1)
+    assert run["dollars"] == pytest.approx(price * sum(seconds) / 2 / 3600, rel=0.01)
+    assert in_words.splitlines()[-1].startswith(f"A run costs about ${run['dollars']:.4f}, by how long")
+    assert "--since must be a time" in no_time.stderr
 
     (day,) = csv.DictReader(io.StringIO(table))
     assert (day["day"], float(day["dollars"])) == (f"{datetime.now(timezone.utc):%Y-%m-%d}", node["dollars"])
