@@ -60,7 +60,10 @@ def with_more_memory(plan: Plan, earlier: Sequence[Job]) -> Plan:
     :return: the plan itself where nothing changes.
     """
     groups = tuple(more_memory(group, earlier) for group in plan.groups)
-    return plan if groups == plan.groups else replace(plan, groups=groups)
+    exit_group = plan.exit_group and more_memory(plan.exit_group, earlier)
+    if (groups, exit_group) == (plan.groups, plan.exit_group):
+        return plan
+    return replace(plan, groups=groups, exit_group=exit_group)
 
 
 def more_memory(group: NodeGroup, earlier: Sequence[Job]) -> NodeGroup:
