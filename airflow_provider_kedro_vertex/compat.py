@@ -10,7 +10,7 @@ DAG files import this module, so what only a running task needs is imported wher
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -92,6 +92,7 @@ __all__ = [
     "map_indexes",
     "object_storage_path",
     "pause_trigger",
+    "skipped_tasks",
     "success_event",
     "xcom_value",
 ]
@@ -205,6 +206,24 @@ def map_indexes(context: Context, task_id: str) -> list[int]:
     with create_session() as session:
         rows = session.query(TaskInstance.map_index).filter_by(dag_id=ti.dag_id, task_id=task_id, run_id=ti.run_id)
         return sorted(index for (index,) in rows if index >= 0)
+
+
+def skipped_tasks(context: Context, task_ids: Collection[str]) -> set[str]:
+    """Find those of some tasks that Airflow has skipped in the DAG run that runs."""
+    ti = context["ti"]
+    if not task_ids:
+        return set()
+    if AIRFLOW >= (3, 0):
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        states = RuntimeTaskInstance.get_task_states(dag_id=ti.dag_id, task_ids=sorted(task_ids), run_ids=[ti.run_id])
+        return {task_id for task_id, state in states.get(ti.run_id, {}).items() if state == "skipped"} & set(task_ids)
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        rows = session.query(TaskInstance.task_id).filter_by(dag_id=ti.dag_id, run_id=ti.run_id, state="skipped")
+        return {task_id for (task_id,) in rows} & set(task_ids)
 
 
 async def in_thread(function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:

@@ -37,6 +37,7 @@ def kedro_vertex_dag(
     task_id: Name | None = None,
     task_display_name: Name | None = None,
     form: Choice = True,
+    ask_for: Sequence[str] = (),
     assets: AssetChoice = True,
     **arguments: Any,
 ) -> KedroVertexDag:
@@ -75,6 +76,9 @@ def kedro_vertex_dag(
         True shows the scalars and short lists that the pipeline's nodes take, at most 40; names and patterns such as
         ``["training.*"]`` show those; False shows none. What a person changes there is given to Kedro and nothing else;
         the DAG's own ``params`` go before them.
+    :param ask_for: what else the form asks for: ``only_nodes`` for the nodes, or the tags of nodes, that the run is to
+        have, whose other tasks are then skipped; ``image`` for the container image, in the place of
+        ``run_config.image``. Nothing by default. Left empty, they change nothing.
     :param assets: the datasets that live outside of the containers are assets, outlets of the task that writes them and
         inlets of those that read them. A mapping of their names gives some of them another asset or URI, or None for
         none; False makes no assets.
@@ -99,7 +103,9 @@ def kedro_vertex_dag(
         source = ManifestSource(manifest, project, python, kedro_env)
         read = source.read(Path(file).parent)
         names = Names(task_id, task_display_name)
-        asked = PipelineTasks(source, read, pipeline, mode, watch, node_arguments or {}, names, arguments, assets)
+        asked = PipelineTasks(
+            source, read, pipeline, mode, watch, node_arguments or {}, names, arguments, assets, ask_for
+        )
         return asked.dag(file, dag_id, form)
     except KedroVertexError as error:
         # Airflow shows the last two frames of an import error: the DAG file's own line is to be one of them.
@@ -121,6 +127,7 @@ def kedro_vertex_dags(
     task_id: Name | None = None,
     task_display_name: Name | None = None,
     form: Choice = True,
+    ask_for: Sequence[str] = (),
     assets: AssetChoice = True,
     **arguments: Any,
 ) -> dict[str, KedroVertexDag]:
@@ -140,6 +147,7 @@ def kedro_vertex_dags(
     :param node_arguments: see :func:`kedro_vertex_dag`; a selector may mean nodes of some of the pipelines alone.
     :param task_id: see :func:`kedro_vertex_dag`, as ``task_display_name``.
     :param form: see :func:`kedro_vertex_dag`; a DAG shows none that other pipelines' nodes alone take.
+    :param ask_for: see :func:`kedro_vertex_dag`.
     :param assets: see :func:`kedro_vertex_dag`.
     :param arguments: see :func:`kedro_vertex_dag`; the same for each DAG, so that a ``selection`` must select something
         of each pipeline.
@@ -152,7 +160,7 @@ def kedro_vertex_dags(
         read = source.read(Path(file).parent)
         names = Names(task_id, task_display_name)
         asked = [
-            PipelineTasks(source, read, name, mode, watch, node_arguments or {}, names, arguments, assets)
+            PipelineTasks(source, read, name, mode, watch, node_arguments or {}, names, arguments, assets, ask_for)
             for name in (sorted(read.pipelines) if pipelines is None else pipelines)
         ]
         dags = [each.dag(file, f"{dag_id_prefix}{each.default_id}", form) for each in asked]

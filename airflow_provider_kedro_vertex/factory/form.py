@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_kedro_vertex.compat import Param
+from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.jobs.parameters import FormValues
-from airflow_provider_kedro_vertex.core.project.manifest import Manifest
+from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node
 from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
 from airflow_provider_kedro_vertex.core.project.trigger_form import Choice, choose_fields, misfit, or_empty, schema_of
+
+#: What a form can ask for beside the project's parameters. Airflow's params have these names.
+ONLY_NODES, IMAGE = "only_nodes", "image"
+
+#: The template that gives the nodes and tags that a person chose there, with commas between them.
+CHOSEN_NODES = f"{{{{ (params.get('{ONLY_NODES}') or []) | join(',') }}}}"
 
 _JSON = (bool, int, float, str, list, dict)
 
@@ -30,6 +37,61 @@ def trigger_form(
     params = {name: _typed(manifest, name, value) for name, value in own.items()} if choice is not False else dict(own)
     params |= {name: _param(field.value, field.schema) for name, field in fields.items()}
     return params, FormValues({name: field.value for name, field in fields.items()}, written_values(own))
+
+
+def run_fields(manifest: Manifest, ask_for: Sequence[str], nodes: Iterable[Node]) -> dict[str, Param]:
+    """Make the fields that are about the run itself, all of them empty.
+
+    :param ask_for: names of them.
+    :param nodes: those of the DAG.
+    :raises ConfigError: there is no such field, or the project has a parameter of that name.
+    """
+    if isinstance(ask_for, str) or not {*ask_for} <= {ONLY_NODES, IMAGE}:
+        raise ConfigError(
+            f"ask_for must be a list of what the form asks for, not {ask_for!r:.80}.",
+            f"It can ask for {ONLY_NODES!r} and {IMAGE!r}.",
+        )
+    for name in ask_for:
+        if any(known == name or known.startswith(f"{name}.") for known in known_parameters(manifest)):
+            raise ConfigError(
+                f"ask_for: the project has a parameter {name!r} of its own, so the form has no room for the run's.",
+                "Leave it out of ask_for, or give the parameter another name.",
+            )
+    made = {}
+    if ONLY_NODES in ask_for:
+        nodes = tuple(nodes)
+        tags = {tag for node in nodes for tag in node.tags}
+        made[ONLY_NODES] = Param(
+            [],  # not None, which the form of Airflow 2 does not take here
+            "The run is these nodes alone, or those with these tags. Left empty, it is all.",
+            type=["null", "array"],
+            title="Only these nodes",
+            examples=list(dict.fromkeys([*(node.name for node in nodes), *sorted(tags)])),
+        )
+    if IMAGE in ask_for:
+        made[IMAGE] = Param(
+            None,
+            "Container image for this run. Left empty, it is what the project says.",
+            type=["null", "string"],
+            title="Image",
+        )
+    return made
+
+
+def chosen_image(otherwise: str) -> str:
+    """Make the template that gives the image which a person chose, or another one."""
+    return f"{{% if params.get('{IMAGE}') %}}{{{{ params['{IMAGE}'] }}}}{{% else %}}{otherwise}{{% endif %}}"
+
+
+def force_full_run() -> Param:
+    """Make the field that asks whether a new attempt begins from the start."""
+    return Param(
+        False,
+        type="boolean",
+        title="Force a full run",
+        description="Whether a retry, or a clear, of this run starts from the beginning. "
+        "Otherwise it runs what did not succeed.",
+    )
 
 
 def written_values(params: Any) -> dict[str, Any]:

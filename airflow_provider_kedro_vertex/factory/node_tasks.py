@@ -146,6 +146,17 @@ def node_tasks(
     )
 
 
+def follow_skipped(task: BaseOperator, group: NodeGroup) -> None:
+    """Let a task decide for itself, when it runs, whether it follows a skipped one; see :mod:`.operators.only_nodes`.
+
+    A rule of its author's, other than Airflow's default one, stays.
+    """
+    follows = bool(group.upstream) and task.trigger_rule == "all_success"
+    vars(task)["follows_skipped"] = follows
+    if follows:
+        vars(task)["trigger_rule"] = type(task.trigger_rule)("none_failed")
+
+
 def check_selectors(arguments: NodeArguments, manifest: Manifest) -> None:
     """Check that each selector means something in the project.
 

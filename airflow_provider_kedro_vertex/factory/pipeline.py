@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_kedro_vertex.compat import DAG, BaseOperator, Param, TaskGroup
+from airflow_provider_kedro_vertex.compat import DAG, BaseOperator, TaskGroup
 from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.jobs.parameters import FORCE_FULL_RUN, FormValues
 from airflow_provider_kedro_vertex.core.project.kedro_run import kedro_run
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.text import airflow_id
-from airflow_provider_kedro_vertex.factory.form import trigger_form
+from airflow_provider_kedro_vertex.factory.form import (
+    CHOSEN_NODES,
+    IMAGE,
+    ONLY_NODES,
+    chosen_image,
+    force_full_run,
+    run_fields,
+    trigger_form,
+)
 from airflow_provider_kedro_vertex.factory.node_tasks import (
     Names,
     NodeArguments,
     TasksMap,
     check_selectors,
+    follow_skipped,
     node_tasks,
 )
 from airflow_provider_kedro_vertex.lineage.assets import Assets
@@ -86,6 +95,7 @@ class PipelineTasks:
     names: Names
     arguments: Mapping[str, Any]
     assets: AssetChoice = True
+    ask_for: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for argument, value, known in (("mode", self.mode, MODES), ("watch", self.watch, WATCHES)):
@@ -143,6 +153,12 @@ class PipelineTasks:
         own = {**(arguments.get("params") or {}), **((arguments.get("default_args") or {}).get("params") or {})}
         manifest = replace(self.manifest, config=self._config) if "run_config" in self.arguments else self.manifest
         fields, form = trigger_form(manifest, self.name, choice, own)
+        if self.ask_for:
+            inside = set(self._nodes)
+            known = [node for node in self.manifest.pipeline(self.name).nodes if node.name in inside]
+            asked = run_fields(manifest, self.ask_for, known)
+            fields |= asked
+            form = replace(form, run=frozenset(asked))
         nodes = str(len(self._nodes))
         if self._selection is not None:
             nodes += f" of {len(self.manifest.pipeline(self.name).nodes)}"
@@ -165,7 +181,7 @@ class PipelineTasks:
             dag.params = type(dag.params)()
         dag.tasks_map = self.tasks(dag.task_group, {}, form.author)
         if self.mode == "pipeline_job":
-            fields.setdefault(FORCE_FULL_RUN, _force_full_run())
+            fields.setdefault(FORCE_FULL_RUN, force_full_run())
         dag.params = type(dag.params)(fields)
         return dag
 
@@ -202,10 +218,14 @@ class PipelineTasks:
 
         def connect(task: BaseOperator, group: NodeGroup) -> None:
             vars(task)["fixed_params"] = params
+            if ONLY_NODES in self.ask_for:
+                follow_skipped(task, group)
             assets.connect(task, (nodes[name] for name in group.nodes))
             self._describe(task, group)
 
         shared = {**self._job, "scope_group_id": parent.group_id or "", **submitting}
+        if ONLY_NODES in self.ask_for:
+            shared["only_nodes"] = CHOSEN_NODES
         job = {**shared, **{name: self.arguments[name] for name in _OWN_JOB_ARGUMENTS if name in self.arguments}}
         if self.mode == "custom_job":
             from airflow_provider_kedro_vertex.operators.custom_job import KedroVertexCustomJobOperator
@@ -295,6 +315,9 @@ class PipelineTasks:
     def _job(self) -> dict[str, Any]:
         given = {name: value for name, value in self.arguments.items() if name in _JOB_ARGUMENTS}
         source = {name: value for name, value in vars(self.source).items() if value is not None}
+        if IMAGE in self.ask_for:
+            own = given.get("run_config") or {}
+            given["run_config"] = {**own, "image": chosen_image(own.get("image") or "")}
         return {"pipeline": self.name, **source, **given}
 
     def _waiting(self, interval: str) -> dict[str, Any]:
@@ -337,13 +360,3 @@ def _names(values: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{name}.{inner}" for inner in _names(value))
         else:
             yield name
-
-
-def _force_full_run() -> Param:
-    return Param(
-        False,
-        type="boolean",
-        title="Force a full run",
-        description="Whether a retry, or a clear, of this run starts from the beginning. "
-        "Otherwise it runs what did not succeed.",
-    )

@@ -113,11 +113,14 @@ class Assets:
         return (self.by_dataset[name] for node in nodes for name in node.inputs if name in self.by_dataset)
 
 
-def report(operator: BaseOperator, context: Context, job: Job, nothing_new: bool = False) -> None:
+def report(
+    operator: BaseOperator, context: Context, job: Job, nodes: Collection[str] | None, nothing_new: bool = False
+) -> None:
     """Let Airflow make an event for each asset that a job wrote, and for no other one, when the task succeeds.
 
     :param operator: the task that runs.
     :param job: it succeeded, as a whole or the part that the task waited for.
+    :param nodes: the Kedro nodes that were to run; None for all that the task stands for.
     :param nothing_new: nothing was written since the task succeeded before.
     """
     outlets: tuple[Written, ...] = vars(operator).get("written", ())
@@ -126,7 +129,8 @@ def report(operator: BaseOperator, context: Context, job: Job, nothing_new: bool
     from airflow_provider_kedro_vertex.core.jobs.written import cached_nodes, run_of
 
     cached = cached_nodes(job)
-    written = [] if nothing_new else [each for each in outlets if each.node not in cached]
+    ran = [each for each in outlets if each.node not in cached and (nodes is None or each.node in nodes)]
+    written = [] if nothing_new else ran
     drop_outlets(context["ti"].task, {each.asset.uri for each in written})
     for each in written:
         told = {**run_of(job), "job": job["name"], "node": each.node, "dataset": each.dataset}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow_provider_kedro_vertex.compat import BaseOperator, BaseOperatorLink, conf
@@ -54,10 +55,14 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
     :param python: with ``project``: the Python of the project's own environment (templated).
     :param kedro_env: with ``project``: the Kedro environment (templated).
     :param run_config: settings of ``vertexai.yml``'s ``run_config`` to use instead, such as
-        ``{"image": "..", "resources": {"train": {"memory": "8Gi"}}}`` (templated).
+        ``{"image": "..", "resources": {"train": {"memory": "8Gi"}}}``; an ``image`` that a template leaves empty is
+        that of the settings (templated).
     :param selection: the slice of the pipeline to run, by the filters of ``kedro run``: ``{"tags": ["daily"],
         "to_nodes": ["train"]}``; see
         :class:`~airflow_provider_kedro_vertex.core.settings.filters.Selection`. All of it by default (templated).
+    :param only_nodes: what to run of that slice, by names of nodes and tags: a list, or one text with commas; an empty
+        one is all. Unlike ``selection`` it leaves the node groups as they are; a group without such a node does not
+        run, and one of its own task skips itself (templated).
     :param runtime_params: Kedro's runtime parameters over ``params``, names to values; a dotted name reaches into a
         nested one (templated).
     :param data_scope: names the data that this operator shares with all others of the DAG run that have the same name:
@@ -99,6 +104,7 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
         "kedro_env",
         "run_config",
         "selection",
+        "only_nodes",
         "runtime_params",
         "data_scope",
         "project_id",
@@ -126,6 +132,7 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
     kedro_env: str | None
     run_config: Mapping[str, Any] | None
     selection: Mapping[str, Any] | None
+    only_nodes: Sequence[str] | str | None
     runtime_params: Mapping[str, Any] | None
     data_scope: str | None
     scope_group_id: str | None
@@ -160,6 +167,7 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
         kedro_env: str | None = None,
         run_config: Mapping[str, Any] | None = None,
         selection: Mapping[str, Any] | None = None,
+        only_nodes: Sequence[str] | str | None = None,
         runtime_params: Mapping[str, Any] | None = None,
         data_scope: str | None = None,
         scope_group_id: str | None = None,
@@ -222,13 +230,24 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
 
         return KedroVertexHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
 
-    def task_nodes(self, group: str | None = None) -> TaskNodes:
+    def task_nodes(self, context: Context, group: str | None = None) -> TaskNodes:
         """Find the Kedro nodes of the job, or of one of its node groups.
 
         :raises KedroVertexError: the manifest or a setting is wrong, or there is no such group.
         """
         # As submission(): each operator of this package says it. OpenLineage is then told nothing of another one's job.
         raise NotImplementedError(f"{type(self).__name__} does not say which nodes its job has: define task_nodes().")
+
+    def asked_nodes(self, context: Context) -> Collection[str] | None:
+        """Find the nodes that ``only_nodes`` leaves to run; None where it leaves all.
+
+        :raises KedroVertexError: there is none of such a name, or the manifest or a setting is wrong.
+        """
+        if not self.only_nodes:
+            return None
+        from airflow_provider_kedro_vertex.operators.job_request import asked_groups
+
+        return frozenset(node for nodes in asked_groups(self, context).values() for node in nodes)
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Submit, then wait here, in the triggerer, or not at all."""
@@ -320,14 +339,15 @@ class VertexJobOperator(OpenLineageTask, BaseOperator):
 
         self._note(context, job, read=True, wrote=is_success(job))
         result = monitor.result(context, job)
-        report(self, context, job)
+        report(self, context, job, self.asked_nodes(context))
         return result
 
     def _note(self, context: Context, job: Job, read: bool, wrote: bool) -> None:
         from airflow_provider_kedro_vertex.core.jobs.outcome import tasks
         from airflow_provider_kedro_vertex.task.lineage import note
 
-        note(context, self.log, self.hook(), job, self.task_nodes, tasks(job), read=read, wrote=wrote)
+        find = partial(self.task_nodes, context)
+        note(context, self.log, self.hook(), job, find, tasks(job), read=read, wrote=wrote)
 
     def _defer(self, monitor: JobMonitor, since: float) -> NoReturn:
         from airflow_provider_kedro_vertex.triggers.job import KedroVertexJobTrigger

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_kedro_vertex.core.errors import KedroVertexError
 from airflow_provider_kedro_vertex.links.task_links import WebShellLink
 from airflow_provider_kedro_vertex.operators.base import VertexJobOperator
 
@@ -51,11 +52,23 @@ class KedroVertexCustomJobOperator(VertexJobOperator):
         others = [name for name in VertexJobOperator.template_fields if name not in self.template_fields]
         self._do_render_template_fields(self, others, context, self.get_template_env(), set())
 
-    def task_nodes(self, group: str | None = None) -> TaskNodes:
+    def task_nodes(self, context: Context, group: str | None = None) -> TaskNodes:
         """Find the Kedro nodes of the job."""
         from airflow_provider_kedro_vertex.operators.job_request import task_nodes
 
-        return task_nodes(self, group or self.group, exit_handler=False)
+        return task_nodes(self, context, group or self.group, exit_handler=False)
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        """Submit, then wait here, in the triggerer, or not at all; skip the task where its nodes are not to run."""
+        if self.only_nodes is not None:
+            from airflow_provider_kedro_vertex.operators.only_nodes import skip_unless_asked
+            from airflow_provider_kedro_vertex.task.errors import to_airflow_exception
+
+            try:
+                skip_unless_asked(self, self, self.group, context)
+            except KedroVertexError as error:
+                raise to_airflow_exception(error, context) from None
+        return super().execute(context)
 
     def submission(self, context: Context) -> Submission:
         """Describe the job of the node group."""

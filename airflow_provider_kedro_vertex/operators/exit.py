@@ -48,10 +48,14 @@ class KedroVertexExitOperator(KedroVertexCustomJobOperator):
     def _outcomes(self, reader: JobReader, context: Context) -> Iterator[JobOutcome]:
         """How the jobs of the tasks before this one ended, one for each task instance, in the order of the DAG."""
         from airflow_provider_kedro_vertex.compat import map_indexes
+        from airflow_provider_kedro_vertex.operators.job_request import asked_groups
         from airflow_provider_kedro_vertex.task.run_outcome import JobOutcome
 
         mapped_group = self.get_closest_mapped_task_group()
+        asked = asked_groups(self, context) if self.only_nodes else None
         for task in self._upstream():
+            if asked is not None and isinstance(task, KedroVertexCustomJobOperator) and task.group not in asked:
+                continue  # skipped
             group = task.get_closest_mapped_task_group()
             if isinstance(task, _JOB_OPERATORS) and group is mapped_group:  # its map index is this one's
                 yield task.job_outcome(reader, context)

@@ -24,7 +24,7 @@ from airflow_provider_kedro_vertex.core.plan.plan import EXIT_TASK_ID, NodeGroup
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest
 from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
 from airflow_provider_kedro_vertex.core.project.selection import registered
-from airflow_provider_kedro_vertex.core.settings.filters import Selection
+from airflow_provider_kedro_vertex.core.settings.filters import Selection, split
 from airflow_provider_kedro_vertex.core.settings.readers import boolean
 from airflow_provider_kedro_vertex.core.settings.run_config import Lineage, RunConfig
 from airflow_provider_kedro_vertex.core.settings.sections import read_at
@@ -97,14 +97,14 @@ def custom_job(
     return replace(made, request=replace(made.request, group=group, timeout_seconds=limit))
 
 
-def task_nodes(operator: VertexJobOperator, group_name: str | None, exit_handler: bool) -> TaskNodes:
+def task_nodes(operator: VertexJobOperator, context: Context, group_name: str | None, exit_handler: bool) -> TaskNodes:
     """Find the Kedro nodes of an operator's job, or of one of its node groups.
 
     :param operator: with its templates rendered.
     :param exit_handler: the exit pipeline is the last task of the job.
     :raises KedroVertexError: the manifest or a setting is wrong, or there is no such group.
     """
-    source = _present(operator)
+    source = _source(operator, context)
     manifest, plan = source.manifest, _plan(operator, source)
     groups = (*plan.groups, *([plan.exit_group] if plan.exit_group and exit_handler else []))
     if group_name is not None:
@@ -120,6 +120,25 @@ def task_nodes(operator: VertexJobOperator, group_name: str | None, exit_handler
         params=_fixed_params(operator),
         lineage=plan.config.lineage or Lineage(),
     )
+
+
+def asked_groups(operator: VertexJobOperator, context: Context) -> dict[str, tuple[str, ...]]:
+    """Find the node groups that an operator's ``only_nodes`` leaves to run, with their nodes.
+
+    :param operator: with its templates rendered.
+    :return: task id on Vertex AI to the names of nodes.
+    :raises KedroVertexError: there is no node or tag of such a name, or the manifest or a setting is wrong.
+    """
+    return {group.task_id: group.nodes for group in _plan(operator, _source(operator, context)).groups}
+
+
+def task_id_of_group(operator: VertexJobOperator, context: Context, group_name: str) -> str:
+    """Find the task id on Vertex AI of a node group, whether ``only_nodes`` leaves it to run or not.
+
+    :param group_name: the group, by its name, its task id on Vertex AI, or one of its nodes.
+    :raises KedroVertexError: there is no such group, or the manifest or a setting is wrong.
+    """
+    return _find_group(_plan(operator, _source(operator, context), whole=True), group_name).task_id
 
 
 def _fixed_params(operator: VertexJobOperator) -> Mapping[str, Any]:
@@ -152,7 +171,7 @@ def read_config(operator: VertexJobOperator) -> RunConfig:
 
     :raises KedroVertexError: the manifest or a setting is wrong.
     """
-    return read_manifest(operator).config.overridden(operator.run_config or {})
+    return _config_of(operator, read_manifest(operator))
 
 
 def connect(operator: VertexJobOperator, config: RunConfig) -> VertexClient:
@@ -221,13 +240,26 @@ def _source(operator: VertexJobOperator, context: Context) -> _Source:
 
 def _present(operator: VertexJobOperator) -> _Source:
     manifest = read_manifest(operator)
-    return _Source(manifest, manifest.config.overridden(operator.run_config or {}), manifest.digest)
+    return _Source(manifest, _config_of(operator, manifest), manifest.digest)
 
 
-def _plan(operator: VertexJobOperator, source: _Source) -> Plan:
+def _config_of(operator: VertexJobOperator, manifest: Manifest) -> RunConfig:
+    own = dict(operator.run_config or {})
+    if own.get("image") == "":  # by a template, which can give no None
+        del own["image"]
+    return manifest.config.overridden(own)
+
+
+def _plan(operator: VertexJobOperator, source: _Source, whole: bool = False) -> Plan:
+    """Plan what an operator runs.
+
+    :param whole: without regard to its ``only_nodes``.
+    """
     selection = Selection.from_dict(operator.selection, "selection") if operator.selection else None
+    given = () if whole else operator.only_nodes or ()
+    only_nodes = split(given) if isinstance(given, str) else tuple(given)
     shares_data = operator.data_scope is not None
-    return build_plan(source.manifest, operator.pipeline, source.config, selection, shares_data=shares_data)
+    return build_plan(source.manifest, operator.pipeline, source.config, selection, only_nodes, shares_data=shares_data)
 
 
 def _check(manifest: Manifest, plan: Plan, mode: Mode, log: Log, spec: Mapping[str, Any] | None = None) -> None:

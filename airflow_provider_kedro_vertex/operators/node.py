@@ -104,12 +104,15 @@ class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait, here or in the triggerer; submit a new attempt first if this try asks for one."""
         from airflow_provider_kedro_vertex.operators.node_monitor import NodeMonitor
+        from airflow_provider_kedro_vertex.operators.only_nodes import skip_unless_asked
         from airflow_provider_kedro_vertex.task.errors import to_airflow_exception
 
         self._running = context
         try:
             if is_first_look(context):  # the later ones of a rescheduled task are poke's, which rides out an outage
                 monitor = NodeMonitor(self, self.group, self.submit_task_id, context)
+                if monitor.submit.only_nodes is not None:
+                    skip_unless_asked(self, monitor.submit, self.group, context)
                 progress = monitor.poll()
                 if monitor.needs_attempt(progress):
                     progress = self._submit_again(context, monitor)
@@ -247,7 +250,7 @@ class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
             raise job_error(monitor.hook, monitor.client, job, context)
         if progress.verdict != "done":
             raise node_error(monitor.hook, monitor.client, job, task, context)
-        report(self, context, job, nothing_new=not new)
+        report(self, context, job, monitor.submit.asked_nodes(context), nothing_new=not new)
         if task.state == "SKIPPED":
             self.log.info("%s: Vertex AI took the result from its cache.", self.group)
         else:

@@ -99,7 +99,7 @@ class NodeMonitor:
     def note(self, progress: resume.GroupProgress, wrote: bool) -> None:
         """Note for OpenLineage what the group read and wrote; see :func:`.task.lineage.note`."""
         containers = [progress.task] if progress.task is not None else []
-        find = partial(self.submit.task_nodes, self._group)
+        find = partial(self.submit.task_nodes, self._context, self._group)
         note(self._context, self._log, self.hook, progress.job, find, containers, wrote=wrote)
 
     def keep_links(self, context: Context, progress: resume.GroupProgress) -> None:

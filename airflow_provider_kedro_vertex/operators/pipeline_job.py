@@ -38,11 +38,11 @@ class KedroVertexPipelineOperator(VertexJobOperator):
         self.force_full_run = force_full_run
         self.exit_handler = exit_handler
 
-    def task_nodes(self, group: str | None = None) -> TaskNodes:
+    def task_nodes(self, context: Context, group: str | None = None) -> TaskNodes:
         """Find the Kedro nodes of the job, or of one of its node groups."""
         from airflow_provider_kedro_vertex.operators.job_request import task_nodes
 
-        return task_nodes(self, group, self.exit_handler)
+        return task_nodes(self, context, group, self.exit_handler)
 
     def submission(self, context: Context) -> Submission:
         """Describe the job of the pipeline."""
@@ -61,13 +61,17 @@ class KedroVertexPipelineOperator(VertexJobOperator):
 
     def job_outcome(self, reader: JobReader, context: Context) -> JobOutcome:
         """How this task's last job in the DAG run ended, for the exit pipeline."""
-        from airflow_provider_kedro_vertex.operators.job_request import read_config, task_try
+        from airflow_provider_kedro_vertex.operators.job_request import asked_groups, read_config, task_try
         from airflow_provider_kedro_vertex.task.run import rendered
         from airflow_provider_kedro_vertex.task.run_outcome import JobOutcome
 
         operator = rendered(self, context)
         attempts = reader.pipeline_jobs(task_try(operator, context, read_config(operator)))
-        return JobOutcome.of(attempts, watched_groups(self))
+        watched = watched_groups(self)
+        if operator.only_nodes:
+            asked = asked_groups(operator, context)
+            watched = [group for group in watched if group in asked]
+        return JobOutcome.of(attempts, watched)
 
 
 def watched_groups(submit: Any) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kedro_vertex.compat import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue, conf
@@ -124,25 +124,25 @@ class KedroVertexPipelineSensor(OpenLineageTask, BaseSensorOperator):
             cancel_jobs(lambda: self._hook().client_of(self.job), lambda client: [self.job], self.log)
 
     def _result(self, context: Context, job: Job) -> dict[str, Any]:
-        self._note(context, job)
+        from airflow_provider_kedro_vertex.core.jobs.outcome import is_success, tasks
+        from airflow_provider_kedro_vertex.task.lineage import note
+
+        submit = self._submit(context)
+        if submit is not None:
+            find = partial(submit.task_nodes, context)
+            note(context, self.log, self._hook(), job, find, tasks(job), wrote=is_success(job))
         result = self._monitor.result(context, job)
-        report(self, context, job)
+        report(self, context, job, submit.asked_nodes(context) if submit is not None else None)
         return result
 
-    def _note(self, context: Context, job: Job) -> None:
+    def _submit(self, context: Context) -> Any:
+        """The operator that submits the job, with its templates rendered; None if it is not known."""
         if self.submitted_by is None:
-            return
-        from airflow_provider_kedro_vertex.core.jobs.outcome import is_success, tasks
-        from airflow_provider_kedro_vertex.task.lineage import TaskNodes, note
+            return None
         from airflow_provider_kedro_vertex.task.run import rendered
 
         submit: Any = self.dag.get_task(self.submitted_by)
-
-        def find_nodes() -> TaskNodes:
-            found: TaskNodes = rendered(submit, context).task_nodes()
-            return found
-
-        note(context, self.log, self._hook(), job, find_nodes, tasks(job), wrote=is_success(job))
+        return rendered(submit, context)
 
     def _defer(self) -> None:
         from airflow_provider_kedro_vertex.triggers.job import KedroVertexJobTrigger

@@ -94,11 +94,12 @@ def runtime_params(
     values = dict(context["params"])
     # Those of the task that runs, which is not always the operator's own.
     values |= {name: value for name, value in dict(operator.params).items() if name not in given}
-    values.pop(parameters.FORCE_FULL_RUN, None)
     declared = {*operator.dag.params, *operator.params}
     form = getattr(operator.dag, "form", FormValues())  # of a DAG that the factory made
     base: dict[str, Any] = {}
     for name, value in values.items():
+        if name == parameters.FORCE_FULL_RUN or name in form.run:
+            continue
         if (value is None and name in declared) or _unchanged(name, value, form.project):
             continue
         if name in given and not _unchanged(name, value, form.author):

@@ -123,8 +123,13 @@ class RunningAirflow:
         self._airflow.start()
         self._processes.until(lambda: self._airflow.dag_ids() >= set(dag_ids), "DAGs", SECONDS, interval=1.0)
 
-    def trigger(self, dag_id: str, run_id: str) -> None:
-        self._command("dags", "trigger", dag_id, "--run-id", run_id)
+    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any] | None = None) -> None:
+        """Ask for a run.
+
+        :param conf: what its trigger form would send.
+        """
+        more = () if conf is None else ("--conf", json.dumps(conf))
+        self._command("dags", "trigger", dag_id, "--run-id", run_id, *more)
 
     def backfill(self, dag_id: str, first_day: date, last_day: date) -> dict[str, str]:
         """Run these days with Airflow's own command: run id to the state in which the run ended."""

@@ -30,6 +30,8 @@ pytestmark = [pytest.mark.airflow]
 MANY_NODES = int(os.environ.get("MANY_NODES", "12"))
 RUNS_AT_ONCE = int(os.environ.get("RUNS_AT_ONCE", "3"))
 RUN = "manual__one"
+#: A run that is asked for a node that does not exist, and one whose form nobody changed.
+WRONG, WHOLE = "manual__wrong", "manual__whole"
 FIRST_DAY = date(2013, 6, 1)
 IMAGE = "example/nodes:1"
 NODES = ("load", "model.baseline", "model.fit", "model.inner.score", "report")
@@ -37,6 +39,9 @@ FAILING_ONCE = ("watched", "custom_jobs", "one_job", "rescheduled")
 #: The DAGs that make a CustomJob of the node that fails once.
 SPOT_OR_CUSTOM = ("watched", "custom_jobs")
 SLICED = ("some_watched", "some_custom_jobs", "some_in_one_job")
+CHOSEN = ("chosen_watched", "chosen_custom_jobs", "chosen_in_one_job")
+#: Another image, which does the same.
+OTHER_IMAGE = "example/nodes:2"
 
 #: Stands in for the runtime inside of the container: it tells what it was given, and fails while it is told to.
 RUNTIME = """
@@ -75,6 +80,21 @@ def pipeline_manifest() -> Manifest:
             "__default__": Pipeline("__default__", nodes),
             "tidy": Pipeline("tidy", (Node("tell", ("params:run_outcome",), ("told",)),)),
         },
+    )
+
+
+def stored_manifest() -> Manifest:
+    """The same pipeline, whose datasets lie in storage; one node has a tag."""
+    small = pipeline_manifest()
+    names = ("table", "model.mean", "model.line", "score", "result")
+    nodes = tuple(
+        replace(node, tags=("late",)) if node.name == "model.inner.score" else node
+        for node in small.pipelines["__default__"].nodes
+    )
+    return replace(
+        small,
+        datasets={name: Dataset(name, "p.CSVDataset", f"gs://data/{name}", "remote") for name in names},
+        pipelines={**small.pipelines, "__default__": Pipeline("__default__", nodes)},
     )
 
 
@@ -129,7 +149,8 @@ def vertex(processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> Ve
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "runtime.py").write_text(RUNTIME)
-    arguments = [f"--image={IMAGE}={image}", "--image=lives=noop:3600", "--image=short=noop:0.2"]
+    arguments = [f"--image={each}={image}" for each in (IMAGE, OTHER_IMAGE)]
+    arguments += ["--image=lives=noop:3600", "--image=short=noop:0.2"]
     arguments += [f"--env=RECORD={folder / 'record'}", f"--env=FAILING={folder / 'failing'}"]
     return Vertex(start_emulator(processes, data, *arguments), folder)
 
@@ -141,13 +162,17 @@ def airflow(processes: Processes, vertex: Vertex, tmp_path_factory: pytest.TempP
     dags.mkdir()
     shutil.copy(Path(__file__).parent / "dags" / "node_runs.py", dags)
     manifests.write(pipeline_manifest(), dags / "nodes.manifest.json")
+    manifests.write(stored_manifest(), dags / "stored.manifest.json")
     manifests.write(many_nodes_manifest(), dags / "many.manifest.json")
     running = RunningAirflow(home, dags, processes, vertex.url, environment())
-    running.start(*FAILING_ONCE, *SLICED, "stopped", "deleted", "many_watched", "many_jobs", "side_by_side")
+    running.start(*FAILING_ONCE, *SLICED, *CHOSEN, "stopped", "deleted", "many_watched", "many_jobs", "side_by_side")
     for dag_id in FAILING_ONCE:
         vertex.fail(dag_id, "model.fit")
     for dag_id in ("stopped", "deleted", *FAILING_ONCE, *SLICED, "many_watched", "many_jobs"):
         running.trigger(dag_id, RUN)
+    for dag_id in CHOSEN:
+        running.trigger(dag_id, RUN, {"only_nodes": ["model.fit", "late"], "image": OTHER_IMAGE})
+        running.trigger(dag_id, WRONG, {"only_nodes": ["model.fti"]})
     return running
 
 
@@ -263,6 +288,61 @@ def test_a_slice_runs_its_nodes_alone(airflow: RunningAirflow, vertex: Vertex, d
     }
     assert ended(airflow, dag_id, "success") == dict.fromkeys({*tasks[dag_id], "on_exit"}, "success")
     assert vertex.runs(dag_id) == {"load": 1, "model.fit": 1, "tell": 1}
+
+
+def image_names(job: dict[str, Any]) -> set[str]:
+    """The images of a job's containers."""
+    if "jobSpec" in job:
+        return {pool["containerSpec"]["imageUri"] for pool in job["jobSpec"]["workerPoolSpecs"]}
+    executors = job["pipelineSpec"]["deploymentSpec"]["executors"].values()
+    return {executor["container"]["image"] for executor in executors}
+
+
+@pytest.mark.parametrize("dag_id", CHOSEN)
+def test_the_nodes_that_a_person_chose_run_alone_in_the_image_that_was_chosen(
+    airflow: RunningAirflow, vertex: Vertex, dag_id: str
+) -> None:
+    one_job, kind = dag_id == "chosen_in_one_job", "customJobs" if dag_id == "chosen_custom_jobs" else "pipelineJobs"
+    submit = {} if kind == "customJobs" else {"submit": "success"}
+    skipped = dict.fromkeys(("load", "model.baseline", "report"), "skipped")
+    ran = dict.fromkeys(("model.fit", "model.inner.score"), "success")
+    tasks = {"wait": "success"} if one_job else {**skipped, **ran}
+    assert ended(airflow, dag_id, "success") == {**submit, **tasks, "on_exit": "success"}
+    assert vertex.runs(dag_id) == {"model.fit": 1, "model.inner.score": 1, "tell": 1}
+    (told,) = (line for line in vertex.told(dag_id) if line["node"] == "tell")
+    assert told["params"] == {"run_outcome": {"state": "SUCCEEDED", "failed_nodes": [], "errors": []}}
+    assert all(line["params"] == {} for line in vertex.told(dag_id) if line["node"] != "tell")
+    assert set().union(*map(image_names, vertex.jobs(dag_id, collection=kind))) == {OTHER_IMAGE}
+    # No event tells of what was not written in this run.
+    assert {event.extra["node"] for event in airflow.asset_events(dag_id)} == set(ran)
+    if not one_job:
+        assert "load is not among the nodes that this run was asked for" in airflow.log(dag_id, RUN, "load")
+
+
+@pytest.mark.parametrize("dag_id", CHOSEN)
+def test_a_node_that_does_not_exist_is_told_and_no_job_is_made(
+    airflow: RunningAirflow, vertex: Vertex, dag_id: str
+) -> None:
+    states = ended(airflow, dag_id, "failed", WRONG)
+    first = "load" if dag_id == "chosen_custom_jobs" else "submit"
+    assert states[first] == "failed"
+    log = airflow.log(dag_id, WRONG, first)
+    assert "Pipeline '__default__' has no node or tag 'model.fti'. Did you mean 'model.fit'?" in log
+    jobs = [job for kind in ("pipelineJobs", "customJobs") for job in vertex.jobs(dag_id, collection=kind)]
+    assert jobs
+    assert not any(job["labels"]["airflow-run-id"] == "manual-wrong" for job in jobs)
+
+
+def test_a_form_that_nobody_changed_runs_all_nodes(airflow: RunningAirflow, vertex: Vertex) -> None:
+    dag_id = "chosen_custom_jobs"
+    ended(airflow, dag_id, "success")
+    before = vertex.runs(dag_id)
+    airflow.trigger(dag_id, WHOLE, {"only_nodes": [], "image": None})
+    states = ended(airflow, dag_id, "success", WHOLE)
+    assert set(states.values()) == {"success"}
+    assert vertex.runs(dag_id) - before == Counter([*NODES, "tell"])
+    jobs = [job for job in vertex.jobs(dag_id, collection="customJobs") if job["labels"]["kedro-image"] == "nodes-1"]
+    assert len(jobs) == len(NODES) + 1
 
 
 @pytest.mark.parametrize("dag_id", ["many_watched", "many_jobs"])

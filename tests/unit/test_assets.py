@@ -109,7 +109,7 @@ def told(dag: DAG, task_id: str, job: dict[str, Any], **more: Any) -> tuple[list
     task = dag.task_dict[task_id]
     events = Events()
     context: Any = {"ti": SimpleNamespace(task=task), "outlet_events": events}
-    report(task, context, job, **more)
+    report(task, context, job, None, **more)
     return [each.uri for each in task.outlets], {uri: event.extra for uri, event in events.by_uri.items()}
 
 

@@ -20,6 +20,7 @@ from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node, Parameter, Pipeline
 from airflow_provider_kedro_vertex.core.project.parameters import known_parameters
 from airflow_provider_kedro_vertex.factory.pipeline import KedroVertexDag
+from airflow_provider_kedro_vertex.operators.job_request import read_config
 from airflow_provider_kedro_vertex.task.run import runtime_params
 from tests.unit.conftest import small_manifest
 
@@ -41,6 +42,11 @@ def manifest(**parameters: Parameter) -> Manifest:
         parameters={**PARAMETERS, **parameters},
         pipelines={"__default__": Pipeline("__default__", NODES)},
     )
+
+
+def chained() -> Manifest:
+    nodes = (Node("load", ("raw",), ("table",)), Node("train", ("table",), ("fit",), ("daily",)))
+    return replace(manifest(), pipelines={"__default__": Pipeline("__default__", nodes)})
 
 
 def made(folder: Path, value: Manifest | None = None, **arguments: Any) -> KedroVertexDag:
@@ -196,3 +202,72 @@ def test_each_pipeline_shows_what_its_own_nodes_take(tmp_path: Path) -> None:
     found = kedro_vertex_dags({"__file__": str(tmp_path / "d.py")}, manifest="m.json", schedule=None)
     assert list(found["small_tell"].params) == ["run_date", "title", "force_full_run"]
     assert "model.depth" in found["small"].params
+
+
+def test_a_form_asks_for_nodes_and_an_image_where_the_author_wants_it(tmp_path: Path) -> None:
+    dag = made(tmp_path, chained(), ask_for=["image", "only_nodes"], form=False)
+    assert dict(dag.params) == {"only_nodes": [], "image": None, "force_full_run": False}
+    nodes = dag.params.get_param("only_nodes").schema
+    assert nodes["examples"] == ["load", "train", "daily"]
+    assert (nodes["type"], nodes["title"]) == (["null", "array"], "Only these nodes")
+    assert dag.params.get_param("image").schema["type"] == ["null", "string"]
+    one = made(tmp_path, ask_for=["image"], form=False, mode="custom_job")
+    assert list(one.params) == ["image"]
+    some = made(tmp_path, chained(), ask_for=["only_nodes"], form=False, selection={"to_outputs": ["table"]})
+    assert some.params.get_param("only_nodes").schema["examples"] == ["load"]
+
+
+def test_what_is_about_the_run_is_given_to_nobody_else(tmp_path: Path) -> None:
+    dag = made(tmp_path, ask_for=["only_nodes", "image"])
+    assert given(dag, form(dag)) == {}
+    dag = made(tmp_path, ask_for=["only_nodes", "image"])
+    assert given(dag, form(dag, only_nodes=["train"], image="i:2", title="z")) == {"title": "z"}
+    # Who asks for nothing has room for parameters of these names.
+    assert given(made(tmp_path), {"image": "i:2"}) == {"image": "i:2"}
+
+
+def rendered_submit(dag: KedroVertexDag, conf: dict[str, Any]) -> Any:
+    task = dag.task_dict["submit"].prepare_for_execution()
+    task.render_template_fields({"params": {**dag.params.dump(), **conf}, "ds": "2013-06-01"})
+    return task
+
+
+def test_a_person_chooses_nodes_and_image_of_the_job(tmp_path: Path) -> None:
+    dag = made(tmp_path, ask_for=["only_nodes", "image"])
+    task = rendered_submit(dag, {"only_nodes": ["train", "a([b,c])"], "image": "{{ ds }}"})
+    assert (task.only_nodes, task.run_config) == ("train,a([b,c])", {"image": "{{ ds }}"})
+    for empty in ({}, {"only_nodes": None, "image": ""}, {"only_nodes": [], "image": None}):
+        task = rendered_submit(dag, empty)
+        assert (task.only_nodes, task.run_config) == ("", {"image": ""})
+        assert read_config(task).image == manifest().config.image
+    own = {"image": "own:{{ ds }}", "experiment_name": "e"}
+    dag = made(tmp_path, ask_for=["image"], run_config=own)
+    assert rendered_submit(dag, {}).run_config == {"image": "own:2013-06-01", "experiment_name": "e"}
+    assert read_config(rendered_submit(dag, {"image": "chosen:1"})).image == "chosen:1"
+
+
+@pytest.mark.parametrize("wrong", ["image", ["images"], [1]])
+def test_a_form_cannot_ask_for_anything_else(tmp_path: Path, wrong: Any) -> None:
+    with pytest.raises(ConfigError, match=r"ask_for must be a list .* It can ask for 'only_nodes' and 'image'"):
+        made(tmp_path, ask_for=wrong)
+
+
+def test_a_parameter_of_the_project_has_no_second_meaning(tmp_path: Path) -> None:
+    for name in ("image", "image.width"):
+        with pytest.raises(ConfigError, match="ask_for: the project has a parameter 'image' of its own"):
+            made(tmp_path, manifest(**{name: Parameter("integer", 1)}), ask_for=["image"])
+
+
+def test_a_task_after_another_node_decides_for_itself_whether_to_run(tmp_path: Path) -> None:
+    value = chained()
+    for mode in ({"watch": "nodes"}, {"mode": "custom_job"}):
+        dag = made(tmp_path, value, ask_for=["only_nodes"], **mode)
+        assert {name: task.trigger_rule.value for name, task in dag.task_dict.items() if name != "submit"} == {
+            "load": "all_success",
+            "train": "none_failed",
+        }
+        plain = made(tmp_path, value, **mode)
+        assert {task.trigger_rule.value for task in plain.tasks} == {"all_success"}
+        rule = {"train": {"trigger_rule": "all_done"}}
+        own = made(tmp_path, value, ask_for=["only_nodes"], node_arguments=rule, **mode)
+        assert own.task_dict["train"].trigger_rule.value == "all_done"

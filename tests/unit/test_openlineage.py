@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -84,13 +85,17 @@ def noted(task: Any, job: Any, hook: Any, monkeypatch: pytest.MonkeyPatch, **mor
     base = pytest.importorskip("airflow.providers.openlineage.extractors.base", reason="the provider is not installed")
     monkeypatch.setattr(lineage, "has_listeners", lambda: True)
     context: Any = {"ti": SimpleNamespace(task=task)}
-    find = more.pop("find_nodes", task.task_nodes)
+    find = more.pop("find_nodes", partial(task.task_nodes, context))
     lineage.note(context, task.log, hook, job, find, tasks(job), **more)
     return base.DefaultExtractor(task).extract_on_complete(SimpleNamespace(state="success"))
 
 
 def names(datasets: list[Any]) -> list[str]:
     return [f"{dataset.namespace}/{dataset.name}" for dataset in datasets]
+
+
+#: Of a task without templates, whose job is made of the present manifest.
+CONTEXT: Any = {}
 
 
 def operator(file: str, **more: Any) -> KedroVertexPipelineOperator:
@@ -110,15 +115,15 @@ def test_a_slice_a_group_and_the_pipeline_that_runs_last_tell_of_their_own_nodes
     file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some = operator(file, selection={"to_nodes": ["make"]}, exit_handler=False)
-    assert [node.name for node in some.task_nodes().nodes] == ["make"]
-    whole = operator(file).task_nodes()
+    assert [node.name for node in some.task_nodes(CONTEXT).nodes] == ["make"]
+    whole = operator(file).task_nodes(CONTEXT)
     assert ([node.name for node in whole.nodes], whole.pipeline) == (["make", "report", "make"], "__default__")
     assert whole.nodes[0] != whole.nodes[2]
     last = KedroVertexCustomJobOperator(task_id="last", group="on-exit", manifest=file, dag=DAG("a", schedule=None))
-    assert [(node.name, node.inputs) for node in last.task_nodes().nodes] == [("make", ("result",))]
-    assert last.task_nodes().pipeline == "tidy"
+    assert [(node.name, node.inputs) for node in last.task_nodes(CONTEXT).nodes] == [("make", ("result",))]
+    assert last.task_nodes(CONTEXT).pipeline == "tidy"
     dag = kedro_vertex_dag("a", manifest=file, schedule=None, watch="nodes")
-    assert [node.name for node in dag.task_dict["submit"].task_nodes("report").nodes] == ["report"]
+    assert [node.name for node in dag.task_dict["submit"].task_nodes(CONTEXT, "report").nodes] == ["report"]
 
 
 def test_a_job_that_has_not_ended_has_read_and_written_nothing(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,12 +202,12 @@ def test_names_of_the_factory_and_of_an_operator_have_the_values_of_all_runs(tmp
         kedro_vertex_dag("a", manifest=str(tmp_path / "placed.json"), schedule=None, params=given),
         kedro_vertex_dag("b", manifest=str(tmp_path / "placed.json"), schedule=None, params=given, form=False),
     ):
-        assert dict(dag.task_dict["submit"].task_nodes().params) == given
+        assert dict(dag.task_dict["submit"].task_nodes(CONTEXT).params) == given
     mine = DAG("mine", schedule=None, params={"day": "fixed"})
     task = KedroVertexPipelineOperator(
         task_id="run", manifest=str(tmp_path / "placed.json"), params={"rows": 3}, dag=mine
     )
-    assert task.task_nodes().params == given
+    assert task.task_nodes(CONTEXT).params == given
 
 
 def test_nothing_of_openlineage_is_imported_by_a_dag_file(file: str) -> None:

@@ -36,10 +36,12 @@ class FormValues:
 
     :param project: of the fields that show the project's parameters; such a value is not given to Kedro.
     :param author: of the params that the DAG's author gives, as they are written: templates are not rendered.
+    :param run: the names of the fields that are about the run, and no parameters of Kedro's.
     """
 
     project: Mapping[str, Any] = field(default_factory=dict)
     author: Mapping[str, Any] = field(default_factory=dict)
+    run: frozenset[str] = frozenset()
 
 
 def nested(parameters: Mapping[str, Any]) -> dict[str, Any]:

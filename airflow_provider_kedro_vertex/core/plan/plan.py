@@ -12,7 +12,7 @@ from airflow_provider_kedro_vertex.core.plan.group_settings import ContainerSett
 from airflow_provider_kedro_vertex.core.plan.grouping import Group, grouped
 from airflow_provider_kedro_vertex.core.project.graph import Graph, dataset, graph_of
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest, Node
-from airflow_provider_kedro_vertex.core.project.selection import pipeline_names, registered, select
+from airflow_provider_kedro_vertex.core.project.selection import in_order, named, pipeline_names, registered, select
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings, Resources, RetryPolicy, Scheduling
 from airflow_provider_kedro_vertex.core.settings.run_config import Grouping, RunConfig
@@ -137,6 +137,7 @@ def build_plan(
     pipeline: str = DEFAULT_PIPELINE,
     config: RunConfig | None = None,
     selection: Selection | None = None,
+    only_nodes: Collection[str] = (),
     *,
     shares_data: bool = False,
 ) -> Plan:
@@ -145,6 +146,8 @@ def build_plan(
     :param pipeline: a registered pipeline, or several with commas between them.
     :param config: the settings to use; the manifest's own by default.
     :param selection: the slice to run; all of the pipeline by default.
+    :param only_nodes: what to run of it, by names of nodes and tags; all of it by default. Unlike ``selection`` it
+        leaves the groups as they are: those without such a node are left out, the others have fewer nodes.
     :param shares_data: other jobs of the run make data for this one and take data from it, also in memory.
     :raises PlanError: the pipeline or a name of the selection is unknown, nothing would run, the slice lacks data that
         a node outside of it makes in memory, groups depend on each other in a circle, or two names become the same on
@@ -166,12 +169,15 @@ def build_plan(
         )
     nodes = select(whole, selection) if selection else whole.nodes
     in_memory = _in_memory(manifest, whole.nodes)
-    graph = graph_of(nodes)
+    graph = planned = graph_of(nodes)
     part = selection if len(nodes) < len(whole.nodes) else None
+    if only_nodes and len(chosen := named(nodes, only_nodes, pipeline)) < len(nodes):
+        graph = graph_of(in_order(chosen))
+        part = Selection(node_names=tuple(node.name for node in graph.nodes))
     if part and not shares_data:
         _refuse_missing_inputs(graph, whole.nodes, in_memory, pipeline)
     others = _others(manifest, whole.nodes, graph, in_memory) if shares_data else _outside(whole.nodes, graph)
-    groups = _groups(graph, manifest, pipeline, config, in_memory, part, others)
+    groups = _groups(planned, graph, manifest, pipeline, config, in_memory, part, others)
     exit_group = _exit_group(manifest, pipeline, config)
     if exit_group is not None:
         _task_ids([*(group.name for group in groups), EXIT_TASK_ID, EXIT_HANDLER_ID], "Groups")
@@ -261,6 +267,7 @@ def makers(manifest: Manifest) -> dict[str, str]:
 
 
 def _groups(
+    planned: Graph,
     graph: Graph,
     manifest: Manifest,
     pipeline: str,
@@ -269,16 +276,20 @@ def _groups(
     part: Selection | None,
     others: _Others,
 ) -> tuple[NodeGroup, ...]:
+    """Group the planned nodes, and describe the groups of those that are to run, which are all or some of them."""
     grouping = config.grouping or Grouping("none")
-    if grouping.kind == "callable" and all(node.group is None for node in graph.nodes):
+    if grouping.kind == "callable" and all(node.group is None for node in planned.nodes):
         raise PlanError(
             f"The manifest has no groups of {grouping.callable}, since the project's own function is called when the "
             "manifest is written.",
             "Set run_config.grouping in conf/base/vertexai.yml and write the manifest again.",
         )
-    settings = GroupSettings(config, graph.nodes, part)
+    settings = GroupSettings(config, planned.nodes, part)
     keys = settings.grouping_keys() if grouping.kind == "auto" else ()
-    groups = grouped(graph, grouping, pipeline, in_memory, keys)
+    groups = grouped(planned, grouping, pipeline, in_memory, keys)
+    said = [settings.of(group) for group in groups]
+    if graph is not planned:
+        groups, said = _with_nodes_of(graph, planned, groups, said)
     task_ids = _task_ids([group.name for group in groups], "Nodes" if grouping.kind == "none" else "Groups")
     owner = {at: index for index, group in enumerate(groups) for at in group.nodes}
     command = _command(pipeline, manifest)
@@ -298,7 +309,7 @@ def _groups(
             _node_group(
                 group.name,
                 members,
-                settings.of(group),
+                said[index],
                 command,
                 task_id=task_ids[index],
                 upstream=sorted({task_ids[owner[graph.makers[name]]] for name in taken}),
@@ -308,6 +319,25 @@ def _groups(
             )
         )
     return tuple(found)
+
+
+def _with_nodes_of(
+    graph: Graph, planned: Graph, groups: Sequence[Group], said: Sequence[ContainerSettings]
+) -> tuple[tuple[Group, ...], list[ContainerSettings]]:
+    """Leave groups the nodes that are to run, and leave out those without one.
+
+    :param graph: of the nodes to run, some of the planned ones.
+    :param said: the settings of each group, which stay: the container is the one that was planned.
+    """
+    place = {node.name: at for at, node in enumerate(graph.nodes)}
+    groups_left, said_left = [], []
+    for group, settings in zip(groups, said, strict=True):
+        names = [planned.nodes[at].name for at in group.nodes]
+        nodes = sorted(place[name] for name in names if name in place)
+        if nodes:
+            groups_left.append(Group(group.name, tuple(nodes)))
+            said_left.append(settings)
+    return tuple(groups_left), said_left
 
 
 def _exit_group(manifest: Manifest, pipeline: str, config: RunConfig) -> NodeGroup | None:

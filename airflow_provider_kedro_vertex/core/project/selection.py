@@ -7,7 +7,7 @@ namespace inside another named one, counts once, where Kedro refuses it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from airflow_provider_kedro_vertex.core.errors import PlanError, did_you_mean
 from airflow_provider_kedro_vertex.core.project.graph import Graph, dataset, graph_of, levels, reachable
@@ -70,6 +70,20 @@ def select(pipeline: Pipeline, selection: Selection) -> tuple[Node, ...]:
             "Loosen or leave out one of them.",
         )
     return in_order([graph.nodes[at] for at in sorted(chosen)])
+
+
+def named(nodes: Sequence[Node], names: Collection[str], pipeline: str) -> tuple[Node, ...]:
+    """Find some of the nodes of a pipeline, or of a slice of it, by their own names and by tags.
+
+    :param names: a node is found if one of them is its name, or a tag of it.
+    :return: in the order in which they are given.
+    :raises PlanError: a name is neither that of a node nor a tag.
+    """
+    tags = {tag for node in nodes for tag in node.tags}
+    known = {node.name for node in nodes} | tags
+    _known(names, known, "node or tag", pipeline, also=_in_namespaces(names, known))
+    wanted = set(names)
+    return tuple(node for node in nodes if node.name in wanted or not wanted.isdisjoint(node.tags))
 
 
 def in_order(nodes: Iterable[Node]) -> tuple[Node, ...]:

@@ -30,6 +30,12 @@ some_watched = kedro_vertex_dag("some_watched", watch="nodes", **some)
 some_custom_jobs = kedro_vertex_dag("some_custom_jobs", mode="custom_job", **some)
 some_in_one_job = kedro_vertex_dag("some_in_one_job", **some)
 
+# What a person chose in the form: some of the nodes, and another image.
+chosen = {**given, "manifest": "stored.manifest.json", "ask_for": ["only_nodes", "image"]}
+chosen_watched = kedro_vertex_dag("chosen_watched", watch="nodes", **chosen)
+chosen_custom_jobs = kedro_vertex_dag("chosen_custom_jobs", mode="custom_job", **chosen)
+chosen_in_one_job = kedro_vertex_dag("chosen_in_one_job", **chosen)
+
 many = {**given, "manifest": "many.manifest.json"}
 many_watched = kedro_vertex_dag("many_watched", watch="nodes", **many)
 many_jobs = kedro_vertex_dag("many_jobs", mode="custom_job", **many)

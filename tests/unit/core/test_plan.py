@@ -437,3 +437,81 @@ def test_several_pipelines_are_what_kedro_makes_of_them(one: KedroPipeline, othe
             registered(manifest, "one,other")
         return
     assert [node.name for node in registered(manifest, "one,other").nodes] == expected
+
+
+CHAIN = (
+    Node("load", ("raw",), ("table",), ("daily",)),
+    Node("fit", ("table",), ("model",)),
+    Node("check", ("table",), ("checked",), ("daily",)),
+    Node("tell", ("model",), ("told",)),
+)
+
+
+def chosen(*names: str, selection: Selection | None = None, **grouping: Any) -> Plan:
+    """A plan of some nodes of a pipeline whose datasets all lie in storage."""
+    datasets = {name: Dataset(name, "p.CSVDataset", f"gs://shop/{name}", "remote") for name in ("table", "model")}
+    config = replace(CONFIG, grouping=Grouping(**grouping)) if grouping else CONFIG
+    pipelines = {"__default__": Pipeline("__default__", CHAIN)}
+    manifest = Manifest(Project("Shop", "shop", "1.0.0"), None, config, {}, datasets, pipelines)
+    return build_plan(manifest, selection=selection, only_nodes=names)
+
+
+def test_the_nodes_of_one_run_are_chosen_by_names_and_tags() -> None:
+    assert [group.name for group in chosen("daily", "tell").groups] == ["load", "check", "tell"]
+    assert [group.upstream for group in chosen("daily", "tell").groups] == [(), ("load",), ()]
+    # What another run has made is free to take.
+    assert chosen("tell").groups[0].arguments[-2:] == ("--free-input", "model")
+    assert chosen("load", "fit", "check", "tell") == chosen()
+    # Those of the slice alone are to be chosen.
+    with pytest.raises(PlanError, match="has no node or tag 'check'"):
+        chosen("check", selection=Selection(to_nodes=("tell",)))
+
+
+def test_nodes_that_are_chosen_for_one_run_stay_in_their_groups() -> None:
+    whole = {group.task_id: group for group in chosen(kind="auto").groups}
+    assert [group.nodes for group in whole.values()] == [("load",), ("fit", "tell"), ("check",)]
+    # By itself, what is left would be one chain.
+    (load, fit) = chosen("load", "fit", "tell", kind="auto").groups
+    assert (load.task_id, load.nodes) == ("load", ("load",))
+    assert (fit.task_id, fit.nodes, fit.upstream) == ("fit", ("fit", "tell"), ("load",))
+    (part,) = chosen("tell", kind="auto").groups
+    # The group keeps its name, and so the task that stands for it.
+    assert (part.task_id, part.name, part.nodes) == ("fit", "fit", ("tell",))
+    assert part.arguments == ("--pipeline", "__default__", "--node", "tell", "--free-input", "model")
+
+
+def test_a_part_of_a_group_has_the_groups_container() -> None:
+    config = {"resources": {"fit": {"memory": "8Gi"}}, "grouping": "pipeline"}
+    manifest = Manifest(
+        Project("Shop", "shop", "1.0.0"), None, CONFIG.overridden(config), {}, {}, {"p": Pipeline("p", CHAIN)}
+    )
+    (group,) = build_plan(manifest, "p", only_nodes=["load"]).groups
+    assert (group.nodes, group.resources.memory) == (("load",), "8Gi")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("fti",), r"Pipeline '__default__' has no node or tag 'fti'\. Did you mean 'fit'\?"),
+        (("load", "x", "y"), "has no node or tag 'x', 'y'"),
+    ],
+)
+def test_an_unknown_node_of_a_run_is_told(names: tuple[str, ...], message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        chosen(*names)
+
+
+def test_nodes_that_lack_what_others_keep_in_memory_are_refused() -> None:
+    with pytest.raises(PlanError, match=r"Node 'b' needs dataset 'x', which node 'a' makes in memory"):
+        build_plan(
+            Manifest(
+                Project("Shop", "shop", "1.0.0"),
+                None,
+                CONFIG,
+                {},
+                {},
+                {"p": Pipeline("p", (Node("a", ("raw",), ("x",)), Node("b", ("x",), ("y",))))},
+            ),
+            "p",
+            only_nodes=["b"],
+        )
