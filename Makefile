@@ -88,7 +88,7 @@ prices: .venv/.ready ## Write the estimated prices of machines from tools/machin
 	$(BIN)/python -m tools.machine_prices
 
 pictures: .venv/.ready ## Take the pictures in docs/images again (needs Chromium)
-	PICTURES=docs/images $(BIN)/python -m pytest tests/e2e tests/airflow/test_assets.py -m browser
+	PICTURES=docs/images $(BIN)/python -m pytest tests/e2e tests/airflow/test_assets.py tests/airflow/test_node_runs.py -m browser
 
 constraints: .venv/.ready ## Pin today's newest releases that agree with constraints/*.in and constraints/matrix/*.in
 	$(foreach airflow,airflow-2 airflow-3,$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal \

@@ -21,7 +21,9 @@ import requests
 from airflow_provider_kedro_vertex.core.project import manifest as manifests
 from airflow_provider_kedro_vertex.core.project.manifest import Dataset, Manifest, Node, Pipeline, Project
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
+from airflow_provider_kedro_vertex.core.text import label_value
 from tests.airflow.control import RunningAirflow, RunningVertex, start_emulator
+from tests.chromium import CHROMIUM, Chromium
 from tools.demo.processes import Processes
 from tools.demo.stack import environment
 
@@ -308,13 +310,17 @@ def test_the_nodes_that_a_person_chose_run_alone_in_the_image_that_was_chosen(
     ran = dict.fromkeys(("model.fit", "model.inner.score"), "success")
     tasks = {"wait": "success"} if one_job else {**skipped, **ran}
     assert ended(airflow, dag_id, "success") == {**submit, **tasks, "on_exit": "success"}
-    assert vertex.runs(dag_id) == {"model.fit": 1, "model.inner.score": 1, "tell": 1}
-    (told,) = (line for line in vertex.told(dag_id) if line["node"] == "tell")
-    assert told["params"] == {"run_outcome": {"state": "SUCCEEDED", "failed_nodes": [], "errors": []}}
-    assert all(line["params"] == {} for line in vertex.told(dag_id) if line["node"] != "tell")
-    assert set().union(*map(image_names, vertex.jobs(dag_id, collection=kind))) == {OTHER_IMAGE}
+    told = {line["node"]: line for line in vertex.told(dag_id) if line["context"]["run_id"] == RUN}
+    assert {node: line["params"] for node, line in told.items()} == {
+        **{node: {} for node in ran},
+        "tell": {"run_outcome": {"state": "SUCCEEDED", "failed_nodes": [], "errors": []}},
+    }
+    jobs = [job for job in vertex.jobs(dag_id, collection=kind) if job["labels"]["airflow-run-id"] == label_value(RUN)]
+    assert set().union(*map(image_names, jobs)) == {OTHER_IMAGE}
     # No event tells of what was not written in this run.
-    assert {event.extra["node"] for event in airflow.asset_events(dag_id)} == set(ran)
+    run_key = told["model.fit"]["context"]["run_key"]
+    events = [event.extra for event in airflow.asset_events(dag_id) if event.extra["run_key"] == run_key]
+    assert sorted(event["node"] for event in events) == sorted(ran)
     if not one_job:
         assert "load is not among the nodes that this run was asked for" in airflow.log(dag_id, RUN, "load")
 
@@ -330,19 +336,50 @@ def test_a_node_that_does_not_exist_is_told_and_no_job_is_made(
     assert "Pipeline '__default__' has no node or tag 'model.fti'. Did you mean 'model.fit'?" in log
     jobs = [job for kind in ("pipelineJobs", "customJobs") for job in vertex.jobs(dag_id, collection=kind)]
     assert jobs
-    assert not any(job["labels"]["airflow-run-id"] == "manual-wrong" for job in jobs)
+    assert {job["labels"]["airflow-run-id"] for job in jobs}.isdisjoint({label_value(WRONG)})
 
 
 def test_a_form_that_nobody_changed_runs_all_nodes(airflow: RunningAirflow, vertex: Vertex) -> None:
     dag_id = "chosen_custom_jobs"
-    ended(airflow, dag_id, "success")
-    before = vertex.runs(dag_id)
     airflow.trigger(dag_id, WHOLE, {"only_nodes": [], "image": None})
     states = ended(airflow, dag_id, "success", WHOLE)
     assert set(states.values()) == {"success"}
-    assert vertex.runs(dag_id) - before == Counter([*NODES, "tell"])
+    told = [line for line in vertex.told(dag_id) if line["context"]["run_id"] == WHOLE]
+    assert sorted(line["node"] for line in told) == sorted([*NODES, "tell"])
     jobs = [job for job in vertex.jobs(dag_id, collection="customJobs") if job["labels"]["kedro-image"] == "nodes-1"]
     assert len(jobs) == len(NODES) + 1
+
+
+def with_text(selector: str, text: str) -> str:
+    """The element of a page that shows a text, as JavaScript."""
+    return f"[...document.querySelectorAll({selector!r})].find((one) => one.innerText === {text!r})"
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on PATH")
+def test_a_person_chooses_nodes_in_the_form(airflow: RunningAirflow, tmp_path: Path) -> None:
+    if airflow.url is None:
+        pytest.skip("on Airflow 2 there is no web server")
+    dag_id = "chosen_in_one_job"
+    pictures = Path(os.environ.get("PICTURES", tmp_path)).absolute()
+    before = {*airflow.confs(dag_id)}
+    with Chromium(tmp_path, width=1100, height=900) as page:
+        page.open(f"{airflow.url}/dags/{dag_id}", dag_id, "Trigger")
+        page.click('[data-testid="trigger-dag-button"]')
+        page.wait_for_texts("Run Parameters", "Only these nodes", "Image")
+        page.click("#element_only_nodes [role=combobox], #element_only_nodes input")
+        page.wait_for_texts(*NODES, "late")
+        page.click_element(with_text("[role=option]", "model.fit"))
+        page.wait_for("document.querySelector('#element_only_nodes').innerText.includes('model.fit')")
+        page.click("#element_only_nodes [role=combobox], #element_only_nodes input")
+        page.wait_for_texts("model.baseline", "late")
+        page.picture(pictures / "airflow-only-nodes.png")
+        page.click_element(with_text("[role=dialog] button", "Trigger"))
+        page.until(lambda: len(airflow.confs(dag_id)) > len(before), "run", 120)
+    (run_id,) = airflow.confs(dag_id).keys() - before
+    conf = airflow.confs(dag_id)[run_id]
+    assert (conf["only_nodes"], conf.get("image")) == (["model.fit"], None)
+    ended(airflow, dag_id, "success", run_id)
 
 
 @pytest.mark.parametrize("dag_id", ["many_watched", "many_jobs"])

@@ -33,7 +33,8 @@ PARAMETERS = {
     "shops": Parameter("array", ["a", "b"]),
     "unused": Parameter("integer", 1),
 }
-NODES = (Node("train", ("params:model", "params:title", "params:secret", "params:shops"), ("fit",)),)
+TAGS = ("late", "daily", "night")
+NODES = (Node("train", ("params:model", "params:title", "params:secret", "params:shops"), ("fit",), TAGS),)
 
 
 def manifest(**parameters: Parameter) -> Manifest:
@@ -160,7 +161,7 @@ print(json.dumps([Serialized.to_dict(dag) for dag in sorted(dags, key=lambda dag
 FILE = """
 from airflow_provider_kedro_vertex import kedro_vertex_dag
 dag = kedro_vertex_dag("made", manifest="small.json", schedule=None, mode="custom_job", params={"title": "{{ ds }}"})
-other = kedro_vertex_dag("other", manifest="small.json", schedule=None)
+other = kedro_vertex_dag("other", manifest="small.json", schedule=None, ask_for=["only_nodes", "image"])
 """
 
 

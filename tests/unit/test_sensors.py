@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ class OutOfReach:
     """Vertex AI gives no answer."""
 
     def __init__(self, operator: KedroVertexNodeOperator, group: str, submit_task_id: str, context: Any) -> None:
-        pass
+        self.submit = SimpleNamespace(only_nodes=None)
 
     def poll(self) -> Any:
         raise UnavailableError("Vertex AI does not answer")

@@ -118,3 +118,14 @@ def test_a_manifest_that_was_not_kept_is_told(submit: Any) -> None:
     submit(task(KedroVertexPipelineOperator), "unkept", 1, image="shop/lost:1")
     with pytest.raises(ConfigError, match=r"^same_spec: this run began with the manifest [0-9a-f]{32}, and gs://buck"):
         submit(task(KedroVertexPipelineOperator, same_spec=True), "unkept", 2, image="shop/new:2")
+
+
+@pytest.mark.parametrize(("same_spec", "told"), [(True, "https://git.test/old"), (False, "https://git.test/new")])
+def test_openlineage_is_told_of_the_manifest_that_the_job_was_made_of(
+    submit: Any, tmp_path: Path, same_spec: bool, told: str
+) -> None:
+    operator = task(KedroVertexPipelineOperator, same_spec=same_spec)
+    run = f"lineage-{same_spec}"
+    submit(operator, run, 1, lineage={"repository": "https://git.test/old"})
+    manifests.write(small_manifest(lineage={"repository": "https://git.test/new"}), tmp_path / "small.manifest.json")
+    assert operator.task_nodes(context(operator, run, 1)).lineage.repository == told
