@@ -39,6 +39,40 @@ FACETS = Path(__file__).parents[2] / "docs" / "facets" / "1-0-0"
 TELLING = RUNTIME + f"\nprint({ {node: to_line(saved) for node, saved in SAVED.items()}!r}[told['node']])\n"
 
 
+TEXT, WHOLE_NUMBER = {"type": "string"}, {"type": "integer"}
+ADDRESS = {"type": "string", "pattern": "^[a-z][a-z0-9+.-]*:"}
+COLUMN = {"type": "object", "properties": {"name": TEXT, "type": TEXT}, "required": ["name"]}
+#: What OpenLineage's own JSON schemas ask of the facets that are made here, in the words of this test: the fields with
+#: their types, and those that must be there. https://github.com/OpenLineage/OpenLineage/tree/main/spec/facets
+FIELDS: Mapping[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
+    "schema": ({"fields": {"type": "array", "items": COLUMN}}, ()),
+    "version": ({"datasetVersion": TEXT}, ("datasetVersion",)),
+    "outputStatistics": ({"rowCount": WHOLE_NUMBER, "size": WHOLE_NUMBER}, ()),
+    "sourceCodeLocation": ({"type": TEXT, "url": ADDRESS, "repoUrl": TEXT, "version": TEXT}, ("type", "url")),
+    "jobType": ({"processingType": TEXT, "integration": TEXT, "jobType": TEXT}, ("processingType", "integration")),
+    "errorMessage": ({"message": TEXT, "programmingLanguage": TEXT}, ("message", "programmingLanguage")),
+}
+DATASETS = {
+    "type": "array",
+    "items": {"properties": {"namespace": TEXT, "name": TEXT}, "required": ["namespace", "name"]},
+}
+#: The same of an event.
+EVENT = {
+    "type": "object",
+    "properties": {
+        "eventType": {"enum": ["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]},
+        "eventTime": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$"},
+        "producer": ADDRESS,
+        "schemaURL": ADDRESS,
+        "run": {"properties": {"runId": {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}}},
+        "job": {"properties": {"namespace": TEXT, "name": TEXT}, "required": ["namespace", "name"]},
+        "inputs": DATASETS,
+        "outputs": DATASETS,
+    },
+    "required": ["run", "job", "eventTime", "producer", "schemaURL"],
+}
+
+
 def shop() -> Manifest:
     """Its catalog has a user and a password in each address, and a version; what a run gives says where."""
     nodes = (
@@ -212,7 +246,7 @@ def test_a_failed_run_wrote_nothing_and_tells_why(events: list[dict[str, Any]]) 
 
 
 def test_the_events_are_as_openlineages_schemas_say(events: list[dict[str, Any]]) -> None:
-    """The judges are the classes that OpenLineage generates from its JSON schemas, which no package has themselves."""
+    """Judged by the classes that OpenLineage generates from its JSON schemas, which are in no package, and by types."""
     schema = json.loads((FACETS / "KedroVertexJobRunFacet.json").read_text())
     (own,) = [part for part in schema["$defs"]["KedroVertexJobRunFacet"]["allOf"] if "properties" in part]
     known = generated_classes()
@@ -222,7 +256,11 @@ def test_the_events_are_as_openlineages_schemas_say(events: list[dict[str, Any]]
         rest = {key: event[key] for key in ("eventTime", "producer")}
         assert known["RunEvent"](run=run, job=job, eventType=known["EventType"](event["eventType"]), **rest)
         assert event["schemaURL"].endswith("OpenLineage.json#/$defs/RunEvent")
+        jsonschema.validate(event, EVENT)
         for key, facet in facets_of(event):
+            properties, required = FIELDS.get(key, ({}, ()))
+            both = {"_producer": ADDRESS, "_schemaURL": ADDRESS}
+            jsonschema.validate(facet, {"properties": {**properties, **both}, "required": [*required, *both]})
             kind = facet["_schemaURL"].rpartition("/")[2]
             if key == "kedroVertex_job":
                 assert facet["_schemaURL"] == f"{schema['$id']}#/$defs/{kind}"
