@@ -291,11 +291,12 @@ def test_run_once_waits_and_its_exit_code_tells_the_end(
         project, "run-once", "--wait", "--api-endpoint", emulator.url, "--param", "ratio=1", "--param", "mode=1"
     )
     assert (done.exit_code, done.stderr) == (0, "")
-    first, see, *table, last = done.stdout.splitlines()
+    first, see, *table, cost, last = done.stdout.splitlines()
     assert first.startswith("Submitted projects/shop-project/locations/europe-west1/pipelineJobs/small-shop-")
     assert first.endswith(": pipeline '__default__' with 2 tasks.")
     assert see.startswith(f"See {emulator.url}/vertex-ai/locations/europe-west1/pipelines/runs/")
     assert [line.split()[2:] for line in table if "train" in line][-1] == ["train", "SUCCEEDED"]
+    assert cost.startswith("It has cost about $0.0")
     assert last == "Succeeded."
 
     done = vertex(project, "run-once", "--wait", "--api-endpoint", emulator.url, "-i", "r.test/shop:bad")
