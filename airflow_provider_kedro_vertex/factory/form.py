@@ -46,7 +46,7 @@ def run_fields(manifest: Manifest, ask_for: Sequence[str], nodes: Iterable[Node]
     :param nodes: those of the DAG.
     :raises ConfigError: there is no such field, or the project has a parameter of that name.
     """
-    if isinstance(ask_for, str) or not {*ask_for} <= {ONLY_NODES, IMAGE}:
+    if not isinstance(ask_for, list | tuple) or any(name not in (ONLY_NODES, IMAGE) for name in ask_for):
         raise ConfigError(
             f"ask_for must be a list of what the form asks for, not {ask_for!r:.80}.",
             f"It can ask for {ONLY_NODES!r} and {IMAGE!r}.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kedro_vertex.compat import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue, conf
@@ -124,24 +124,29 @@ class KedroVertexPipelineSensor(OpenLineageTask, BaseSensorOperator):
             cancel_jobs(lambda: self._hook().client_of(self.job), lambda client: [self.job], self.log)
 
     def _result(self, context: Context, job: Job) -> dict[str, Any]:
-        from airflow_provider_kedro_vertex.core.jobs.outcome import is_success, tasks
-        from airflow_provider_kedro_vertex.task.lineage import note
-
-        submit = self._submit(context)
-        if submit is not None:
-            find = partial(submit.task_nodes, context)
-            note(context, self.log, self._hook(), job, find, tasks(job), wrote=is_success(job))
+        self._note(context, job)
         result = self._monitor.result(context, job)
-        report(self, context, job, submit.asked_nodes(context) if submit is not None else None)
+        has_outlets = self.submitted_by is not None and "written" in vars(self)
+        report(self, context, job, self._submit(context).asked_nodes(context) if has_outlets else None)
         return result
 
-    def _submit(self, context: Context) -> Any:
-        """The operator that submits the job, with its templates rendered; None if it is not known."""
+    def _note(self, context: Context, job: Job) -> None:
         if self.submitted_by is None:
-            return None
+            return
+        from airflow_provider_kedro_vertex.core.jobs.outcome import is_success, tasks
+        from airflow_provider_kedro_vertex.task.lineage import TaskNodes, note
+
+        def find_nodes() -> TaskNodes:
+            found: TaskNodes = self._submit(context).task_nodes(context)
+            return found
+
+        note(context, self.log, self._hook(), job, find_nodes, tasks(job), wrote=is_success(job))
+
+    def _submit(self, context: Context) -> Any:
+        """The operator that submits the job, with its templates rendered."""
         from airflow_provider_kedro_vertex.task.run import rendered
 
-        submit: Any = self.dag.get_task(self.submitted_by)
+        submit: Any = self.dag.get_task(str(self.submitted_by))
         return rendered(submit, context)
 
     def _defer(self) -> None:

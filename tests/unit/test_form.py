@@ -247,7 +247,7 @@ def test_a_person_chooses_nodes_and_image_of_the_job(tmp_path: Path) -> None:
     assert read_config(rendered_submit(dag, {"image": "chosen:1"})).image == "chosen:1"
 
 
-@pytest.mark.parametrize("wrong", ["image", ["images"], [1]])
+@pytest.mark.parametrize("wrong", ["image", ["images"], [1], [["image"]], 1])
 def test_a_form_cannot_ask_for_anything_else(tmp_path: Path, wrong: Any) -> None:
     with pytest.raises(ConfigError, match=r"ask_for must be a list .* It can ask for 'only_nodes' and 'image'"):
         made(tmp_path, ask_for=wrong)

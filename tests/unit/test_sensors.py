@@ -8,9 +8,15 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex.compat import AirflowException, AirflowSensorTimeout
+from airflow_provider_kedro_vertex.compat import DAG, AirflowException, AirflowSensorTimeout
 from airflow_provider_kedro_vertex.core.errors import UnavailableError
-from airflow_provider_kedro_vertex.operators import KedroVertexNodeOperator, node, node_monitor
+from airflow_provider_kedro_vertex.operators import (
+    KedroVertexNodeOperator,
+    KedroVertexPipelineOperator,
+    node,
+    node_monitor,
+)
+from airflow_provider_kedro_vertex.sensors import KedroVertexPipelineSensor
 from airflow_provider_kedro_vertex.task.deferral import deferral_timeout
 
 
@@ -49,3 +55,15 @@ def test_a_rescheduled_sensor_rides_out_an_outage_until_its_timeout(
     with pytest.raises(AirflowException) as raised:
         sensor.execute({})
     assert type(raised.value) is error
+
+
+def test_a_sensor_takes_the_result_of_a_job_whose_task_it_cannot_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", '{"conn_type": "google_cloud_platform"}')
+    with DAG("mapped", schedule=None):
+        KedroVertexPipelineOperator.partial(task_id="run").expand(runtime_params=[{"a": 1}])
+        sensor = KedroVertexPipelineSensor(
+            task_id="wait", job="projects/p/locations/r/pipelineJobs/j", submitted_by="run"
+        )
+    vars(sensor)["_monitor"] = SimpleNamespace(result=lambda context, job: {"state": "SUCCEEDED"})
+    job: Any = {"name": sensor.job, "state": "PIPELINE_STATE_SUCCEEDED"}
+    assert sensor._result({}, job) == {"state": "SUCCEEDED"}  # type: ignore[typeddict-item]
