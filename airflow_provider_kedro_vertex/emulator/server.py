@@ -254,6 +254,9 @@ class VertexEmulator:
         @asynccontextmanager
         async def lifespan(app: Starlette) -> AsyncIterator[None]:
             proxy = None if tls is None else await self._serve_proxy(tls, env)
+            if tls is None:
+                # Nothing leads clients of Google's host names here; a container that knows this variable needs it.
+                env.setdefault("KEDRO_VERTEX_API_ENDPOINT", self.url)
             orphans = end_orphans(self.data / "work")
             if orphans:
                 logger.warning("Ended %d processes that the last emulator had left running", len(orphans))

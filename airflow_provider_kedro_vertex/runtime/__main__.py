@@ -16,8 +16,10 @@ null) and the seconds since the process began. Before it, and at the end of a su
 ``kedro-vertex used:`` tells memory, processor time and the time of each node: :mod:`.core.jobs.usage`.
 ``process/sigterm.py`` has what happens on SIGTERM.
 
-Environment, read: ``KEDRO_VERTEX_COMPRESSION``, how undeclared datasets are stored: zstd's level, or ``none``. What is
-set for the nodes is in :mod:`.process.environment`.
+Environment, read: ``KEDRO_VERTEX_COMPRESSION``, how undeclared datasets are stored: zstd's level, or ``none``;
+``KEDRO_VERTEX_EXPERIMENT`` and ``KEDRO_VERTEX_EXPERIMENT_DESCRIPTION``, the run's Vertex AI experiment;
+``KEDRO_VERTEX_API_ENDPOINT``, the scheme and host of another Vertex AI that they and ``KedroVertexAIMetadataDataset``
+call. What is set for the nodes is in :mod:`.process.environment`.
 """
 
 from __future__ import annotations
@@ -80,6 +82,7 @@ def _run(progress: Progress, meter: Meter) -> ExitCode:
     try:
         # Now, and not above: Kedro takes most of a second, and reads the environment when it is imported.
         from airflow_provider_kedro_vertex.runtime import failure, parameters, run, store
+        from airflow_provider_kedro_vertex.runtime.experiment.experiment import told_experiment
         from airflow_provider_kedro_vertex.runtime.google import secret_manager
     except ModuleNotFoundError as error:
         raise _missing_package(error.name) from error
@@ -104,6 +107,7 @@ def _run(progress: Progress, meter: Meter) -> ExitCode:
                 settings=settings,
                 saves=replica.is_chief and not is_replay,
                 compression_level=store.compression_level(os.environ.get("KEDRO_VERTEX_COMPRESSION", "")),
+                experiment=told_experiment(os.environ),
                 up_to=given.up_to if is_replay else None,
             ),
             progress,

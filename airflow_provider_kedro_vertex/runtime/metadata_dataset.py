@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError
 from kedro.io.core import Version
@@ -15,19 +13,8 @@ from kedro.io.core import Version
 from airflow_provider_kedro_vertex.core.project.locations import parse_location
 from airflow_provider_kedro_vertex.runtime.errors import ServiceError
 
-if TYPE_CHECKING:
-    import requests
-
-#: Scheme and host of another Vertex AI, such as a private endpoint or an emulator.
-ENDPOINT_VARIABLE = "KEDRO_VERTEX_API_ENDPOINT"
-
-#: The version of all of Vertex ML Metadata's own schemas, ``system.Dataset`` and the like.
-_SCHEMA_VERSION = "0.0.1"
 #: Properties of each artifact, from the variables that the runtime sets.
 _OF_THE_RUN = {"run_id": "KEDRO_CONFIG_RUN_ID", "job_name": "KEDRO_CONFIG_JOB_NAME"}
-_TIMEOUT = 60.0
-#: Seconds to wait for a project's first metadata store, and between two looks.
-_STORE_WAIT, _STORE_POLL = 300.0, 1.0
 
 
 class KedroVertexAIMetadataDataset(AbstractDataset[Any, Any]):
@@ -87,10 +74,7 @@ class KedroVertexAIMetadataDataset(AbstractDataset[Any, Any]):
         """
         project_id, region = (_variable(name) for name in ("GCP_PROJECT_ID", "GCP_REGION"))
         self._dataset.save(data)
-        endpoint = os.environ.get(ENDPOINT_VARIABLE) or f"https://{region}-aiplatform.googleapis.com"
-        _register(
-            endpoint.rstrip("/"), f"projects/{project_id}/locations/{region}", self._artifact_id(), self._artifact()
-        )
+        _register(project_id, region, self._artifact_id(), self._artifact())
 
     def _artifact(self) -> dict[str, Any]:
         return {
@@ -99,7 +83,6 @@ class KedroVertexAIMetadataDataset(AbstractDataset[Any, Any]):
             "metadata": {**_known_of_the_run(), **self.metadata},
             "state": "LIVE",
             "schemaTitle": self._schema,
-            "schemaVersion": _SCHEMA_VERSION,
         }
 
     def _artifact_id(self) -> str:
@@ -147,74 +130,22 @@ def _uri(dataset: Any) -> str:
     return uri if protocol == "file" else parse_location(uri).shown or ""
 
 
-def _register(endpoint: str, location: str, artifact_id: str, artifact: Mapping[str, Any]) -> None:
-    """Create the artifact, or bring it up to date (Vertex AI API v1, MetadataService).
-
-    Every call may be repeated: the artifact's id is ours.
+def _register(project_id: str, region: str, artifact_id: str, artifact: Mapping[str, Any]) -> None:
+    """Create the artifact, or bring it up to date.
 
     :raises ConfigError: the container has no credentials.
     :raises DatasetError: Vertex AI refuses.
     :raises ServiceError: Vertex AI does not answer.
     """
     # It takes a tenth of a second, and only a run that saves such a dataset needs it.
-    import requests
+    from airflow_provider_kedro_vertex.runtime.google.metadata_store import SCHEMA_VERSION, RefusedError, open_store
 
-    from airflow_provider_kedro_vertex.runtime.google.auth import GoogleAuthError, session
-
-    store = f"{endpoint}/v1/{location}/metadataStores"
-    artifacts = f"{store}/default/artifacts"
+    artifact = {**artifact, "schemaVersion": SCHEMA_VERSION}
     try:
-        with session(endpoint) as http:
-            create = partial(http.post, artifacts, params={"artifactId": artifact_id}, json=artifact, timeout=_TIMEOUT)
-            answer = create()
-            if answer.status_code == 404:
-                _create_store(http, endpoint, store)
-                answer = create()
-            if answer.status_code == 409:
-                answer = http.patch(f"{artifacts}/{artifact_id}", json=artifact, timeout=_TIMEOUT)
-            _checked(answer)
-    except (requests.RequestException, GoogleAuthError) as error:
-        raise ServiceError(
-            f"The artifact at {artifacts} cannot be registered: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _create_store(http: requests.Session, endpoint: str, store: str) -> None:
-    """Make the metadata store, as Google's own client does when a project has none yet, and wait until it is there."""
-    answer = http.post(store, params={"metadataStoreId": "default"}, json={}, timeout=_TIMEOUT)
-    if answer.status_code == 409:  # another container was faster, and may be waiting for it still
-        ready = partial(_is_there, http, f"{store}/default")
-    else:
-        ready = partial(_is_done, http, f"{endpoint}/v1/{_checked(answer)['name']}")
-    deadline = time.monotonic() + _STORE_WAIT
-    while not ready():
-        if time.monotonic() > deadline:
-            raise ServiceError(f"The metadata store {store}/default was not ready after {_STORE_WAIT:.0f} s.")
-        time.sleep(_STORE_POLL)
-
-
-def _is_there(http: requests.Session, url: str) -> bool:
-    answer = http.get(url, timeout=_TIMEOUT)
-    if answer.status_code == 404:
-        return False
-    _checked(answer)
-    return True
-
-
-def _is_done(http: requests.Session, operation_url: str) -> bool:
-    operation = _checked(http.get(operation_url, timeout=_TIMEOUT))
-    if "error" in operation:
-        raise DatasetError(f"The metadata store cannot be made: {operation['error'].get('message')}")
-    return bool(operation.get("done"))
-
-
-def _checked(answer: requests.Response) -> dict[str, Any]:
-    told = f"{answer.request.method} {answer.url} answered {answer.status_code}: {answer.text[:500]}"
-    if answer.status_code >= 500 or answer.status_code == 429:
-        raise ServiceError(told)
-    if answer.status_code in (401, 403):
-        told += " The job's service account needs the role roles/aiplatform.user."
-    if answer.status_code != 200:
-        raise DatasetError(told)
-    value: dict[str, Any] = answer.json()
-    return value
+        with open_store(project_id, region) as store:
+            if not store.create("artifacts", "artifactId", artifact_id, artifact):
+                store.update("artifacts", artifact_id, artifact)
+    except RefusedError as error:
+        raise DatasetError(f"The artifact {artifact_id} cannot be registered: {error}") from error
+    except ServiceError as error:
+        raise ServiceError(f"The artifact {artifact_id} cannot be registered: {error}") from error

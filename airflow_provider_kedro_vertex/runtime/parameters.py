@@ -15,6 +15,9 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.jobs.parameters import MAX_LENGTH, from_json
 from airflow_provider_kedro_vertex.runtime.errors import MissingInputError
 
+#: The parameter of an exit pipeline that tells how the rest of the run ended.
+RUN_OUTCOME = "run_outcome"
+
 _FILE = re.compile(r"(?:.*/)?params-([0-9a-f]{64})\.json", re.DOTALL)
 
 
@@ -53,7 +56,7 @@ def with_run_outcome(params: dict[str, Any], final_status: str) -> dict[str, Any
         "failed_nodes": [name.strip() for name in failed[1].split(",") if name.strip()] if failed else [],
         "errors": [message] if message else [],
     }
-    return {**params, "run_outcome": outcome}
+    return {**params, RUN_OUTCOME: outcome}
 
 
 def _json_object(text: str | bytes, where: str) -> dict[str, Any]:

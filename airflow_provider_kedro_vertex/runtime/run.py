@@ -32,6 +32,7 @@ from airflow_provider_kedro_vertex.core.settings.runtime_settings import Runtime
 from airflow_provider_kedro_vertex.runtime import resolver
 from airflow_provider_kedro_vertex.runtime.config.providers import generated_config
 from airflow_provider_kedro_vertex.runtime.data_root import DataRoot
+from airflow_provider_kedro_vertex.runtime.experiment.experiment import Experiment, experiment_run
 from airflow_provider_kedro_vertex.runtime.kedro_vertexai.names import provide_kedro_vertexai_modules
 from airflow_provider_kedro_vertex.runtime.mlflow.plugin import (
     PACKAGE,
@@ -39,16 +40,18 @@ from airflow_provider_kedro_vertex.runtime.mlflow.plugin import (
     shared_mlflow_run,
     uses_mlflow,
 )
-from airflow_provider_kedro_vertex.runtime.mlflow.status import last_nodes
 from airflow_provider_kedro_vertex.runtime.node_group.boundary import node_group
 from airflow_provider_kedro_vertex.runtime.node_group.hooks import GroupHooks
 from airflow_provider_kedro_vertex.runtime.node_group.node_times import NodeTimes
 from airflow_provider_kedro_vertex.runtime.node_group.unsaved import Unsaved
+from airflow_provider_kedro_vertex.runtime.parameters import RUN_OUTCOME
 from airflow_provider_kedro_vertex.runtime.process.meter import Meter
 from airflow_provider_kedro_vertex.runtime.progress import Progress
+from airflow_provider_kedro_vertex.runtime.run_status import Part, last_nodes
 from airflow_provider_kedro_vertex.runtime.session import create_session
 
 if TYPE_CHECKING:
+    from airflow_provider_kedro_vertex.runtime.experiment.run import ExperimentRun
     from airflow_provider_kedro_vertex.runtime.mlflow.run import MlflowRun
 
 
@@ -68,6 +71,7 @@ class Request:
     :param saves: whether this container saves what the nodes make and takes part in MLflow's run; of the machines that
         run a node together one does, and a replay does not.
     :param compression_level: zstd's, for undeclared datasets; None stores without compression.
+    :param experiment: the Vertex AI experiment of the run; None if it has none.
     :param up_to: of the nodes, only this one runs, after those that it takes data from; None for all of them.
     """
 
@@ -82,6 +86,7 @@ class Request:
     settings: RuntimeSettings
     saves: bool
     compression_level: int | None
+    experiment: Experiment | None = None
     up_to: str | None = None
 
 
@@ -120,8 +125,13 @@ def run(request: Request, progress: Progress, meter: Meter) -> None:
     try:
         with generated_config(providers, project_conf, lambda: load(loader(project_conf), VERTEXAI)) as conf_source:
             mlflow_used = request.saves and uses_mlflow(partial(loader, conf_source))
-            with shared_mlflow_run(mlflow_used, lambda: _mlflow_run(request, pipeline, progress)) as mlflow_hooks:
-                hooks = [*unsaved, group_hooks, _GarbageCollection(), *mlflow_hooks, *data_root, *_saved_data(request)]
+            in_experiment = request.saves and request.experiment is not None
+            with (
+                shared_mlflow_run(mlflow_used, lambda: _mlflow_run(request, pipeline, progress)) as mlflow_hooks,
+                experiment_run(in_experiment, lambda: _experiment_run(request, pipeline, progress)) as noting_metrics,
+            ):
+                more_hooks = [*mlflow_hooks, *noting_metrics, *data_root, *_saved_data(request)]
+                hooks = [*unsaved, group_hooks, _GarbageCollection(), *more_hooks]
                 hooks.append(times)
                 session = create_session(
                     project,
@@ -256,17 +266,30 @@ class _EveryPipeline:
 
 def _mlflow_run(request: Request, pipeline: Pipeline, progress: Progress) -> MlflowRun:
     # Only here: it takes 1.5 s to import.
-    from airflow_provider_kedro_vertex.runtime.mlflow.run import MlflowRun, Part
+    from airflow_provider_kedro_vertex.runtime.mlflow.run import MlflowRun
 
-    outcome = request.params.get("run_outcome")
-    part = Part(
+    provider = request.settings.mlflow.request_header_provider
+    return MlflowRun(_part(request, pipeline), request.context, progress, provider)
+
+
+def _experiment_run(request: Request, pipeline: Pipeline, progress: Progress) -> ExperimentRun:
+    # Only here: requests and Google's authentication take a third of a second to import.
+    from airflow_provider_kedro_vertex.runtime.experiment.run import ExperimentRun
+
+    assert request.experiment is not None  # noqa: S101 - asked for by the caller
+    params = {name: value for name, value in request.params.items() if name != RUN_OUTCOME}
+    return ExperimentRun(request.experiment, _part(request, pipeline), request.context, progress, params)
+
+
+def _part(request: Request, pipeline: Pipeline) -> Part:
+    outcome = request.params.get(RUN_OUTCOME)
+    return Part(
         ",".join(request.pipelines),
         request.env,
         request.nodes,
         last_nodes(_selected(pipeline, request.settings.mlflow.selection or Selection()).nodes),
         outcome.get("state") if isinstance(outcome, dict) else None,
     )
-    return MlflowRun(part, request.context, progress, request.settings.mlflow.request_header_provider)
 
 
 def _selected(pipeline: Pipeline, selection: Selection) -> Pipeline:

@@ -12,6 +12,7 @@ from airflow_provider_kedro_vertex.core.plan.grouping import TAG_PREFIXES
 from airflow_provider_kedro_vertex.core.project.locations import mlflow_location
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node
 from airflow_provider_kedro_vertex.core.settings.data_root import stays
+from airflow_provider_kedro_vertex.core.settings.experiment import experiment_id
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.schedules import DEFAULT_SCHEDULE, airflow_schedule, scheduled
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, PerNode, node_names
@@ -33,6 +34,7 @@ def check_settings(manifest: Manifest, config: RunConfig) -> tuple[Finding, ...]
         finding
         for found in (
             _labels(config),
+            _experiment(config),
             _selectors(manifest, config),
             _local_datasets(manifest, config),
             _mlflow(config),
@@ -100,6 +102,17 @@ def _labels(config: RunConfig) -> Iterator[Finding]:
             "error",
             f"The job_id_prefix {config.job_id_prefix!r} is illegal in the id of a job.",
             "Use at most 63 lower case letters, digits and dashes; begin with a letter.",
+        )
+
+
+def _experiment(config: RunConfig) -> Iterator[Finding]:
+    name = config.experiment_name
+    if name and name != (known := experiment_id(name)):
+        yield Finding(
+            "KV009",
+            "note",
+            f"The experiment {name!r} is {known!r} on Vertex AI, whose experiments have shorter or plainer names.",
+            f"Nothing has to be done; experiment_name: {known} says it as it is.",
         )
 
 

@@ -67,7 +67,7 @@ def job_spec(
     settings = group.settings
     who = f"{'Node' if group.nodes == (group.name,) else 'Group'} {group.name!r}"
     spec: dict[str, Any] = {
-        "workerPoolSpecs": _pools(group, region, who, arguments),
+        "workerPoolSpecs": _pools(plan, group, region, who, arguments),
         **connection(plan.config),
         "baseOutputDirectory": {"outputUriPrefix": output},
     }
@@ -84,14 +84,16 @@ def job_spec(
     return spec
 
 
-def _pools(group: NodeGroup, region: str | None, who: str, arguments: Sequence[str]) -> list[dict[str, Any]]:
+def _pools(
+    plan: Plan, group: NodeGroup, region: str | None, who: str, arguments: Sequence[str]
+) -> list[dict[str, Any]]:
     """The worker pools: the first one has the chief alone, as the API asks, a second one its further replicas."""
     settings = group.settings
     container: dict[str, Any] = {
         "imageUri": group.image,
         "command": list(COMMAND),
         "args": [*group.arguments, *arguments],
-        "env": environment(settings),
+        "env": environment(settings, plan.config),
     }
     pool: dict[str, Any] = {"containerSpec": container, **_mounts(settings)}
     wanted = [(1, group.resources), (group.replicas - 1, group.worker_resources)]

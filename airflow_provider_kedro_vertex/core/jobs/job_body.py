@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
+from airflow_provider_kedro_vertex.core.settings.experiment import experiment_variables
 from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
@@ -21,14 +22,18 @@ MAX_VARIABLES = 100
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 
 
-def environment(settings: NodeSettings) -> list[dict[str, str]]:
+def environment(settings: NodeSettings, config: RunConfig) -> list[dict[str, str]]:
     """A container's variables, sorted by name. Their values arrive as they are: ``$(NAME)`` is not looked up.
 
-    The limits of malloc are among them, unless ``env`` has a setting of malloc, or no room for two more variables.
+    Those that tell of the experiment are among them, if there is one, and the limits of malloc, unless ``env`` has a
+    setting of malloc; neither where ``env`` leaves no room for them.
     """
+    wanted = {**experiment_variables(config), **settings.env}
+    if len(wanted) > MAX_VARIABLES:
+        wanted = dict(settings.env)
     sets_malloc = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in settings.env)
-    has_room = len(settings.env) + len(_MALLOC) <= MAX_VARIABLES
-    variables = settings.env if sets_malloc or not has_room else {**_MALLOC, **settings.env}
+    has_room = len(wanted) + len(_MALLOC) <= MAX_VARIABLES
+    variables = wanted if sets_malloc or not has_room else {**_MALLOC, **wanted}
     return [{"name": name, "value": _REFERENCE.sub("$$", value)} for name, value in sorted(variables.items())]
 
 

@@ -122,10 +122,10 @@ def pipeline_job(
 
 
 def _executor(plan: Plan, group: NodeGroup, *more: str) -> dict[str, Any]:
-    return launcher_container(plan, group) if group.needs_custom_job else _container(group, *more)
+    return launcher_container(plan, group) if group.needs_custom_job else _container(plan, group, *more)
 
 
-def _container(group: NodeGroup, *more: str) -> dict[str, Any]:
+def _container(plan: Plan, group: NodeGroup, *more: str) -> dict[str, Any]:
     container: dict[str, Any] = {
         "image": group.image,
         "command": list(COMMAND),
@@ -134,7 +134,7 @@ def _container(group: NodeGroup, *more: str) -> dict[str, Any]:
             *("--params", _input(RUNTIME_PARAMS), "--context", _input(RUN_CONTEXT)),
             *(argument for name in more for argument in (f"--{name.replace('_', '-')}", _input(name))),
         ],
-        "env": environment(group.settings),
+        "env": environment(group.settings, plan.config),
     }
     if resources := _resources(group.resources):
         container["resources"] = resources

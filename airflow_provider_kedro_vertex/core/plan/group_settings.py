@@ -158,9 +158,9 @@ class GroupSettings:
 
     def _runtime_settings(self, settings: NodeSettings) -> RuntimeSettings:
         config, mlflow = self._config, RuntimeMlflow()
-        if config.mlflow:
+        if config.mlflow or config.experiment_name:
             # With the selection, so that the containers can tell when all of the run is done.
-            mlflow = RuntimeMlflow(config.mlflow.request_header_provider, self._selection)
+            mlflow = RuntimeMlflow(config.mlflow.request_header_provider if config.mlflow else None, self._selection)
         return RuntimeSettings(
             runner=settings.runner or SEQUENTIAL,
             distributed=settings.distributed,

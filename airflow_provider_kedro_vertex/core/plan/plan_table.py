@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan
 from airflow_provider_kedro_vertex.core.project.graph import levels
 from airflow_provider_kedro_vertex.core.settings.data_root import shown
+from airflow_provider_kedro_vertex.core.settings.experiment import experiment_id
 from airflow_provider_kedro_vertex.core.settings.machine_prices import AS_OF, PRICED_REGION
 from airflow_provider_kedro_vertex.core.settings.machines import Machine, choose
 
@@ -73,6 +74,7 @@ class PlanTable:
     :param longest: how many containers follow one another at most.
     :param alone: the same with a container for each node; None if that is what the plan has.
     :param data_root: where datasets with a relative path lie; None if on each container's own disk.
+    :param experiment: the id of the runs' Vertex AI experiment; None if they have none.
     """
 
     rows: tuple[Row, ...]
@@ -81,6 +83,7 @@ class PlanTable:
     longest: int
     alone: PlanTable | None
     data_root: str | None
+    experiment: str | None
 
     @property
     def dollars_an_hour(self) -> float | None:
@@ -96,6 +99,7 @@ class PlanTable:
             "longest_chain": self.longest,
             "dollars_an_hour": self.dollars_an_hour,
             "data_root": self.data_root,
+            "experiment": self.experiment,
             "prices": {"region": PRICED_REGION, "as_of": AS_OF, "estimate": True},
             "with_a_container_for_each_node": self.alone
             and {
@@ -122,6 +126,8 @@ class PlanTable:
             lines.append(f"CustomJobs, also inside of a PipelineJob: {', '.join(launched)}.")
         if self.data_root is not None:
             lines.append(f"Datasets with a relative path lie below {self.data_root}/.")
+        if self.experiment is not None:
+            lines.append(f"Runs are of the Vertex AI experiment {self.experiment}.")
         lines.append(
             f"Prices are estimates for {PRICED_REGION}, written down on {AS_OF}, without discounts, disks and Spot."
         )
@@ -157,6 +163,7 @@ def plan_table(plan: Plan, alone: Plan | None = None) -> PlanTable:
         longest=_longest(plan.groups) + bool(plan.exit_group),
         alone=plan_table(alone) if alone is not None and grouped else None,
         data_root=plan.config.data_root and shown(plan.config.data_root),
+        experiment=experiment_id(plan.config.experiment_name) if plan.config.experiment_name else None,
     )
 
 

@@ -202,14 +202,16 @@ class RunConfig(Mergeable):
         "image.",
     )
     description: str | None = field(string, "Description of the pipeline.")
-    experiment_name: str | None = field(string, "Becomes a label of each job and the first words of its display name.")
+    experiment_name: str | None = field(
+        string,
+        "The Vertex AI experiment of the runs, made if it is not there: see [Experiments](experiments.md). Also a label of "
+        "each job, and the first words of its display name.",
+    )
     kedro_viz_url: str | None = field(
         matching(r"https?://\S+", "https://viz.example.com"),
         "Where the project's Kedro-Viz is published: `https://..`. Airflow links to it.",
     )
-    experiment_description: str | None = field(
-        string, "kedro-vertexai's key. It has no effect: no Vertex AI experiment is made."
-    )
+    experiment_description: str | None = field(string, "Description of the experiment, for when it is made.")
     scheduled_run_name: str | None = field(string, "Template of a job's display name.")
     job_id_prefix: str | None = field(string, "First part of job ids, so that they can be told apart.")
     service_account: str | None = field(string, "Whom the nodes run as; Vertex AI's default account if not set.")

@@ -27,7 +27,9 @@ class RuntimeMlflow(Section):
 
     request_header_provider: Provider | None = field(Provider, "Makes the headers of every request to MLflow.")
     selection: Selection | None = field(
-        Selection, "The slice that this run is about, so that MLflow's run is finished when the slice is."
+        Selection,
+        "The slice that this run is about, so that its run in MLflow, or in an experiment of Vertex AI, is over when "
+        "the slice is.",
     )
 
 

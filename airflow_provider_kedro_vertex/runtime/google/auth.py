@@ -33,10 +33,10 @@ _MARGIN = 300.0
 #: Seconds for which a token that could not be renewed, and is valid still, is used before the next try.
 _NEXT_TRY = 60.0
 #: Further tries of a call, and the seconds before the second of them (the first follows at once), which then double.
-_TRIES, _BACKOFF = 4, 1.0
+TRIES, _BACKOFF = 4, 1.0
 
 
-def session(endpoint: str) -> requests.Session:
+def session(endpoint: str, tries: int = TRIES) -> requests.Session:
     """Open a session that signs its requests with the container's own credentials.
 
     It rides out short trouble: a call without an answer, or with 429 or 5xx, is made again some times. So it is for
@@ -44,6 +44,7 @@ def session(endpoint: str) -> requests.Session:
 
     :param endpoint: the scheme and host that are called. A plain ``http://`` one (an emulator) is called without
         credentials: they are not for anybody on the way to read.
+    :param tries: how often a call is made again.
     :raises ConfigError: the container has no credentials.
     """
     if endpoint.startswith("http://"):
@@ -55,7 +56,7 @@ def session(endpoint: str) -> requests.Session:
             raise _no_credentials(error) from error
     made = google.auth.transport.requests.AuthorizedSession(credentials)
     retry = Retry(
-        total=_TRIES,
+        total=tries,
         backoff_factor=_BACKOFF,
         status_forcelist=(429, 500, 502, 503, 504),
         allowed_methods=None,

@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 import mlflow
@@ -31,10 +30,11 @@ from airflow_provider_kedro_vertex.core.errors import ConfigError
 from airflow_provider_kedro_vertex.core.jobs.identity import RunContext, mlflow_run_url, run_key, temp_folder
 from airflow_provider_kedro_vertex.core.project.locations import parse_location, without_secrets
 from airflow_provider_kedro_vertex.core.settings.container import Provider
+from airflow_provider_kedro_vertex.runtime import run_status as states
 from airflow_provider_kedro_vertex.runtime.errors import ServiceError
-from airflow_provider_kedro_vertex.runtime.mlflow import status as states
 from airflow_provider_kedro_vertex.runtime.mlflow.create_once import read_or_create
 from airflow_provider_kedro_vertex.runtime.progress import Progress
+from airflow_provider_kedro_vertex.runtime.run_status import Part
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,40 +46,6 @@ PARENT_TAG = "mlflow.parentRunId"
 _BATCH = 100
 #: The server's words for "I do not know you" and "you may not".
 _REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
-
-
-@dataclass(frozen=True)
-class Part:
-    """The part of a run that one container does.
-
-    :param pipeline: the registered pipeline, or several with commas between them.
-    :param env: the configuration environment, or None.
-    :param nodes: the names of the container's nodes.
-    :param last: the names of the nodes after which the whole run is done, this container's and others'.
-    :param outcome: the state of a job, where this container runs on its exit; else None.
-    """
-
-    pipeline: str
-    env: str | None
-    nodes: Sequence[str]
-    last: Sequence[str]
-    outcome: str | None
-
-    @property
-    def tags(self) -> list[str]:
-        """The names of the tags that hold this container's state."""
-        own = [node for node in self.nodes if node in self.last] or self.nodes[:1]
-        return [states.tag(self.pipeline, node) for node in own]
-
-    @property
-    def last_tags(self) -> frozenset[str]:
-        """The tags of all last nodes."""
-        return frozenset(states.tag(self.pipeline, node) for node in self.last)
-
-    @property
-    def all_tags(self) -> frozenset[str]:
-        """The tags that any try of any of the container's nodes may have left, however they were grouped then."""
-        return frozenset(states.tag(self.pipeline, node) for node in self.nodes)
 
 
 class MlflowRun:
@@ -155,17 +121,10 @@ class MlflowRun:
             return
         try:
             client = MlflowClient()
-            if error is None:
-                done = [name for name in self._part.tags if name in self._part.last_tags]
-                _set_tags(client, run_id, dict.fromkeys(done, states.IS_DONE))
-                for name in set(self._part.tags) - set(done):
-                    client.delete_tag(run_id, name)
-            elif isinstance(error, (Exception, SystemExit)):
-                where = f"node {self._progress.place.node!r}" if self._progress.place.node else "before the first node"
-                value = f"{states.HAS_FAILED}: {where}: {type(error).__name__}"
-                _set_tags(client, run_id, dict.fromkeys(self._part.tags, value))
-            else:
-                _set_tags(client, run_id, dict.fromkeys(self._part.tags, states.WAS_KILLED))
+            tags = self._part.ended(error, self._progress.place.node)
+            _set_tags(client, run_id, {name: value for name, value in tags.items() if value is not None})
+            for name in (name for name, value in tags.items() if value is None):
+                client.delete_tag(run_id, name)
             _leave(run_id, states.status(client.get_run(run_id).data.tags, self._part.last_tags))
             self._settle(client, run_id)
         except Exception as problem:
@@ -186,7 +145,7 @@ class MlflowRun:
         # From here on the end of the container is told.
         self._run_id = run_id
         found = client.get_run(run_id).data.tags
-        _set_tags(client, run_id, {**tags, **dict.fromkeys(self._part.tags, states.IS_RUNNING)})
+        _set_tags(client, run_id, {**tags, **self._part.begun(self._context.job_id)})
         for name in self._part.all_tags & found.keys() - set(self._part.tags):
             client.delete_tag(run_id, name)
         # Its line with the run's address at each end of a run, of which there is one for each node here.
@@ -249,9 +208,7 @@ class MlflowRun:
         context = self._context
         tags = {
             RUN_TAG: context.run_key,
-            states.JOB_TAG: context.job_id,
             "airflow_data_scope": context.data_scope,
-            states.OUTCOME_TAG: f"{context.job_id} {self._part.outcome}" if self._part.outcome else None,
         }
         return {**{name: value for name, value in tags.items() if value is not None}, **self._airflow_tags()}
 

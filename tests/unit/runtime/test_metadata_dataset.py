@@ -19,9 +19,9 @@ from google.cloud.aiplatform_v1.types import Artifact
 from kedro.io import DataCatalog, DatasetError
 
 from airflow_provider_kedro_vertex.core.exit_codes import ExitCode
-from airflow_provider_kedro_vertex.runtime import metadata_dataset
 from airflow_provider_kedro_vertex.runtime.failure import classify
 from airflow_provider_kedro_vertex.runtime.google import auth as google_auth
+from airflow_provider_kedro_vertex.runtime.google import metadata_store
 from airflow_provider_kedro_vertex.runtime.metadata_dataset import KedroVertexAIMetadataDataset
 from airflow_provider_kedro_vertex.runtime.node_group.versions import pin
 from airflow_provider_kedro_vertex.runtime.progress import Progress
@@ -95,9 +95,9 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
     }
     with serving(Handler) as address:
         state.url = f"http://{address}"
-        for name, value in {**variables, metadata_dataset.ENDPOINT_VARIABLE: state.url}.items():
+        for name, value in {**variables, metadata_store.ENDPOINT_VARIABLE: state.url}.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(metadata_dataset, "_STORE_POLL", 0.01)
+        monkeypatch.setattr(metadata_store, "_STORE_POLL", 0.01)
         monkeypatch.setattr(google_auth, "_BACKOFF", 0.0)
         yield state
 
@@ -211,7 +211,7 @@ def test_lasting_trouble_is_infrastructure(metadata: Metadata, tmp_path: Path, m
     with pytest.raises(DatasetError, match=r"answered 503: busy$") as raised:
         dataset(tmp_path).save([1])
     assert classify(raised.value, Progress()).exit_code == ExitCode.SERVICE_UNREACHABLE
-    monkeypatch.setenv(metadata_dataset.ENDPOINT_VARIABLE, "http://127.0.0.1:9")
+    monkeypatch.setenv(metadata_store.ENDPOINT_VARIABLE, "http://127.0.0.1:9")
     with pytest.raises(DatasetError, match="cannot be registered: ConnectionError") as raised:
         dataset(tmp_path).save([1])
     assert classify(raised.value, Progress()).exit_code == ExitCode.SERVICE_UNREACHABLE

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kedro.pipeline import Pipeline, node
 
-from airflow_provider_kedro_vertex.runtime.mlflow import status as states
+from airflow_provider_kedro_vertex.runtime import run_status as states
 
 
 def test_the_last_nodes_are_those_that_no_other_waits_for() -> None:
