@@ -204,8 +204,8 @@ class RunConfig(Mergeable):
     description: str | None = field(string, "Description of the pipeline.")
     experiment_name: str | None = field(
         string,
-        "The Vertex AI experiment of the runs, made if it is not there: see [Experiments](experiments.md). Also a label of "
-        "each job, and the first words of its display name.",
+        "The Vertex AI experiment of the runs, made if it is not there: see [Experiments](experiments.md). Also a "
+        "label of each job, and the first words of its display name.",
     )
     kedro_viz_url: str | None = field(
         matching(r"https?://\S+", "https://viz.example.com"),

@@ -90,6 +90,7 @@ def node(run_context: str, runtime_params: str = "{}"):
         base_output_directory="gs://shop/runs/{{$.pipeline_job_name}}/write-table",
         labels={"team": "shop", "kedro-group": "write-table", "kedro-submission": "pipeline-job"},
         env=[
+            {"name": "KEDRO_VERTEX_EXPERIMENT", "value": "shop"},
             {"name": "MALLOC_MMAP_THRESHOLD_", "value": "33554432"},
             {"name": "MALLOC_TRIM_THRESHOLD_", "value": "67108864"},
             {"name": "PRICE", "value": "$$(A) $$$ $5"},

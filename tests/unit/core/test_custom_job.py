@@ -18,8 +18,9 @@ from airflow_provider_kedro_vertex.core.project.manifest import Manifest
 CONTEXT = RunContext(
     "key", "dag", "run", None, None, None, "gs://shop/runs", "version", "key-run-1", "p", "europe-west4"
 )
-#: The limits of malloc, which every container gets.
-MALLOC = [
+#: What every container gets: the run's experiment, and the limits of malloc.
+OF_ALL = [
+    {"name": "KEDRO_VERTEX_EXPERIMENT", "value": "shop"},
     {"name": "MALLOC_MMAP_THRESHOLD_", "value": "33554432"},
     {"name": "MALLOC_TRIM_THRESHOLD_", "value": "67108864"},
 ]
@@ -52,7 +53,7 @@ def test_a_plain_node(manifest: Manifest) -> None:
                             *("--pipeline", "__default__", "--node", "write_table"),
                             *("--params", '{"a": 1}', "--context", CONTEXT.to_json()),
                         ],
-                        "env": MALLOC,
+                        "env": OF_ALL,
                     },
                     "machineSpec": {"machineType": "e2-highmem-2"},
                     "replicaCount": 1,
@@ -141,7 +142,7 @@ def test_everything_that_a_node_can_ask_for(manifest: Manifest) -> None:
     assert container == {
         "imageUri": "registry.test/gpu:1",
         "command": list(COMMAND),
-        "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "cost $5 $$(A) $$$$(A)"}, *MALLOC],
+        "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "cost $5 $$(A) $$$$(A)"}, *OF_ALL],
     }
     assert pools[0] == {
         "machineSpec": {

@@ -318,18 +318,21 @@ def test_what_nodes_of_another_pipeline_take_is_stored_when_data_are_shared() ->
     assert options("use", shares_data=True).count("--shared-input") == 1  # nobody makes "kept"
 
 
-def test_containers_of_a_slice_know_it_where_mlflow_has_to_be_told_its_end(manifest: Manifest) -> None:
+def test_containers_of_a_slice_know_it_where_mlflow_or_an_experiment_is_told_its_end(manifest: Manifest) -> None:
+    untracked = replace(manifest.config, experiment_name=None)
     nodes = manifest.pipeline("__default__").nodes
     selection = Selection(to_nodes=(nodes[0].name,))
 
     def told(chosen: Selection | None, **config: object) -> list[tuple[str, ...]]:
-        plan = build_plan(manifest, config=manifest.config.overridden(config), selection=chosen)
+        plan = build_plan(manifest, config=untracked.overridden(config), selection=chosen)
         return [group.arguments for group in plan.groups if "--settings" in group.arguments]
 
     tracked = {"mlflow": {"tracking_uri": "http://mlflow"}}
     assert told(selection) == told(None, **tracked) == []
-    ((*_, given),) = told(selection, **tracked)
-    assert json.loads(given) == {"mlflow": {"selection": {"to_nodes": [nodes[0].name]}}}
+    for follows in (tracked, {"experiment_name": "shop"}):
+        ((*_, given),) = told(selection, **follows)
+        assert json.loads(given) == {"mlflow": {"selection": {"to_nodes": [nodes[0].name]}}}
+    assert told(None, experiment_name="shop") == []
 
 
 def test_a_slice_takes_what_earlier_runs_left() -> None:

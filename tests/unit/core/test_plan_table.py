@@ -35,6 +35,7 @@ def test_the_table_of_a_plan(manifest: Manifest) -> None:
         "report 1 e2-highmem-2 0.10 clean-orders, train-model\n"
         "\n"
         "5 containers for 5 nodes, 6 edges; at most 4 one after another. All at once cost $0.95 an hour.\n"
+        "Runs are of the Vertex AI experiment shop.\n"
         "Prices are estimates for us-central1, written down on DATE, without discounts, disks and Spot.\n"
     )
 
@@ -50,6 +51,7 @@ def test_what_a_grouping_saves_is_told(manifest: Manifest) -> None:
         "With a container for each node: 6 containers, at most 5 one after another, $2.14 an hour. The grouping saves "
         "4 starts of a container, 3 of them one after another.\n"
         "CustomJobs, also inside of a PipelineJob: clean-orders.\n"
+        "Runs are of the Vertex AI experiment shop.\n"
         "Prices are estimates for us-central1, written down on DATE, without discounts, disks and Spot.\n"
     )
 
