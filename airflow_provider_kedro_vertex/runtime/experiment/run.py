@@ -104,12 +104,11 @@ class ExperimentRun:
         """Make what is not there yet, and tell the parameters."""
         removed = dict.fromkeys(self._part.all_tags - set(self._part.tags))
         if self._write({**removed, **self._part.begun(self._context.job_id)}):
-            _LOG.info(
-                "Parameters and metrics are in run %s of the Vertex AI experiment %s: "
-                "https://console.cloud.google.com/vertex-ai/experiments/locations/%s/experiments/%s/runs?project=%s",
-                *(self._context.run_key, self._experiment.id),
-                *(self._context.region, self._experiment.id, self._context.project_id),
+            page = (
+                f"https://console.cloud.google.com/vertex-ai/experiments/locations/{self._context.region}/experiments/"
+                f"{self._experiment.id}/runs?project={self._context.project_id}"
             )
+            print(f"This is run {self._context.run_key} of the Vertex AI experiment {self._experiment.id}: {page}")
 
     def ended(self, error: BaseException | None) -> None:
         """Tell the metrics, and how the nodes have ended.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from numbers import Integral, Real
 from typing import Any
@@ -21,13 +22,13 @@ _NAMED = re.compile(r"(?:.*[^a-zA-Z0-9])?metrics", re.IGNORECASE | re.DOTALL)
 
 def parameters(params: Mapping[str, Any]) -> dict[str, Value]:
     """Kedro's runtime parameters: a nested one by its dotted name; lists and null as JSON; long texts are cut."""
-    return dict(_fitting(_flat(params), lambda value: _plain(value)))
+    return dict(_fitting(_flat(params), _plain))
 
 
 def metrics(name: str, data: Any) -> dict[str, Value]:
     """The numbers in what a metrics dataset has saved: a number, or a mapping that has some, perhaps nested.
 
-    What is no number is left out, and so are NaN and infinity, which the API cannot take.
+    What is no number is left out, and so are NaN, infinity and what is beyond a float, which the API cannot take.
 
     :param name: the dataset's. The numbers of ``metrics`` have their own names, those of any other dataset its name
         before theirs, ``train_metrics.rmse``.
@@ -71,7 +72,7 @@ def _flat(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _plain(value: Any) -> Value:
-    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+    if isinstance(value, bool) or (isinstance(value, int | float) and abs(value) <= sys.float_info.max):
         return value
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 2]}.."
@@ -81,9 +82,12 @@ def _number(value: Any) -> Value | None:
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
     try:
-        return int(value) if isinstance(value, Integral) else (float(value) if math.isfinite(value) else None)
+        number = float(value)  # the API keeps numbers so
     except OverflowError:
         return None
+    if not math.isfinite(number):
+        return None
+    return int(value) if isinstance(value, Integral) else number
 
 
 def _fitting(values: Iterator[tuple[str, Any]], convert: Any) -> Iterator[tuple[str, Value]]:
