@@ -6,8 +6,10 @@ import json
 import shutil
 import subprocess
 import sys
+import urllib.request
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -45,3 +47,20 @@ def test_the_results_are_those_of_kedro_run(stack: Stack, runs: list[Run], tmp_p
         for name in ("metrics.json", "airline_errors.json", "baseline.json"):
             plain = json.loads((project / "data" / str(run.day) / name).read_text())
             assert stack.storage.read_json(f"{run.day}/{name}") == plain
+
+
+def test_each_run_is_one_of_the_experiment_with_its_day_and_its_metrics(stack: Stack, runs: list[Run]) -> None:
+    store = f"{stack.vertex.url}/v1/projects/demo-project/locations/europe-west1/metadataStores/default"
+    query = quote('schema_title="system.ExperimentRun"')
+    with urllib.request.urlopen(f"{store}/contexts?filter={query}&pageSize=1000", timeout=60) as answer:
+        contexts = json.load(answer)["contexts"]
+    for run in runs:
+        described = f"Airflow DAG {DAG_ID}, run {run.run_id}"
+        (found,) = (context for context in contexts if context["description"] == described)
+        assert [parent.rpartition("/")[2] for parent in found["parentContexts"]] == ["flights"]
+        assert found["metadata"]["_state"] == "COMPLETE"
+        assert found["metadata"]["_params"]["run_date"] == str(run.day)
+        metrics = stack.storage.read_json(f"{run.day}/metrics.json")
+        numbers = {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
+        assert numbers
+        assert found["metadata"]["_metrics"] == numbers
