@@ -131,8 +131,7 @@ def run(request: Request, progress: Progress, meter: Meter) -> None:
                 experiment_run(in_experiment, lambda: _experiment_run(request, pipeline, progress)) as noting_metrics,
             ):
                 more_hooks = [*mlflow_hooks, *noting_metrics, *data_root, *_saved_data(request)]
-                hooks = [*unsaved, group_hooks, _GarbageCollection(), *more_hooks]
-                hooks.append(times)
+                hooks = [*unsaved, group_hooks, _GarbageCollection(), *more_hooks, times]
                 session = create_session(
                     project,
                     conf_source,

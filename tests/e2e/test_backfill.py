@@ -57,7 +57,9 @@ def test_each_run_is_one_of_the_experiment_with_its_day_and_its_metrics(stack: S
     for run in runs:
         described = f"Airflow DAG {DAG_ID}, run {run.run_id}"
         (found,) = (context for context in contexts if context["description"] == described)
-        assert [parent.rpartition("/")[2] for parent in found["parentContexts"]] == ["flights"]
+        assert [parent.rpartition("/")[2] for parent in found["parentContexts"]] == [
+            "flights-experiment"
+        ]  # the pipeline is flights
         assert found["metadata"]["_state"] == "COMPLETE"
         assert found["metadata"]["_params"]["run_date"] == str(run.day)
         metrics = stack.storage.read_json(f"{run.day}/metrics.json")

@@ -9,10 +9,10 @@ from airflow_provider_kedro_vertex.core.checks.findings import Finding
 from airflow_provider_kedro_vertex.core.checks.parameters import check_form
 from airflow_provider_kedro_vertex.core.errors import ConfigError, did_you_mean
 from airflow_provider_kedro_vertex.core.plan.grouping import TAG_PREFIXES
+from airflow_provider_kedro_vertex.core.plan.plan import experiment_of
 from airflow_provider_kedro_vertex.core.project.locations import mlflow_location
 from airflow_provider_kedro_vertex.core.project.manifest import Manifest, Node
 from airflow_provider_kedro_vertex.core.settings.data_root import stays
-from airflow_provider_kedro_vertex.core.settings.experiment import experiment_id
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.core.settings.schedules import DEFAULT_SCHEDULE, airflow_schedule, scheduled
 from airflow_provider_kedro_vertex.core.settings.selectors import DEFAULT, PerNode, node_names
@@ -34,7 +34,7 @@ def check_settings(manifest: Manifest, config: RunConfig) -> tuple[Finding, ...]
         finding
         for found in (
             _labels(config),
-            _experiment(config),
+            _experiment(manifest, config),
             _selectors(manifest, config),
             _local_datasets(manifest, config),
             _mlflow(config),
@@ -105,9 +105,9 @@ def _labels(config: RunConfig) -> Iterator[Finding]:
         )
 
 
-def _experiment(config: RunConfig) -> Iterator[Finding]:
-    name = config.experiment_name
-    if name and name != (known := experiment_id(name)):
+def _experiment(manifest: Manifest, config: RunConfig) -> Iterator[Finding]:
+    name, known = config.experiment_name, experiment_of(manifest, config)
+    if name and known not in (name, f"{name}-experiment"):
         yield Finding(
             "KV009",
             "note",

@@ -13,6 +13,7 @@ from airflow_provider_kedro_vertex.core.plan.grouping import Group, grouped
 from airflow_provider_kedro_vertex.core.project.graph import Graph, dataset, graph_of
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest, Node
 from airflow_provider_kedro_vertex.core.project.selection import in_order, named, pipeline_names, registered, select
+from airflow_provider_kedro_vertex.core.settings.experiment import experiment_id
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings, Resources, RetryPolicy, Scheduling
 from airflow_provider_kedro_vertex.core.settings.run_config import Grouping, RunConfig
@@ -99,6 +100,7 @@ class Plan:
     :param groups: each after those that it depends on.
     :param exit_group: what runs last, whatever the outcome of the others; None if there is no such pipeline.
     :param shares_data: whether other jobs of the run make data for this one and take data from it.
+    :param experiment: the id of the Vertex AI experiment of its runs; None if they have none.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Plan:
     groups: tuple[NodeGroup, ...]
     exit_group: NodeGroup | None = None
     shares_data: bool = False
+    experiment: str | None = None
 
     def only(self, task_ids: Collection[str]) -> Plan:
         """The plan of some of the groups: what the others make is taken as stored, by an earlier job of the same run.
@@ -183,7 +186,7 @@ def build_plan(
         _task_ids([*(group.name for group in groups), EXIT_TASK_ID, EXIT_HANDLER_ID], "Groups")
     root = required(config.root, "root", "the Cloud Storage place where runs keep their data, gs://bucket/prefix")
     return Plan(
-        name="-".join([slug(manifest.project.name), *([slug(pipeline)] if pipeline != DEFAULT_PIPELINE else [])]),
+        name=_vertex_name(manifest, pipeline),
         project=manifest.project.name,
         pipeline=pipeline,
         env=manifest.env,
@@ -192,7 +195,25 @@ def build_plan(
         groups=groups,
         exit_group=exit_group,
         shares_data=shares_data,
+        experiment=experiment_of(manifest, config, pipeline),
     )
+
+
+def experiment_of(manifest: Manifest, config: RunConfig, pipeline: str = DEFAULT_PIPELINE) -> str | None:
+    """The id of the Vertex AI experiment of a pipeline's runs; None if no ``experiment_name`` is set.
+
+    It is the same for all pipelines that are registered.
+    """
+    if not config.experiment_name:
+        return None
+    return experiment_id(
+        config.experiment_name, {_vertex_name(manifest, name) for name in (*manifest.pipelines, pipeline)}
+    )
+
+
+def _vertex_name(manifest: Manifest, pipeline: str) -> str:
+    """The name of a pipeline on Vertex AI."""
+    return "-".join([slug(manifest.project.name), *([slug(pipeline)] if pipeline != DEFAULT_PIPELINE else [])])
 
 
 def _in_memory(manifest: Manifest, nodes: Iterable[Node]) -> frozenset[str]:

@@ -9,7 +9,6 @@ from typing import Any
 from airflow_provider_kedro_vertex.core.plan.plan import NodeGroup, Plan
 from airflow_provider_kedro_vertex.core.project.graph import levels
 from airflow_provider_kedro_vertex.core.settings.data_root import shown
-from airflow_provider_kedro_vertex.core.settings.experiment import experiment_id
 from airflow_provider_kedro_vertex.core.settings.machine_prices import AS_OF, PRICED_REGION
 from airflow_provider_kedro_vertex.core.settings.machines import Machine, choose
 
@@ -163,7 +162,7 @@ def plan_table(plan: Plan, alone: Plan | None = None) -> PlanTable:
         longest=_longest(plan.groups) + bool(plan.exit_group),
         alone=plan_table(alone) if alone is not None and grouped else None,
         data_root=plan.config.data_root and shown(plan.config.data_root),
-        experiment=experiment_id(plan.config.experiment_name) if plan.config.experiment_name else None,
+        experiment=plan.experiment,
     )
 
 

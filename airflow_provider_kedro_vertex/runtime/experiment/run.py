@@ -123,7 +123,7 @@ class ExperimentRun:
             return False
         try:
             if context.project_id is None or context.region is None:
-                raise RefusedError("the run names no project and region")
+                raise RefusedError("the run names no project and region.")
             with open_store(context.project_id, context.region, _TIMEOUT, _TRIES) as store:
                 self._change(store, tags)
         except Exception as error:
@@ -143,7 +143,7 @@ class ExperimentRun:
         for left in reversed(range(_CHANGES)):
             found = store.find("contexts", self._run_id)
             if found is None:
-                raise RefusedError(f"there is no context {self._run_id} any more")
+                raise RefusedError(f"somebody deleted the context {self._run_id}.")
             try:
                 store.update("contexts", self._run_id, {**found, "metadata": self._changed(found, tags)})
             except ChangedError:
@@ -187,7 +187,10 @@ class ExperimentRun:
         )
         found = store.find("contexts", experiment.id) or {}
         if found.get("schemaTitle") != "system.Experiment":
-            raise RefusedError(f"the context {experiment.id} is no experiment, but {found.get('schemaTitle')!r}")
+            raise RefusedError(
+                f"the context {experiment.id} is no experiment, but {found.get('schemaTitle')!r}.",
+                "Set run_config.experiment_name to another name.",
+            )
         scope = f", {context.data_scope}" if context.data_scope else ""
         _create_context(
             store,

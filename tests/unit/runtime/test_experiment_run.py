@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +14,6 @@ import requests
 from kedro.io import DataCatalog, MemoryDataset
 
 from airflow_provider_kedro_vertex.core.exit_codes import ExitCode
-from airflow_provider_kedro_vertex.core.jobs.job_body import MAX_VARIABLES, environment
-from airflow_provider_kedro_vertex.core.settings.experiment import experiment_id
-from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings
-from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from airflow_provider_kedro_vertex.runtime.experiment import run as experiment_run
 from airflow_provider_kedro_vertex.runtime.experiment.experiment import Experiment
@@ -179,35 +174,3 @@ def test_a_context_of_that_name_that_is_no_experiment_is_left_alone(
 def test_a_run_outside_of_google_cloud_takes_no_part(shop: Project, emulator: VertexEmulator) -> None:
     nowhere = shop.in_run(replace(shop.context, project_id=None))
     assert "the run names no project and region" in nowhere.succeed("numbers").log
-
-
-@pytest.mark.parametrize(
-    ("name", "known"),
-    [
-        ("flights", "flights"),
-        ("My Demo", "my-demo"),
-        ("late_flights.", "late-flights"),
-        ("2013", "2013"),
-        ("a" * 57, "a" * 57),
-    ],
-)
-def test_the_id_of_an_experiment(name: str, known: str) -> None:
-    assert experiment_id(name) == known
-
-
-def test_ids_of_long_and_foreign_names_differ_and_leave_room_for_the_run() -> None:
-    names = ["a" * 58, "a" * 59, "ä", "日本", "東京", "-" * 3]
-    known = [experiment_id(name) for name in names]
-    assert len(set(known)) == len(names)
-    # The longest run key, and what Google's SDK wants to be left.
-    assert all(len(f"{each}-{'k' * 63}") <= 121 for each in known)
-
-
-def test_variables_of_ones_own_come_first() -> None:
-    config = RunConfig(experiment_name="Sales", experiment_description="of today")
-    told = {each["name"]: each["value"] for each in environment(NodeSettings(env={"A": "1"}), config)}
-    assert told["KEDRO_VERTEX_EXPERIMENT"] == "sales"
-    assert told["KEDRO_VERTEX_EXPERIMENT_DESCRIPTION"] == "of today"
-    full = {f"V{number}": "" for number in range(MAX_VARIABLES)}
-    assert {each["name"] for each in environment(NodeSettings(env=full), config)} == set(full)
-    assert "EXPERIMENT" not in json.dumps(environment(NodeSettings(), RunConfig()))
