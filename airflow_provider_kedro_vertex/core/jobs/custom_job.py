@@ -93,7 +93,7 @@ def _pools(
         "imageUri": group.image,
         "command": list(COMMAND),
         "args": [*group.arguments, *arguments],
-        "env": environment(settings, plan),
+        "env": environment(settings, plan.experiment_variables),
     }
     pool: dict[str, Any] = {"containerSpec": container, **_mounts(settings)}
     wanted = [(1, group.resources), (group.replicas - 1, group.worker_resources)]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_kedro_vertex.core.errors import ConfigError
-from airflow_provider_kedro_vertex.core.plan.plan import Plan
-from airflow_provider_kedro_vertex.core.settings.experiment import experiment_variables
 from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings
 from airflow_provider_kedro_vertex.core.settings.run_config import RunConfig
 
@@ -23,13 +22,15 @@ MAX_VARIABLES = 100
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 
 
-def environment(settings: NodeSettings, plan: Plan) -> list[dict[str, str]]:
+def environment(settings: NodeSettings, more: Mapping[str, str] | None = None) -> list[dict[str, str]]:
     """A container's variables, sorted by name. Their values arrive as they are: ``$(NAME)`` is not looked up.
 
-    Those that tell of the experiment are among them, if there is one, and the limits of malloc, unless ``env`` has a
-    setting of malloc; neither where ``env`` leaves no room for them.
+    The limits of malloc are among them, unless ``env`` has a setting of malloc; neither they nor ``more`` where ``env``
+    leaves no room for them.
+
+    :param more: variables that those of ``env`` replace.
     """
-    wanted = {**experiment_variables(plan.experiment, plan.config.experiment_description), **settings.env}
+    wanted = {**(more or {}), **settings.env}
     if len(wanted) > MAX_VARIABLES:
         wanted = dict(settings.env)
     sets_malloc = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in settings.env)

@@ -134,7 +134,7 @@ def _container(plan: Plan, group: NodeGroup, *more: str) -> dict[str, Any]:
             *("--params", _input(RUNTIME_PARAMS), "--context", _input(RUN_CONTEXT)),
             *(argument for name in more for argument in (f"--{name.replace('_', '-')}", _input(name))),
         ],
-        "env": environment(group.settings, plan),
+        "env": environment(group.settings, plan.experiment_variables),
     }
     if resources := _resources(group.resources):
         container["resources"] = resources

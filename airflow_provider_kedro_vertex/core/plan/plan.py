@@ -13,7 +13,7 @@ from airflow_provider_kedro_vertex.core.plan.grouping import Group, grouped
 from airflow_provider_kedro_vertex.core.project.graph import Graph, dataset, graph_of
 from airflow_provider_kedro_vertex.core.project.manifest import DEFAULT_PIPELINE, Manifest, Node
 from airflow_provider_kedro_vertex.core.project.selection import in_order, named, pipeline_names, registered, select
-from airflow_provider_kedro_vertex.core.settings.experiment import experiment_id
+from airflow_provider_kedro_vertex.core.settings.experiment import experiment_id, experiment_variables
 from airflow_provider_kedro_vertex.core.settings.filters import Selection
 from airflow_provider_kedro_vertex.core.settings.nodes import NodeSettings, Resources, RetryPolicy, Scheduling
 from airflow_provider_kedro_vertex.core.settings.run_config import Grouping, RunConfig
@@ -113,6 +113,11 @@ class Plan:
     exit_group: NodeGroup | None = None
     shares_data: bool = False
     experiment: str | None = None
+
+    @property
+    def experiment_variables(self) -> dict[str, str]:
+        """The environment by which a container knows the experiment."""
+        return experiment_variables(self.experiment, self.config.experiment_description)
 
     def only(self, task_ids: Collection[str]) -> Plan:
         """The plan of some of the groups: what the others make is taken as stored, by an earlier job of the same run.

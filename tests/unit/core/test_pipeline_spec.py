@@ -145,7 +145,7 @@ def kfp_spec(plan: Plan, folder: Path) -> dict[str, Any]:
             task.set_memory_limit(wanted.memory).set_memory_request(wanted.memory)
         if wanted.gpu:
             task.set_accelerator_type(wanted.accelerator_type).set_accelerator_limit(wanted.gpu)
-        for variable in environment(settings, plan):
+        for variable in environment(settings, plan.experiment_variables):
             task.set_env_variable(variable["name"], variable["value"])
         if group.retry and group.retry.num_retries:
             retry = group.retry

@@ -35,7 +35,9 @@ def emulator(tmp_path: Path) -> Iterator[VertexEmulator]:
 
 
 @pytest.fixture
-def shop(shop: Project, emulator: VertexEmulator) -> Project:
+def shop(shop: Project, emulator: VertexEmulator, monkeypatch: pytest.MonkeyPatch) -> Project:
+    # Another test's project may have set it, and then the container's log has no warnings.
+    monkeypatch.delenv("KEDRO_LOGGING_CONFIG", raising=False)
     variables = {"KEDRO_VERTEX_API_ENDPOINT": emulator.url, "KEDRO_VERTEX_EXPERIMENT": "sales"}
     run = replace(shop.context, project_id="demo-project", region="europe-west1")
     return shop.in_run(run).with_variables(**variables)
