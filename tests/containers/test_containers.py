@@ -147,8 +147,8 @@ MEASURED = """
 import json, pathlib, subprocess, sys
 from airflow_provider_kedro_vertex.runtime.process.meter import Meter
 meter = Meter()
-held = bytearray(b"x") * 100_000_000
-subprocess.run([sys.executable, "-c", "held = bytearray(b'x') * 100_000_000"], check=True)
+held = bytearray(b"x") * 200_000_000
+subprocess.run([sys.executable, "-c", "held = bytearray(b'x') * 200_000_000"], check=True)
 del held
 told = [meter.memory, meter.limit, meter.cpu_seconds]
 old, new = pathlib.Path("/sys/fs/cgroup/memory/memory.max_usage_in_bytes"), pathlib.Path("/sys/fs/cgroup/memory.peak")
@@ -157,12 +157,12 @@ print(json.dumps([*told, int((new if new.exists() else old).read_text())]))
 
 
 def test_a_container_knows_its_peak_as_the_kernel_does() -> None:
-    run = ["podman", "run", "--rm", "--network=host", "--memory=600m", "--memory-swap=600m", "--env=PYTHONPATH=/src"]
+    run = ["podman", "run", "--rm", "--network=host", "--memory=1g", "--memory-swap=1g", "--env=PYTHONPATH=/src"]
     mount = f"{Path(__file__).parents[2] / 'airflow_provider_kedro_vertex'}:/src/airflow_provider_kedro_vertex:ro"
     done = subprocess.run([*run, "--volume", mount, IMAGE, MEASURED], check=True, capture_output=True, text=True)
     memory, limit, cpu_seconds, kernel = json.loads(done.stdout)
-    assert limit == 600 << 20
-    assert 200_000_000 < kernel < 300_000_000, "the child's memory counts"
+    assert limit == 1 << 30
+    assert 400_000_000 < kernel < 520_000_000, "the child's memory counts"
     assert 0.9 * kernel <= memory <= kernel
     assert cpu_seconds > 0
 
