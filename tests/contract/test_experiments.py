@@ -80,12 +80,15 @@ def stop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory, stop: Path) -> Manifest:
+def project(tmp_path_factory: pytest.TempPathFactory, stop: Path) -> Path:
     registry = REGISTRY.replace("{stop}", str(stop))  # a container's folder is a copy
     folder = tmp_path_factory.mktemp("project")
-    return inspect_project(
-        write_project(folder, {**FILES, "src/{package}/pipeline_registry.py": registry}, "shop_of_experiments")
-    )
+    return write_project(folder, {**FILES, "src/{package}/pipeline_registry.py": registry}, "shop_of_experiments")
+
+
+@pytest.fixture(scope="module")
+def manifest(project: Path) -> Manifest:
+    return inspect_project(project)
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +98,7 @@ def storage() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def emulator(manifest: Manifest, storage: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexEmulator]:
-    project = next(tmp_path_factory.getbasetemp().glob("project*"))
+def emulator(project: Path, storage: str) -> Iterator[VertexEmulator]:
     images = {"r.test/shop:1": project}
     with VertexEmulator(images, env=storage_variables(storage), tls=True) as running:
         yield running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -246,7 +247,17 @@ COLOURS = (
     "print('\\x1b[1;31mred\\x1b[0m plain \\x1b[32mgreen\\x1b[39m \\x1b[38;5;200mpalette\\x1b[0m"
     " \\x1b[2K\\x1b]0;a title\\x07clean', flush=True)"
 )
-REPLICA = "import json, os; print(json.loads(os.environ['CLUSTER_SPEC'])['task']['type'], 'speaks', flush=True)"
+# The job, and with it each other replica, ends with the first one, which therefore waits until all have spoken.
+REPLICA = """
+import json, os, pathlib, sys, time
+task = json.loads(os.environ["CLUSTER_SPEC"])["task"]["type"]
+print(task, "speaks", flush=True)
+spoken = pathlib.Path({spoken!r})
+if task == "workerpool1":
+    spoken.touch()
+while not spoken.exists():
+    time.sleep(0.02)
+"""
 
 
 def custom_job(emulator: VertexEmulator, name: str, *programs: str) -> str:
@@ -279,8 +290,9 @@ def test_custom_jobs_are_listed_and_lead_to_their_pages(emulator: VertexEmulator
     assert browser.faults() == []
 
 
-def test_each_replica_has_its_log(emulator: VertexEmulator, browser: Chromium) -> None:
-    browser.open(job_page(custom_job(emulator, "two pools", REPLICA, REPLICA), emulator.url))
+def test_each_replica_has_its_log(emulator: VertexEmulator, browser: Chromium, tmp_path: Path) -> None:
+    program = REPLICA.format(spoken=str(tmp_path / "spoken"))
+    browser.open(job_page(custom_job(emulator, "two pools", program, program), emulator.url))
     browser.wait_for("document.querySelectorAll('.tries button').length === 2")
     browser.wait_for("document.querySelector('#log').innerText.includes('workerpool0 speaks')")
     browser.click(".tries button:nth-child(2)")
