@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AIRFLOW",
     "DAG",
+    "SHORTEST_PAUSE_SECONDS",
     "TRIGGERS_ARE_TOLD_OF_KILLS",
     "AirflowException",
     "AirflowFailException",
@@ -101,6 +102,11 @@ __all__ = [
 #: coroutine then, as they do whenever the triggerer stops or hands the trigger over.
 TRIGGERS_ARE_TOLD_OF_KILLS = AIRFLOW >= (3, 3)
 
+
+#: Seconds for which a task that goes on in a worker is away at least: deferred, or rescheduled. Airflow's scheduler
+#: fails one that comes back before it has heard that it went: "finished with state success, but the task instance's
+#: state attribute is queued" (seen in 2.11.2 and 3.3.2).
+SHORTEST_PAUSE_SECONDS = 10.0
 
 P = ParamSpec("P")
 Result = TypeVar("Result")

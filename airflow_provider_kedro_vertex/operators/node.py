@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_kedro_vertex.compat import (
+    SHORTEST_PAUSE_SECONDS,
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
@@ -59,7 +60,7 @@ class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
         ``deferrable``, ``timeout`` alone counts.
     :param timeout: seconds to wait; Airflow's ``sensors.default_timeout`` by default.
     :param mode: how it waits where it is not deferred: ``reschedule`` or ``poke``.
-    :param poke_interval: seconds between two looks, at most.
+    :param poke_interval: seconds between two looks, at most; a task that reschedules itself is away for 10 at least.
     """
 
     # Of the group's own container. The factory leaves the first one alone to the tasks of a large DAG.
@@ -123,6 +124,8 @@ class KedroVertexNodeOperator(OpenLineageTask, BaseSensorOperator):
         except KedroVertexError as error:
             raise to_airflow_exception(error, context) from None
         try:
+            if self.reschedule:
+                self.poke_interval = max(self.poke_interval, SHORTEST_PAUSE_SECONDS)
             return super().execute(context)
         except AirflowSensorTimeout:
             self._cancel(context)

@@ -6,7 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_kedro_vertex.compat import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue, conf
+from airflow_provider_kedro_vertex.compat import (
+    SHORTEST_PAUSE_SECONDS,
+    AirflowSensorTimeout,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
 from airflow_provider_kedro_vertex.core.errors import KedroVertexError
 from airflow_provider_kedro_vertex.lineage.assets import report
 from airflow_provider_kedro_vertex.lineage.openlineage import OpenLineageTask
@@ -24,8 +30,9 @@ class KedroVertexPipelineSensor(OpenLineageTask, BaseSensorOperator):
     """Wait until a job has ended; succeed only if it SUCCEEDED.
 
     It pokes, reschedules (``mode="reschedule"``) or defers. ``poke_interval`` is the seconds between two reads of the
-    job; the triggerer looks at least every 8 seconds. A job that ended otherwise fails the task without another try,
-    since a job that has ended never changes: clear the task that submitted it.
+    job; the triggerer looks at least every 8 seconds, and a task that reschedules itself is away for 10 at least. A job
+    that ended otherwise fails the task without another try, since a job that has ended never changes: clear the task
+    that submitted it.
 
     XCom gets the small dict of :func:`airflow_provider_kedro_vertex.core.jobs.summary.summary`.
 
@@ -79,6 +86,8 @@ class KedroVertexPipelineSensor(OpenLineageTask, BaseSensorOperator):
         try:
             if self.deferrable and not self.poke(context):
                 self._defer()
+            if self.reschedule:
+                self.poke_interval = max(self.poke_interval, SHORTEST_PAUSE_SECONDS)
             return super().execute(context)
         except AirflowSensorTimeout:
             self.on_kill()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_kedro_vertex.compat import (
+    SHORTEST_PAUSE_SECONDS,
     TRIGGERS_ARE_TOLD_OF_KILLS,
     in_thread,
     is_deferred,
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
 #: Seconds after which one call of the poll loop is given up; the loop comes again.
 CALL_SECONDS = 15.0
-#: Seconds for which a task stays deferred at least that goes on in a worker. Airflow's scheduler fails one that comes
-#: back before it has heard of the deferral: "finished with state success, but .. state attribute is running".
-SHORTEST_DEFERRAL_SECONDS = 10.0
 #: Kills that go on, so that none is forgotten when its trigger is.
 _KILLS: set[asyncio.Task[None]] = set()
 
@@ -111,7 +109,7 @@ class KedroVertexJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until the job has ended."""
-        earliest = time.monotonic() + SHORTEST_DEFERRAL_SECONDS
+        earliest = time.monotonic() + SHORTEST_PAUSE_SECONDS
         try:
             event = await self._event_or_error()
             if type(event) is TriggerEvent:  # others end the task here

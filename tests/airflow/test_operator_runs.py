@@ -12,6 +12,8 @@ import pytest
 import requests
 
 from airflow_provider_kedro_vertex.core.jobs.parameters import from_json
+from airflow_provider_kedro_vertex.core.settings.machines import choose
+from airflow_provider_kedro_vertex.core.settings.nodes import Resources
 from airflow_provider_kedro_vertex.emulator import VertexEmulator
 from tests.airflow.conftest import DAY, DagRun
 
@@ -50,7 +52,10 @@ def test_a_wait_ends_with_a_small_summary(vertex: VertexEmulator, run: DagRun, t
     }
     assert 0 <= seconds < 60
     assert cost["groups"] == {"make-rows": cost["dollars"]}
-    assert (cost["dollars"] > 0, cost["unpriced"], cost["region"]) == (True, 0, "us-central1")
+    assert (cost["unpriced"], cost["region"]) == (0, "us-central1")
+    price = choose(Resources(), "us-central1", "x").dollars_an_hour
+    assert price is not None
+    assert cost["dollars"] == pytest.approx(seconds / 3600 * price, abs=2e-6)
     assert run.xcom(task_id, key="vertex_ai_job") == result["url"]
     body = job(vertex, run, task_id)
     _, context = values(body)

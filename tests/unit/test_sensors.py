@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kedro_vertex.compat import DAG, AirflowException, AirflowSensorTimeout
+from airflow_provider_kedro_vertex.compat import DAG, AirflowException, AirflowSensorTimeout, BaseSensorOperator
 from airflow_provider_kedro_vertex.core.errors import UnavailableError
 from airflow_provider_kedro_vertex.operators import (
     KedroVertexNodeOperator,
@@ -26,6 +26,18 @@ from airflow_provider_kedro_vertex.task.deferral import deferral_timeout
 def test_a_deferred_sensor_waits_for_the_shorter_of_its_two_limits(limit: timedelta | None, seconds: int) -> None:
     sensor = KedroVertexNodeOperator(task_id="node", group="node", timeout=100, execution_timeout=limit)
     assert deferral_timeout(sensor) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(("mode", "given", "away"), [("reschedule", 1, 10), ("reschedule", 30, 30), ("poke", 1, 1)])
+def test_a_task_that_reschedules_itself_is_away_until_airflow_has_heard_of_it(
+    monkeypatch: pytest.MonkeyPatch, mode: str, given: float, away: float
+) -> None:
+    monkeypatch.setattr(node, "is_first_look", lambda context: False)
+    monkeypatch.setattr(BaseSensorOperator, "execute", lambda self, context: self.poke_interval)
+    operator = KedroVertexNodeOperator(task_id="node", group="node", mode=mode, poke_interval=given)
+    sensor = KedroVertexPipelineSensor(task_id="wait", job="x", mode=mode, poke_interval=given, deferrable=False)
+
+    assert [task.execute({}) for task in (operator, sensor)] == [away, away]
 
 
 class OutOfReach:

@@ -35,7 +35,7 @@ def hook(vertex: VertexEmulator, monkeypatch: pytest.MonkeyPatch) -> KedroVertex
 @pytest.fixture(autouse=True)
 def shortest_deferral(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests wait no longer than they must."""
-    monkeypatch.setattr(triggers.job, "SHORTEST_DEFERRAL_SECONDS", 0.0)
+    monkeypatch.setattr(triggers.job, "SHORTEST_PAUSE_SECONDS", 0.0)
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, url: str, **extra: Any) -> None:
@@ -102,7 +102,7 @@ def test_the_trigger_fires_when_the_job_has_ended(hook: KedroVertexHook, code: s
 def test_a_task_that_goes_on_in_a_worker_stays_deferred_until_the_scheduler_knows(
     hook: KedroVertexHook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triggers.job, "SHORTEST_DEFERRAL_SECONDS", 1.5)
+    monkeypatch.setattr(triggers.job, "SHORTEST_PAUSE_SECONDS", 1.5)
     started = time.monotonic()
     gone = asyncio.run(event(trigger(f"{PARENT}/pipelineJobs/none")))
 
