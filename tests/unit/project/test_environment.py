@@ -169,20 +169,25 @@ def test_equal_bytes_whatever_the_hash_seed_and_the_folder(make_project: MakePro
     assert len(texts) == 1
 
 
-SPEED = """
-import sys, time
+# Calls of functions, which are as many on a busy machine.
+CALLS = """
+import sys
 from pathlib import Path
 from kedro.framework.startup import bootstrap_project
 from airflow_provider_kedro_vertex.project.inspect import inspect_project
-project = Path(sys.argv[1])
-start = time.process_time()
+project, calls = Path(sys.argv[1]), 0
+def count(*_):
+    global calls
+    calls += 1
+sys.setprofile(count)
 if sys.argv[2] == "import":
     bootstrap_project(project)
     from kedro.framework.project import pipelines
     dict(pipelines)
 else:
     inspect_project(project)
-print(time.process_time() - start)
+sys.setprofile(None)
+print(calls)
 """
 
 # A project that imports what real ones do: its own time is what inspecting must not add much to.
@@ -195,12 +200,8 @@ HEAVY = {
 def test_inspecting_costs_little_more_than_importing(make_project: MakeProject, run: Run) -> None:
     project = make_project(HEAVY)
 
-    def cost(what: str) -> float:
-        return float(run("-W", "ignore", "-c", SPEED, str(project), what, cwd=project).stdout)
+    def calls(what: str) -> int:
+        return int(run("-W", "ignore", "-c", CALLS, str(project), what, cwd=project).stdout)
 
-    # Noise only ever adds, so the least of several comes nearest to the true cost; a busy machine needs more of them.
-    inspecting, importing = [cost("inspect")], [cost("import")]
-    while len(importing) < 3 or (min(inspecting) > 1.2 * min(importing) and len(importing) < 10):
-        inspecting.append(cost("inspect"))
-        importing.append(cost("import"))
-    assert min(inspecting) <= 1.2 * min(importing)
+    # 1.23 to 1.30 with Kedro 1.0 to 1.7; in processor time, which depends on what else runs, it is 1.13 to 1.19.
+    assert calls("inspect") <= 1.35 * calls("import")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,9 @@ def test_one_group_of_all_nodes_stores_only_the_result(shop: Project) -> None:
     assert shop.stored() == ["report.bin"]
 
 
+@pytest.mark.skipif(
+    version("kedro").startswith("1.0."), reason="Kedro 1.0 puts no pipelines together; our error says so"
+)
 def test_several_pipelines_are_put_together(shop: Project) -> None:
     done = shop.command("--pipeline", "look", *shop.arguments("numbers", "look"))
     assert done.code == 0, done.log
