@@ -101,14 +101,15 @@ class Project:
 
     def kedro(self, *arguments: str) -> None:
         """Run Kedro's own command line, the judge."""
-        subprocess.run(
+        done = subprocess.run(
             [self.python, "-m", "kedro", *arguments],
             cwd=self.path,
             env={**self.environment(), "DO_NOT_TRACK": "1"},
-            check=True,
             capture_output=True,
+            text=True,
             timeout=120,
         )
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def environment(self) -> dict[str, str]:
         quiet = {name: value for name, value in os.environ.items() if name not in _QUIET}
